@@ -1,0 +1,66 @@
+"""Reptile on the supernet: weights and architecture move to where adaptation takes them.
+
+Nichol, Achiam, Schulman: On First-Order Meta-Learning Algorithms (2018), Adam(beta1 = 0) inside, outer
+step linearly to 0; on weights and architecture alike as in MetaNAS (Elsken et al., CVPR 2020), without
+its soft pruning. Where we differ: full-batch inner steps, and layer norms (no transduction).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from metanas.episode import Batch, Episodes, TaskSpec
+from metanas.kinds import METHODS
+from metanas.meta.inner import Rules, predictor, task_loss
+from metanas.meta.outer import mean, pack, params_of
+from metanas.meta.reptile import displacement
+from metanas.meta.rule import adam
+from metanas.method import Adapted, Metrics, Moment, State
+from metanas.params import like, tensors
+from metanas.supernet.network import SuperNet
+from metanas.supernet.space import SearchSpace
+
+
+@METHODS.register("reptile")
+class Reptile:
+    """Reptile on weights and architecture (Nichol et al., 2018)."""
+
+    transductive = False
+    trains = True
+
+    @dataclass(frozen=True)
+    class Settings:
+        """Rates are per step; outer_step goes linearly to 0; test_steps is how often a test task is adapted."""
+
+        space: SearchSpace = field(default_factory=SearchSpace)
+        steps: int = 5
+        test_steps: int = 20
+        weight_rate: float = 3e-3
+        arch_rate: float = 1e-2
+        outer_step: float = 1.0
+
+    def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
+        self.settings = settings
+        self.net = SuperNet(settings.space, specs)
+        self.rules = Rules(adam(settings.weight_rate, beta1=0.0), adam(settings.arch_rate, beta1=0.0))
+
+    def start(self, generator: torch.Generator) -> State:
+        return pack(self.net.init(generator))
+
+    def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+        params, parts, losses = params_of(state), [], {}
+        for episodes in batch:
+            loss = task_loss(self.net, episodes.spec)
+            moved, losses[episodes.spec.name] = displacement(
+                loss, params, episodes, rules=self.rules, steps=self.settings.steps
+            )
+            parts.append(moved)
+        size = self.settings.outer_step * moment.left
+        values = [x + size * d for x, d in zip(tensors(params), mean(parts), strict=True)]
+        return pack(like(params, values)), losses
+
+    def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
+        return predictor(
+            self.net, spec, params_of(state), support, rules=self.rules, steps=self.settings.test_steps
+        )

@@ -1,0 +1,213 @@
+"""Episodes: few-shot problems as lists of example indices, each a pure function of its address.
+
+Comes after the store (`store.py`, where the examples of a domain lie) and before everything that learns.
+Episode `i` of (seed, split) depends on nothing but its arguments: any worker may draw any episode, a
+resumed run sees the same ones, and the test episodes are pinned by the SHA-256 of their index lists.
+
+The labels of the queries come from a stream of their own that knows neither data nor classes, so the
+leaderboard can recompute every score from the predictions alone (`query_labels`).
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanas import counter
+
+if TYPE_CHECKING:  # indices and labels are numpy: scoring a submission never imports torch
+    from torch import Tensor
+
+Modality = Literal["image", "text", "speech"]
+Split = Literal["train", "val", "test"]  # meta-train, meta-val, meta-test: disjoint classes
+SPLITS: tuple[Split, ...] = get_args(Split)
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What a stem and a head must know before they see data.
+
+    input_shape: (1 or 3, H, W) for images, (W,) token ids for text, (bands, frames) for speech.
+    vocabulary: number of token ids, 0 where there are none; id 0 is padding.
+    """
+
+    name: str
+    modality: Modality
+    input_shape: tuple[int, ...]
+    ways: int
+    vocabulary: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples of T tasks side by side: x (T, B, *input_shape), y (T, B) int64 in [0, ways)."""
+
+    x: "Tensor"
+    y: "Tensor"
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """T few-shot problems of one spec: adapt on `support`, be judged on `query`."""
+
+    spec: TaskSpec
+    support: Batch  # B = ways * shots
+    query: Batch  # B = ways * queries
+
+
+@dataclass(frozen=True)
+class EpisodeShape:
+    """N-way K-shot with `queries` query examples per class. ValueError unless all are positive."""
+
+    ways: int
+    shots: int
+    queries: int
+
+    def __post_init__(self) -> None:
+        for name, least in (("ways", 2), ("shots", 1), ("queries", 1)):
+            value = getattr(self, name)
+            if value < least:
+                what = "positive" if least == 1 else f"at least {least}"
+                raise ValueError(f"{name} must be {what}, got {value}")
+
+    def __str__(self) -> str:
+        return f"{self.ways}w{self.shots}s{self.queries}q"
+
+
+class Indices(NamedTuple):
+    """Which examples T episodes consist of; rows of the store, never a copy of data."""
+
+    support: Ints  # (T, ways * shots), class by class
+    support_y: Ints  # (T, ways * shots)
+    query: Ints  # (T, ways * queries), shuffled: an example's place says nothing of its class
+    query_y: Ints  # (T, ways * queries)
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """The examples of one split, sorted by class.
+
+    rows: (n,) store rows, class by class; starts: (C + 1,) where each class begins in `rows`;
+    groups: (n,) speaker or drawer of each row, or None where the domain has none.
+    """
+
+    domain: str
+    split: Split
+    rows: Ints
+    starts: Ints
+    groups: Ints | None = None
+
+    @classmethod
+    def build(
+        cls, domain: str, split: Split, labels: Ints, classes: Ints, groups: Ints | None = None
+    ) -> "ClassTable":
+        """Sort the rows whose label is in `classes` by class. ValueError for a class with no example."""
+        order = np.argsort(labels, kind="stable")
+        at = np.searchsorted(labels[order], classes)
+        end = np.searchsorted(labels[order], classes, side="right")
+        if (at == end).any():
+            raise ValueError(f"{domain}: class {int(classes[at == end][0])} of {split} has no examples")
+        rows = np.concatenate([order[a:b] for a, b in zip(at, end, strict=True)])
+        starts = np.concatenate([[0], np.cumsum(end - at)])
+        return cls(domain, split, rows, starts, None if groups is None else groups[rows])
+
+    @property
+    def sizes(self) -> Ints:
+        """Examples per class (C,)."""
+        return np.diff(self.starts)
+
+    def check(self, shape: EpisodeShape) -> None:
+        """ValueError with the numbers if this split cannot hold such an episode."""
+        need, least = shape.shots + shape.queries, int(self.sizes.min())
+        if shape.ways > len(self.sizes):
+            raise ValueError(
+                f"{self.domain}/{self.split} has {len(self.sizes)} classes, "
+                f"too few for {shape.ways} ways"
+            )
+        if need > least:
+            raise ValueError(
+                f"{self.domain}/{self.split} has a class with {least} examples, "
+                f"too few for {shape.shots} shots + {shape.queries} queries"
+            )
+
+
+def query_labels(domain: str, split: Split, seed: int, shape: EpisodeShape, episodes: Ints) -> Ints:
+    """True labels (T, ways * queries) of the queries: a shuffle of equal counts, from its own stream."""
+    count = shape.ways * shape.queries
+    bits = counter.words(_key("order", domain, split, seed, shape), episodes, count)
+    return np.argsort(bits, axis=1, kind="stable") % shape.ways
+
+
+def sample(table: ClassTable, seed: int, shape: EpisodeShape, episodes: Ints) -> Indices:
+    """The episodes numbered `episodes` (T,). Without replacement; support and query are disjoint."""
+    table.check(shape)
+    count, ways, each = len(episodes), shape.ways, shape.shots + shape.queries
+    address = (table.domain, table.split, seed, shape)
+    bits = counter.words(_key("classes", *address), episodes, 2 * ways)
+    classes = _subset(np.full(count, len(table.sizes)), bits[:, :ways], bits[:, ways:])  # (T, ways)
+    cells = (episodes[:, None] * ways + np.arange(ways)).ravel()
+    bits = counter.words(_key("examples", *address), cells, 2 * each)
+    chosen = _subset(table.sizes[classes].ravel(), bits[:, :each], bits[:, each:])
+    rows = table.rows[table.starts[classes].ravel()[:, None] + chosen].reshape(count, ways, each)
+    query_y = query_labels(*address[:3], shape, episodes)
+    turn = _occurrence(query_y, ways)
+    return Indices(
+        support=rows[:, :, : shape.shots].reshape(count, -1),
+        support_y=np.tile(np.repeat(np.arange(ways), shape.shots), (count, 1)),
+        query=rows[np.arange(count)[:, None], query_y, shape.shots + turn],
+        query_y=query_y,
+    )
+
+
+def digest(indices: Indices) -> str:
+    """SHA-256 of the index lists and labels, as little-endian int64 with their shapes."""
+    sha = hashlib.sha256()
+    for name, array in zip(indices._fields, indices, strict=True):
+        sha.update(f"{name}{array.shape}".encode())
+        sha.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
+    return sha.hexdigest()
+
+
+def _key(stream: str, domain: str, split: Split, seed: int, shape: EpisodeShape) -> int:
+    return counter.key("episode-v1", stream, domain, split, seed, shape)
+
+
+def _subset(sizes: Ints, bits: NDArray[np.uint32], order: NDArray[np.uint32]) -> Ints:
+    """A random ordered choice without replacement from range(size), one row per size.
+
+    Floyd's algorithm (Bentley and Floyd, 1987) for the set, then a shuffle by `order`. bits: (R, k).
+    """
+    rows, count = bits.shape
+    chosen = np.full((rows, count), -1, np.int64)
+    for j in range(count):
+        top = sizes - count + j  # the largest value allowed at this step
+        pick = counter.below(top + 1, bits[:, j])
+        taken = (chosen[:, :j] == pick[:, None]).any(axis=1)
+        chosen[:, j] = np.where(taken, top, pick)
+    return np.take_along_axis(chosen, np.argsort(order, axis=1, kind="stable"), axis=1)
+
+
+def _occurrence(labels: Ints, ways: int) -> Ints:
+    """For each entry of a row, how often its value stood in that row before. (T, Q) -> (T, Q)."""
+    turn = np.zeros_like(labels)
+    for way in range(ways):
+        here = labels == way
+        turn[here] = (np.cumsum(here, axis=1) - 1)[here]
+    return turn
+
+
+def class_tables(
+    domain: str, labels: Ints, splits: Mapping[Split, Ints], groups: Ints | None
+) -> dict[Split, ClassTable]:
+    """One table per split. ValueError if two splits share a class."""
+    seen: dict[int, Split] = {}
+    for split, classes in splits.items():
+        for label in classes.tolist():
+            if label in seen:
+                raise ValueError(f"{domain}: class {label} is in both {seen[label]} and {split}")
+            seen[label] = split
+    return {s: ClassTable.build(domain, s, labels, c, groups) for s, c in splits.items()}

@@ -1,0 +1,280 @@
+"""What a run leaves behind: `submission.json` (what was done) and `predictions.parquet` (every answer).
+
+Scores are never stored as truth: `read` checks the files and recomputes the labels of the pinned
+episodes (`episode.query_labels`), so every number can be made again from the predictions. Comes after
+evaluate.py, before stats.py and the leaderboard. No torch here.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from metanas.episode import EpisodeShape, query_labels
+
+PREDICTIONS = "predictions.parquet"
+SUBMISSION = "submission.json"
+SCHEMA = pa.schema(
+    [
+        ("task", pa.dictionary(pa.int16(), pa.string())),
+        ("seed", pa.int16()),
+        ("episode", pa.int32()),
+        ("query", pa.int16()),
+        ("prediction", pa.int16()),
+        ("probabilities", pa.list_(pa.float16())),
+    ]
+)
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+
+
+class ResultError(ValueError):
+    """A result is not what it should be; the message names the file and the field."""
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Task(Strict):
+    """One pinned problem set: all episodes of one domain at one shape."""
+
+    domain: str
+    ways: Annotated[int, Field(ge=2, le=1000)]
+    shots: Annotated[int, Field(ge=1)]
+    queries: Annotated[int, Field(ge=1)]
+    episodes: Annotated[int, Field(ge=1, le=100_000)]
+    manifest: Sha256  # of the index lists
+    fingerprint: Sha256  # of the data
+    sample: bool  # a part of the data set: never ranked with the full set
+    synthetic: bool
+
+    @property
+    def shape(self) -> EpisodeShape:
+        return EpisodeShape(self.ways, self.shots, self.queries)
+
+    @property
+    def name(self) -> str:
+        """digits/5w1s"""
+        return f"{self.domain}/{self.ways}w{self.shots}s"
+
+
+class Costs(Strict):
+    """Measured, not typed. Seconds mean little without the hardware in `environment`."""
+
+    train_seconds: Annotated[float, Field(ge=0)]
+    evaluate_seconds: Annotated[float, Field(ge=0)]
+    parameters: Count
+    peak_bytes: Count
+
+
+class Submission(Strict):
+    """All of a run but its predictions."""
+
+    schema_version: Literal[1] = 1
+    method: Annotated[str, Field(min_length=1, max_length=64)]
+    settings: dict[str, Any]
+    transductive: bool
+    suite: str
+    suite_version: str
+    budget: dict[str, int | float | str]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
+    costs: Costs
+    environment: dict[str, str]
+    package_version: str
+    created: datetime
+    predictions_sha256: Sha256
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Predictions on one task, over seeds S, episodes E and queries Q, with the recomputed labels."""
+
+    task: Task
+    predicted: NDArray[np.int64]  # (S, E, Q)
+    probabilities: NDArray[np.float32]  # (S, E, Q, ways)
+    labels: NDArray[np.int64]  # (E, Q)
+
+    @property
+    def accuracy(self) -> NDArray[np.float64]:
+        """Share of right answers per seed and episode (S, E)."""
+        return (self.predicted == self.labels).mean(2)
+
+
+class Result(NamedTuple):
+    """A checked run."""
+
+    submission: Submission
+    answers: Mapping[str, Answers]  # by task name
+
+
+def table(task: str, seed: int, first: int, probabilities: NDArray[np.floating[Any]]) -> pa.Table:
+    """Rows for the answers to episodes first, first + 1, ...; probabilities (E, Q, ways).
+
+    The prediction is the most probable class at the precision that is stored, so both always agree.
+    """
+    episodes, queries, ways = probabilities.shape
+    stored = probabilities.astype(np.float16)
+    flat = pa.array(stored.reshape(-1))
+    rows = episodes * queries
+    episode = np.repeat(np.arange(first, first + episodes, dtype=np.int32), queries)
+    columns = [
+        pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int16)), [task]),
+        pa.array(np.full(rows, seed, np.int16)),
+        pa.array(episode),
+        pa.array(np.tile(np.arange(queries, dtype=np.int16), episodes)),
+        pa.array(stored.argmax(-1).astype(np.int16).reshape(-1)),
+        pa.ListArray.from_arrays(pa.array(np.arange(rows + 1, dtype=np.int32) * ways), flat),
+    ]
+    return pa.table(columns, schema=SCHEMA)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """The whole file or none of it, also after a kill or on a full disk."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_table(path: Path, rows: pa.Table) -> str:
+    """Write predictions atomically; returns the file's SHA-256."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows.unify_dictionaries(), sink, compression="zstd")
+    content = sink.getvalue().to_pybytes()
+    write_atomically(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def write(folder: Path, submission: Submission) -> None:
+    """Write submission.json; its presence is what makes a run folder a finished result."""
+    text = submission.model_dump_json(indent=1) + "\n"
+    write_atomically(folder / SUBMISSION, text.encode())
+
+
+def read(folder: Path) -> Result:
+    """A checked result. ResultError names the file and field of whatever is wrong."""
+    submission = read_submission(folder / SUBMISSION)
+    path = folder / PREDICTIONS
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ResultError(f"{PREDICTIONS}: cannot be read: {error.strerror}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != submission.predictions_sha256:
+        raise ResultError(
+            f"{PREDICTIONS}: SHA-256 is {found}, {SUBMISSION} says {submission.predictions_sha256}"
+        )
+    try:
+        rows = pq.read_table(pa.BufferReader(content))
+    except (pa.ArrowException, OSError) as error:
+        raise ResultError(f"{PREDICTIONS}: not a readable Parquet file: {error}") from error
+    return Result(submission, answers(submission, rows))
+
+
+def read_submission(path: Path) -> Submission:
+    """Parse and check submission.json."""
+    try:
+        return Submission.model_validate(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise ResultError(f"{path.name}: cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ResultError(f"{path.name}: {field}: {first['msg']}, got {first['input']!r:.80}") from error
+    except ValueError as error:
+        raise ResultError(f"{path.name}: not JSON: {error}") from error
+
+
+def answers(submission: Submission, rows: pa.Table) -> dict[str, Answers]:
+    """Predictions by task. Every (task, seed, episode, query) must be there exactly once."""
+    if not rows.schema.equals(SCHEMA):
+        raise ResultError(f"{PREDICTIONS}: columns are {_columns(rows.schema)}, expected {_columns(SCHEMA)}")
+    by_task = rows.column("task").combine_chunks()
+    if isinstance(by_task, pa.ChunkedArray):
+        by_task = by_task.unify_dictionaries().combine_chunks()
+    names, codes = by_task.dictionary.to_pylist(), by_task.indices.to_numpy(zero_copy_only=False)
+    expected = [task.name for task in submission.tasks]
+    if unknown := sorted(set(names) - set(expected)):
+        raise ResultError(f"{PREDICTIONS}: task: {unknown[0]!r} is not in {SUBMISSION}")
+    return {
+        task.name: _one(task, submission.seeds, rows.filter(pa.array(codes == _code(names, task.name))))
+        for task in submission.tasks
+    }
+
+
+def _code(names: list[str], name: str) -> int:
+    if name not in names:
+        raise ResultError(f"{PREDICTIONS}: task: nothing for {name!r}")
+    return names.index(name)
+
+
+def _one(task: Task, seeds: tuple[int, ...], rows: pa.Table) -> Answers:
+    queries = task.ways * task.queries
+    shape = (len(seeds), task.episodes, queries)
+    keys = {name: rows.column(name).to_numpy() for name in ("seed", "episode", "query")}
+    order = {seed: i for i, seed in enumerate(seeds)}
+    seed = np.array([order.get(int(s), -1) for s in np.unique(keys["seed"])])
+    seed = seed[np.unique(keys["seed"], return_inverse=True)[1]] if len(rows) else seed.astype(int)
+    place = [seed, keys["episode"].astype(np.int64), keys["query"].astype(np.int64)]
+    for name, values, limit in zip(("seed", "episode", "query"), place, shape, strict=True):
+        wrong = (values < 0) | (values >= limit)
+        if wrong.any():
+            value = keys[name][wrong][0]
+            raise ResultError(f"{PREDICTIONS}: {task.name}: {name} {value} was not asked for")
+    at = np.ravel_multi_index(tuple(place), shape)
+    times = np.bincount(at, minlength=int(np.prod(shape)))
+    if (times != 1).any():
+        raise ResultError(f"{PREDICTIONS}: {task.name}: {_wrong_keys(times.reshape(shape), seeds)}")
+    predicted, probabilities = np.empty(len(at), np.int64), _probabilities(task, rows)
+    predicted[at] = rows.column("prediction").to_numpy()
+    if predicted.min() < 0 or predicted.max() >= task.ways:
+        raise ResultError(f"{PREDICTIONS}: {task.name}: prediction outside 0..{task.ways - 1}")
+    ordered = np.empty_like(probabilities)
+    ordered[at] = probabilities
+    labels = query_labels(task.domain, "test", 0, task.shape, np.arange(task.episodes))
+    return Answers(task, predicted.reshape(shape), ordered.reshape(*shape, task.ways), labels)
+
+
+def _probabilities(task: Task, rows: pa.Table) -> NDArray[np.float32]:
+    column = rows.column("probabilities").combine_chunks()
+    lists = column if isinstance(column, pa.ListArray) else pa.concat_arrays(column.chunks)
+    if (np.diff(lists.offsets.to_numpy()) != task.ways).any():
+        raise ResultError(f"{PREDICTIONS}: {task.name}: probabilities: expected {task.ways} per query")
+    values = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(-1, task.ways)
+    if not (np.isfinite(values).all() and (values >= 0).all()):
+        raise ResultError(f"{PREDICTIONS}: {task.name}: probabilities: negative or not finite")
+    off = np.abs(values.sum(1) - 1)
+    if len(off) and off.max() > 0.01:
+        row = int(off.argmax())
+        raise ResultError(f"{PREDICTIONS}: {task.name}: probabilities: row {row} sums to {values[row].sum():.4f}")
+    return values
+
+
+def _wrong_keys(times: NDArray[np.int64], seeds: tuple[int, ...]) -> str:
+    wrong = np.argwhere(times != 1)
+    shown = ", ".join(
+        f"seed {seeds[s]} episode {e} query {q} {'missing' if times[s, e, q] == 0 else 'twice'}"
+        for s, e, q in wrong[:20].tolist()
+    )
+    return f"{len(wrong)} keys missing or repeated: {shown}"
+
+
+def _columns(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name}: {field.type}" for field in schema)

@@ -1,0 +1,114 @@
+"""The inner loop, written once: adapt weights and architecture to a task by gradient steps.
+
+Every gradient-based method here is a setting of `adapt` plus an outer rule (`maml.py`, `reptile.py`), so
+a difference between two rows of the leaderboard is a difference between two methods. Tasks are adapted
+side by side: all tensors have a leading task dimension T and `torch.func.vmap` batches the network over
+it, while gradients of the summed loss stay separate because no task's loss sees another task's numbers.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import vmap
+
+from metanas.episode import Batch, TaskSpec
+from metanas.meta.rule import UpdateRule
+from metanas.method import Adapted
+from metanas.params import Params, detach, like, stack, tensors
+from metanas.supernet.network import apply
+
+Loss = Callable[[Params, Batch], Tensor]  # params and batch of T tasks -> mean loss of each, (T,)
+
+
+class Rules(NamedTuple):
+    """How each group moves; None leaves it where it is. adapts: which weights move, by name."""
+
+    weights: UpdateRule | None
+    arch: UpdateRule | None
+    adapts: Callable[[str], bool] = lambda name: True
+
+
+def forward(net: nn.Module, spec: TaskSpec) -> Callable[[Params, Tensor], Tensor]:
+    """Logits (T, B, ways) of T networks of the same structure, each on its own x (T, B, ...)."""
+    return vmap(lambda params, x: apply(net, params, x, spec))
+
+
+def task_loss(net: nn.Module, spec: TaskSpec) -> Loss:
+    """Mean cross-entropy of each task's batch."""
+    run = forward(net, spec)
+
+    def loss(params: Params, batch: Batch) -> Tensor:
+        logits = run(params, batch.x)
+        flat = F.cross_entropy(logits.flatten(0, 1), batch.y.flatten(), reduction="none")
+        return flat.view_as(batch.y).mean(1)
+
+    return loss
+
+
+def adapt(
+    loss: Loss,
+    params: Params,
+    support: Batch,
+    *,
+    rules: Rules,
+    steps: int,
+    create_graph: bool,
+) -> Params:
+    """`steps` gradient steps on the support sets of T tasks (Finn et al., 2017, eq. 1).
+
+    params: (T, ...) each. create_graph keeps the way back to `params` (second order); without it the
+    result is a leaf. Groups without a rule, and weights the loss does not use, come back unchanged.
+    """
+    if steps < 0:
+        raise ValueError(f"steps must not be negative, got {steps}")
+    moving = _rules_in_order(params, rules)
+    states = [None if rule is None else rule.init(t) for rule, t in zip(moving, tensors(params), strict=True)]
+    for _ in range(steps):
+        params = params if create_graph else detach(params)
+        gradients = gradient(loss, params, support, moving, create_graph=create_graph)
+        values = []
+        for i, (value, rule, g) in enumerate(zip(tensors(params), moving, gradients, strict=True)):
+            state = states[i]
+            if rule is not None and g is not None and state is not None:
+                value, states[i] = rule.update(value, g, state)
+            values.append(value if create_graph else value.detach())
+        params = like(params, values)
+    return params
+
+
+def gradient(
+    loss: Loss, params: Params, batch: Batch, moving: Sequence[UpdateRule | None], *, create_graph: bool
+) -> list[Tensor | None]:
+    """Gradient of every task's loss for the tensors that have a rule; None for the others."""
+    values = tensors(params)
+    chosen = [i for i, rule in enumerate(moving) if rule is not None]
+    total = loss(params, batch).sum()
+    found = torch.autograd.grad(
+        total, [values[i] for i in chosen], create_graph=create_graph, allow_unused=True
+    )
+    result: list[Tensor | None] = [None] * len(values)
+    for i, g in zip(chosen, found, strict=True):
+        result[i] = g
+    return result
+
+
+def predictor(
+    net: nn.Module, spec: TaskSpec, params: Params, support: Batch, *, rules: Rules, steps: int
+) -> Adapted:
+    """Adapt T tasks from the same start and predict with what came out: gradient methods' `adapt`."""
+    start = stack(params, support.y.shape[0])
+    adapted = adapt(task_loss(net, spec), start, support, rules=rules, steps=steps, create_graph=False)
+
+    @torch.no_grad()
+    def predict(x: Tensor) -> Tensor:
+        return forward(net, spec)(adapted, x).softmax(-1)
+
+    return Adapted(predict, adapted.arch)
+
+
+def _rules_in_order(params: Params, rules: Rules) -> list[UpdateRule | None]:
+    weights = [rules.weights if rules.adapts(name) else None for name in params.weights]
+    return [*weights, *([rules.arch] * len(params.arch))]

@@ -1,0 +1,48 @@
+"""Update rules of the inner loop: SGD and Adam as pure, differentiable functions.
+
+The optax pair: `init` makes a state, `update` returns new tensors and a new state and changes nothing,
+so the outer loop can differentiate through any number of steps.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+State = tuple[Tensor, ...]
+
+
+class UpdateRule(NamedTuple):
+    """init(tensor) -> state; update(tensor, gradient, state) -> (new tensor, new state)."""
+
+    init: Callable[[Tensor], State]
+    update: Callable[[Tensor, Tensor, State], tuple[Tensor, State]]
+
+
+def sgd(rate: float | Tensor) -> UpdateRule:
+    """x - rate * g, equal to torch.optim.SGD(lr=rate)."""
+    return UpdateRule(lambda x: (), lambda x, g, state: (x - rate * g, state))
+
+
+def adam(rate: float, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> UpdateRule:
+    """Adam (Kingma and Ba, 2015, algorithm 1), equal to torch.optim.Adam; Reptile uses beta1 = 0."""
+
+    def init(x: Tensor) -> State:
+        return (torch.zeros_like(x), torch.zeros_like(x), torch.zeros(()))
+
+    def update(x: Tensor, g: Tensor, state: State) -> tuple[Tensor, State]:
+        first, second, step = state
+        step = step + 1
+        first = beta1 * first + (1 - beta1) * g
+        second = beta2 * second + (1 - beta2) * g * g
+        mean, variance = first / (1 - beta1**step), second / (1 - beta2**step)
+        return x - rate * mean / (variance.sqrt() + eps), (first, second, step)
+
+    return UpdateRule(init, update)
+
+
+def clipped(gradients: Sequence[Tensor], limit: float) -> list[Tensor]:
+    """Scaled down together so that their joint norm is at most `limit` (Pascanu et al., 2013)."""
+    norm = torch.stack([g.norm() for g in gradients]).norm()
+    return [g * (limit / norm.clamp_min(limit)) for g in gradients]

@@ -1,0 +1,13 @@
+"""One way to make a torch generator: from a seed and the purpose it serves.
+
+Two purposes never share a stream, and no part of the library seeds anything globally.
+"""
+
+import torch
+
+from metanas import counter
+
+
+def generator(seed: int, *purpose: object) -> torch.Generator:
+    """A CPU generator that is a pure function of its arguments: generator(0, "init", "supernet")."""
+    return torch.Generator().manual_seed(counter.key("generator", seed, *purpose) >> 1)

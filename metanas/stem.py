@@ -1,0 +1,79 @@
+"""From raw input to features: one stem per kind of input, everything after it is shared.
+
+Feature maps are (B, C, H, W) for every modality: images H x W; text H = 1, W = tokens; speech
+H = mel bands, W = frames. With them goes a mask (B, 1, H, W), None where nothing is padded.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from metanas.episode import TaskSpec
+from metanas.supernet.ops import Mask, conv
+
+HALVINGS = {"image": 2, "text": 1, "speech": 3}  # how often a stem halves both sides
+
+
+class Stem(nn.Module):
+    """Blocks of 3x3 convolution of stride 2, norm and ReLU, after a token embedding for text."""
+
+    def __init__(self, spec: TaskSpec, channels: int) -> None:
+        super().__init__()
+        self.modality = spec.modality
+        inputs = {"image": spec.input_shape[0], "text": channels, "speech": 1}[spec.modality]
+        if spec.modality == "text":
+            self.embedding = nn.Parameter(torch.empty(spec.vocabulary, channels))
+        sizes = [inputs] + [channels] * HALVINGS[spec.modality]
+        self.weights = nn.ParameterList(
+            torch.empty(after, before, 3, 3) for before, after in zip(sizes, sizes[1:], strict=False)
+        )
+        self.norms = nn.ModuleList(Norm(channels) for _ in self.weights)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Mask]:
+        """x (B, *input_shape) to features (B, C, H, W) and mask."""
+        mask: Mask = None
+        if self.modality == "text":
+            mask = (x != 0).to(self.embedding.dtype)[:, None, None, :]
+            x = F.embedding(x, self.embedding).transpose(1, 2)[:, :, None, :] * mask
+        elif self.modality == "speech":  # padded frames are NaN, see tasks/modality/speech.py
+            there = ~torch.isnan(x[:, None, :1, :])
+            x = torch.nan_to_num(x)[:, None]
+            mask = there.to(x.dtype).expand_as(x)
+        for weight, norm in zip(self.weights, self.norms, strict=True):
+            x = conv(x, weight, stride=2)
+            mask = None if mask is None else mask[..., ::2, ::2]
+            x = norm(x, mask).relu()
+        return x, mask
+
+
+class Norm(nn.Module):
+    """Zero mean and unit variance over one example's features, then a scale and bias per channel.
+
+    Layer normalisation over (C, H, W) (Ba et al., 2016) that leaves padding out. Nothing is shared
+    between examples: batch statistics would make a prediction depend on the other queries.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        if mask is None:
+            x = F.layer_norm(x, x.shape[-3:])
+            return x * self.scale[:, None, None] + self.bias[:, None, None]
+        count = mask.sum((-3, -2, -1), keepdim=True).clamp_min(1) * x.shape[-3]
+        centred = (x - (x * mask).sum((-3, -2, -1), keepdim=True) / count) * mask
+        variance = centred.square().sum((-3, -2, -1), keepdim=True) / count
+        x = centred * torch.rsqrt(variance + 1e-5)
+        return (x * self.scale[:, None, None] + self.bias[:, None, None]) * mask
+
+
+def halve(x: Tensor, mask: Mask) -> tuple[Tensor, Mask]:
+    """2x2 average (1x2 where there is one row) over what is there, both sides rounded up."""
+    size = (1 if x.shape[-2] == 1 else 2, 2)
+    if mask is None:
+        return F.avg_pool2d(x, size, ceil_mode=True), None
+    share = F.avg_pool2d(mask, size, ceil_mode=True)
+    pooled = F.avg_pool2d(x * mask, size, ceil_mode=True)
+    return pooled / share.clamp_min(1 / 8), (share > 0).to(x.dtype)

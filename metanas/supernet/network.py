@@ -1,0 +1,131 @@
+"""The supernet: stems, a chain of mixed nodes, a depth mixture over their exits, heads.
+
+Layer l, from h[l-1] (DESIGN's equations; softmax relaxation of Liu et al., 2019):
+    u = sum_k softmax(node[l])_k op_k(h[l-1])
+    h[l] = sum_a softmax(activation[l])_a act_a(norm(u)), plus h[l-1] in a residual space
+and the head reads sum_l softmax(depth)_l pool(h[l]). The same layers serve every modality.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from metanas.episode import TaskSpec
+from metanas.kinds import ACTIVATIONS
+from metanas.params import Params, Tensors
+from metanas.stem import Norm, Stem, halve
+from metanas.supernet.mixed import MixedOp
+from metanas.supernet.ops import Mask, pool
+from metanas.supernet.space import SearchSpace
+
+
+class SuperNet(nn.Module):
+    """A network over `space` for tasks of the given kinds. It holds structure; numbers are `Params`."""
+
+    def __init__(self, space: SearchSpace, specs: Sequence[TaskSpec]) -> None:
+        super().__init__()
+        self.space = space
+        self.activations = [ACTIVATIONS[name] for name in space.activations]
+        self.stems = nn.ModuleDict({stem_name(spec): Stem(spec, space.channels) for spec in specs})
+        self.nodes = nn.ModuleList(
+            MixedOp(space.ops, space.channels, merge=space.merge) for _ in range(space.layers)
+        )
+        self.norms = nn.ModuleList(Norm(space.channels) for _ in range(space.layers))
+        self.exits = nn.ModuleList(Exit(space.channels) for _ in range(space.layers))
+        self.heads = nn.ModuleDict({f"ways{spec.ways}": Head(space.channels, spec.ways) for spec in specs})
+
+    def arch(self) -> Tensors:
+        """Uniform architecture logits: node (L, O), activation (L, A), depth (L,)."""
+        space = self.space
+        return {
+            "node": torch.zeros(space.layers, len(space.ops)),
+            "activation": torch.zeros(space.layers, len(space.activations)),
+            "depth": torch.zeros(space.layers),
+        }
+
+    def init(self, generator: torch.Generator) -> Params:
+        """Fresh numbers, a pure function of the generator's state."""
+        return Params(init_weights(self, generator), self.arch())
+
+    def forward(
+        self, x: Tensor, arch: Mapping[str, Tensor], spec: TaskSpec, *, head: bool = True
+    ) -> Tensor:
+        """x (B, *input_shape) to logits (B, ways), or without the head to features (B, C)."""
+        if not head:
+            return self.features(x, arch, spec)
+        return self.heads[f"ways{spec.ways}"](self.features(x, arch, spec))
+
+    def features(self, x: Tensor, arch: Mapping[str, Tensor], spec: TaskSpec) -> Tensor:
+        """x (B, *input_shape) to the depth-mixed, pooled features (B, C) that the head reads."""
+        h, mask = self.stems[stem_name(spec)](x)
+        depth = arch["depth"].softmax(-1)
+        total = torch.zeros(())
+        for layer in range(self.space.layers):
+            h, mask = self._layer(layer, h, mask, arch)
+            total = total + depth[layer] * self.exits[layer](h, mask)
+        return total
+
+    def _layer(self, layer: int, h: Tensor, mask: Mask, arch: Mapping[str, Tensor]) -> tuple[Tensor, Mask]:
+        u = self.nodes[layer](h, arch["node"][layer].softmax(-1), mask)
+        v = self.norms[layer](u, mask)
+        shares = arch["activation"][layer].softmax(-1)
+        v = torch.stack([s * f(v) for s, f in zip(shares.unbind(), self.activations, strict=True)]).sum(0)
+        if mask is not None:
+            v = v * mask
+        if self.space.residual:
+            v = v + h
+        return halve(v, mask) if layer in self.space.reductions else (v, mask)
+
+
+class Exit(nn.Module):
+    """What the head sees of a layer: the mean over positions, normalised so that depths compare."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+
+    def forward(self, h: Tensor, mask: Mask) -> Tensor:
+        return nn.functional.layer_norm(pool(h, mask), (h.shape[1],)) * self.scale + self.bias
+
+
+class Head(nn.Module):
+    """Linear classifier (B, C) -> (B, ways)."""
+
+    def __init__(self, channels: int, ways: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(ways, channels))
+        self.bias = nn.Parameter(torch.empty(ways))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight, self.bias)
+
+
+def stem_name(spec: TaskSpec) -> str:
+    """Tasks with the same kind of input share a stem: image1, image3, text257, speech."""
+    detail = {"image": spec.input_shape[0], "text": spec.vocabulary, "speech": ""}[spec.modality]
+    return f"{spec.modality}{detail}"
+
+
+def init_weights(net: nn.Module, generator: torch.Generator) -> Tensors:
+    """Scales 1, biases 0, all else normal with variance 1 / fan-in, in the order of the names."""
+    return {name: _fresh(name, p.shape, generator) for name, p in net.named_parameters()}
+
+
+def _fresh(name: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    last = name.rpartition(".")[2]
+    if last == "scale":
+        return torch.ones(shape)
+    if last.endswith("bias"):
+        return torch.zeros(shape)
+    fan_in = 1 if last == "embedding" else math.prod(shape[1:])
+    return torch.randn(shape, generator=generator) / math.sqrt(fan_in)
+
+
+def apply(net: nn.Module, params: Params, x: Tensor, spec: TaskSpec) -> Tensor:
+    """Logits (B, ways) of the network with these numbers."""
+    logits: Tensor = functional_call(net, params.weights, (x, params.arch, spec))
+    return logits

@@ -1,0 +1,346 @@
+"""The candidate operations of a node: CNN, pooling, RNN, attention, fully connected, skip, none.
+
+An op is a factory `channels -> module`; the module maps features (B, C, H, W) and a mask (B, 1, H, W),
+1 where there is something and None where there is no padding, to features of the same shape. Features
+are 0 at padded positions when an op sees them, and the caller zeroes them again afterwards.
+
+An op that is a linear, translation-invariant map also offers `kernel()`, the (C, C, k, k) convolution
+it equals, by which `mixed.py` merges all such candidates of a node into one convolution.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from metanas.kinds import OPS
+
+Mask = Tensor | None
+Op = Callable[[int], nn.Module]
+
+
+def conv(x: Tensor, kernel: Tensor, stride: int = 1) -> Tensor:
+    """Padded convolution; a one-row input (text) meets only the middle row of a square kernel."""
+    size = kernel.shape[-1]
+    if x.shape[-2] == 1:
+        row = kernel[..., size // 2 : size // 2 + 1, :]
+        return F.conv2d(x, row, stride=(1, stride), padding=(0, size // 2))
+    return F.conv2d(x, kernel, stride=stride, padding=size // 2)
+
+
+class Conv(nn.Module):
+    """Dense k x k convolution without bias (a norm follows every mixture)."""
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, channels, size, size))
+
+    def kernel(self) -> Tensor:
+        return self.weight
+
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        return conv(x, self.weight)
+
+
+class SepConv(nn.Module):
+    """Depthwise k x k, then pointwise; linear throughout, unlike DARTS' (which has a ReLU in front)."""
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.depth_weight = nn.Parameter(torch.empty(channels, 1, size, size))
+        self.point_weight = nn.Parameter(torch.empty(channels, channels))
+
+    def kernel(self) -> Tensor:
+        return self.point_weight[:, :, None, None] * self.depth_weight[:, 0]
+
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        size = self.depth_weight.shape[-1]
+        depth = F.conv2d(x, self.depth_weight, padding=size // 2, groups=x.shape[1])
+        return F.conv2d(depth, self.point_weight[:, :, None, None])
+
+
+class DilConv(nn.Module):
+    """Dense 3 x 3 convolution with dilation 2 (a 5 x 5 kernel with holes)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
+
+    def kernel(self) -> Tensor:
+        rows = self.weight.new_zeros(5, 3)
+        rows[[0, 2, 4], [0, 1, 2]] = 1
+        return rows @ self.weight @ rows.T
+
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        return F.conv2d(x, self.weight, padding=2, dilation=2)
+
+
+class AvgPool(nn.Module):
+    """3 x 3 mean, the border counted as zeros, so that it is a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("_kernel", torch.eye(channels)[:, :, None, None].repeat(1, 1, 3, 3) / 9)
+
+    def kernel(self) -> Tensor:
+        return self.get_buffer("_kernel")
+
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        return F.avg_pool2d(x, 3, stride=1, padding=1)
+
+
+class Skip(nn.Module):
+    """The input itself."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("_kernel", torch.eye(channels)[:, :, None, None])
+
+    def kernel(self) -> Tensor:
+        return self.get_buffer("_kernel")
+
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        return x
+
+
+class Nothing(nn.Module):
+    """Zeros: the node is left out."""
+
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        return torch.zeros_like(x)
+
+
+class MaxPool(nn.Module):
+    """3 x 3 maximum over what is there; padding and border never win."""
+
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        if mask is not None:
+            x = x.masked_fill(mask == 0, torch.finfo(x.dtype).min)
+        return F.max_pool2d(x, 3, stride=1, padding=1)
+
+
+class Recurrent(nn.Module):
+    """A recurrent cell over the row-major sequence of positions; padded positions are stepped over.
+
+    Written in differentiable tensor operations, since native RNN kernels have no double backward.
+    """
+
+    gates: int
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.input_weight = nn.Parameter(torch.empty(self.gates * channels, channels))
+        self.state_weight = nn.Parameter(torch.empty(self.gates * channels, channels))
+        self.bias = nn.Parameter(torch.empty(self.gates * channels))
+        self.state_bias = nn.Parameter(torch.empty(self.gates * channels))
+
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        sequence = x.flatten(2).permute(2, 0, 1)  # (S, B, C)
+        inputs = F.linear(sequence, self.input_weight, self.bias).unbind(0)
+        steps = None if mask is None else mask.flatten(2).permute(2, 0, 1).unbind(0)  # (B, 1) each
+        state = self.start(x)
+        outputs = []
+        for t, given in enumerate(inputs):
+            new = self.step(given, state)
+            if steps is not None:
+                new = tuple(torch.lerp(old, now, steps[t]) for old, now in zip(state, new, strict=True))
+            state = new
+            outputs.append(state[0])
+        return torch.stack(outputs, dim=-1).view_as(x)
+
+    def start(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (x.new_zeros(x.shape[:2]),)
+
+    def step(self, given: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        raise NotImplementedError
+
+
+class Gru(Recurrent):
+    """Gated recurrent unit (Cho et al., 2014), with PyTorch's gate order r, z, n."""
+
+    gates = 3
+
+    def step(self, given: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        (h,) = state
+        split = 2 * h.shape[-1]
+        recurrent = F.linear(h, self.state_weight, self.state_bias)
+        r, z = torch.sigmoid(given[:, :split] + recurrent[:, :split]).chunk(2, dim=-1)
+        n = torch.tanh(given[:, split:] + r * recurrent[:, split:])
+        return (torch.lerp(n, h, z),)
+
+
+class Lstm(Recurrent):
+    """Long short-term memory (Hochreiter and Schmidhuber, 1997), PyTorch's gate order i, f, g, o."""
+
+    gates = 4
+
+    def start(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (x.new_zeros(x.shape[:2]), x.new_zeros(x.shape[:2]))
+
+    def step(self, given: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        h, c = state
+        i, f, g, o = (given + F.linear(h, self.state_weight, self.state_bias)).chunk(4, dim=-1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(c), c
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over all positions, with sinusoidal row and column positions."""
+
+    def __init__(self, channels: int, heads: int = 2) -> None:
+        super().__init__()
+        if channels % heads or channels % 4:
+            raise ValueError(f"attention needs channels divisible by 4 and by {heads} heads, got {channels}")
+        self.heads = heads
+        self.in_weight = nn.Parameter(torch.empty(3 * channels, channels))
+        self.out_weight = nn.Parameter(torch.empty(channels, channels))
+
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        batch, channels, height, width = x.shape
+        tokens = (x + positions(x)).flatten(2).transpose(1, 2)  # (B, S, C)
+        heads = F.linear(tokens, self.in_weight).unflatten(-1, (3, self.heads, -1))  # (B, S, 3, heads, c)
+        q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)  # (B, heads, S, c)
+        scores = (q / math.sqrt(channels // self.heads)) @ k.transpose(-1, -2)
+        if mask is not None:
+            away = mask.flatten(1)[:, None, None, :] == 0
+            scores = scores.masked_fill(away, torch.finfo(scores.dtype).min)
+        mixed = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+        return F.linear(mixed, self.out_weight).transpose(1, 2).reshape(batch, channels, height, width)
+
+
+def positions(x: Tensor) -> Tensor:
+    """Sinusoids (Vaswani et al., 2017, sec. 3.5), half the channels for rows, half for columns: (C, H, W)."""
+    channels, height, width = x.shape[-3:]
+    rates = 100.0 ** (-torch.arange(channels // 4, dtype=x.dtype, device=x.device) / (channels // 4))
+
+    def code(length: int) -> Tensor:  # (C / 2, length)
+        angles = rates[:, None] * torch.arange(length, dtype=x.dtype, device=x.device)
+        return torch.cat([angles.sin(), angles.cos()])
+
+    rows = code(height)[:, :, None].expand(-1, -1, width)
+    columns = code(width)[:, None, :].expand(-1, height, -1)
+    return torch.cat([rows, columns])
+
+
+class FullyConnected(nn.Module):
+    """A two-layer perceptron applied at every position."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.in_weight = nn.Parameter(torch.empty(channels, channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+        self.out_weight = nn.Parameter(torch.empty(channels, channels))
+
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        hidden = F.conv2d(x, self.in_weight[:, :, None, None], self.bias).relu()
+        return F.conv2d(hidden, self.out_weight[:, :, None, None])
+
+
+class FullyConnectedGlobal(nn.Module):
+    """One fully connected layer on the mean over all positions, given to every position."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, channels))
+
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        return F.linear(pool(x, mask), self.weight)[:, :, None, None].expand_as(x)
+
+
+def pool(x: Tensor, mask: Mask) -> Tensor:
+    """Mean over the positions that are there: (B, C, H, W) -> (B, C)."""
+    if mask is None:
+        return x.mean((-2, -1))
+    return (x * mask).sum((-2, -1)) / mask.sum((-2, -1)).clamp_min(1)
+
+
+@OPS.register("conv1")
+def conv1(channels: int) -> nn.Module:
+    """1x1 convolution."""
+    return Conv(channels, 1)
+
+
+@OPS.register("conv3")
+def conv3(channels: int) -> nn.Module:
+    """3x3 convolution."""
+    return Conv(channels, 3)
+
+
+@OPS.register("conv5")
+def conv5(channels: int) -> nn.Module:
+    """5x5 convolution."""
+    return Conv(channels, 5)
+
+
+@OPS.register("sepconv3")
+def sepconv3(channels: int) -> nn.Module:
+    """3x3 depthwise-separable convolution."""
+    return SepConv(channels, 3)
+
+
+@OPS.register("sepconv5")
+def sepconv5(channels: int) -> nn.Module:
+    """5x5 depthwise-separable convolution."""
+    return SepConv(channels, 5)
+
+
+@OPS.register("dilconv3")
+def dilconv3(channels: int) -> nn.Module:
+    """3x3 convolution with dilation 2."""
+    return DilConv(channels)
+
+
+@OPS.register("maxpool3")
+def maxpool3(channels: int) -> nn.Module:
+    """3x3 maximum pooling."""
+    return MaxPool()
+
+
+@OPS.register("avgpool3")
+def avgpool3(channels: int) -> nn.Module:
+    """3x3 average pooling."""
+    return AvgPool(channels)
+
+
+@OPS.register("gru")
+def gru(channels: int) -> nn.Module:
+    """Gated recurrent unit over the row-major sequence."""
+    return Gru(channels)
+
+
+@OPS.register("lstm")
+def lstm(channels: int) -> nn.Module:
+    """Long short-term memory over the row-major sequence."""
+    return Lstm(channels)
+
+
+@OPS.register("attn")
+def attn(channels: int) -> nn.Module:
+    """Multi-head self-attention with sinusoidal positions."""
+    return Attention(channels)
+
+
+@OPS.register("fc")
+def fc(channels: int) -> nn.Module:
+    """Position-wise two-layer perceptron."""
+    return FullyConnected(channels)
+
+
+@OPS.register("fc-global")
+def fc_global(channels: int) -> nn.Module:
+    """Fully connected layer on the global mean."""
+    return FullyConnectedGlobal(channels)
+
+
+@OPS.register("skip")
+def skip(channels: int) -> nn.Module:
+    """Identity."""
+    return Skip(channels)
+
+
+@OPS.register("none")
+def none(channels: int) -> nn.Module:
+    """Nothing (zeros)."""
+    return Nothing()

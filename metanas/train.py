@@ -1,0 +1,122 @@
+"""Meta-training: run a method's iterations, checkpoint, resume; the same loop for every method.
+
+Episodes are a pure function of (seed, iteration) and `Method.step` is one of (state, iteration), so a run
+that was killed and resumed ends with the same numbers as an undisturbed one.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from metanas.domain import Domain
+from metanas.episode import Episodes, EpisodeShape
+from metanas.evaluation.result import write_atomically
+from metanas.method import Method, Moment, State
+from metanas.seeding import generator
+from metanas.store import DataError
+
+SAVE_EVERY = 10.0  # seconds
+
+
+class TrainError(RuntimeError):
+    """Meta-training cannot go on."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where meta-training tasks come from: every iteration has `tasks` episodes of each domain.
+
+    shapes are taken in turn by iteration, so that one learner serves 1 and 5 shots.
+    """
+
+    domains: Sequence[Domain]
+    shapes: Sequence[EpisodeShape]
+    tasks: int
+    seed: int
+
+    def batch(self, iteration: int) -> list[Episodes]:
+        """The tasks of one iteration, one `Episodes` per domain."""
+        shape = self.shapes[iteration % len(self.shapes)]
+        ids = range(iteration * self.tasks, (iteration + 1) * self.tasks)
+        return [domain.episodes("train", shape, self.seed, ids) for domain in self.domains]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A state, after how many iterations, and how many seconds of stepping they took."""
+
+    state: State
+    iteration: int
+    seconds: float
+
+
+def meta_train(
+    method: Method,
+    source: Source,
+    iterations: int,
+    folder: Path,
+    *,
+    tell: Callable[[int], None] = lambda iteration: None,
+    log: Callable[[dict[str, float]], None] = lambda row: None,
+) -> Trained:
+    """Train to `iterations`, from the checkpoint in `folder` if there is one.
+
+    TrainError on a loss that is not finite; the last good checkpoint is kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "state.safetensors"
+    now = load(path) or Trained(method.start(generator(source.seed, "start")), 0, 0.0)
+    metrics = folder / "metrics.jsonl"
+    rows = _rows_before(metrics, now.iteration)
+    saved = time.monotonic()
+    while method.trains and now.iteration < iterations:
+        began = time.monotonic()
+        moment = Moment(now.iteration, iterations)
+        state, losses = method.step(now.state, moment, source.batch(now.iteration))
+        if bad := [name for name, value in losses.items() if not math.isfinite(value)]:
+            raise TrainError(
+                f"the loss of {bad[0]} is {losses[bad[0]]} at iteration {now.iteration}; lower the rates "
+                f"(--set ...). The last good checkpoint is {path}"
+            )
+        now = Trained(state, now.iteration + 1, now.seconds + time.monotonic() - began)
+        row = {"iteration": now.iteration, "seconds": round(now.seconds, 3), **losses}
+        rows.append(json.dumps(row))
+        log(row)
+        tell(now.iteration)
+        if time.monotonic() - saved > SAVE_EVERY:
+            _save(path, metrics, now, rows)
+            saved = time.monotonic()
+    _save(path, metrics, now, rows)
+    return now
+
+
+def load(path: Path) -> Trained | None:
+    """The checkpoint at `path`, None if there is none. DataError if it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads(file.metadata()["about"])
+            state = {name: file.get_tensor(name) for name in file.keys()}
+        return Trained(state, int(about["iteration"]), float(about["seconds"]))
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"the checkpoint {path} is damaged ({error}); delete it to start again") from error
+
+
+def _save(path: Path, metrics: Path, now: Trained, rows: list[str]) -> None:
+    about = json.dumps({"iteration": now.iteration, "seconds": now.seconds})
+    write_atomically(metrics, "".join(row + "\n" for row in rows).encode())
+    state = {name: t.contiguous() for name, t in now.state.items()}
+    write_atomically(path, save(state, {"about": about}))
+
+
+def _rows_before(path: Path, iteration: int) -> list[str]:
+    """Metric rows up to the checkpoint; what came after it will be computed again."""
+    rows = path.read_text().splitlines() if path.exists() else []
+    return [row for row in rows if json.loads(row)["iteration"] <= iteration]
