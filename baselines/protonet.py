@@ -2,8 +2,8 @@
 
 Snell, Swersky, Zemel: Prototypical Networks for Few-shot Learning (NeurIPS 2017), eq. 1-2, squared
 Euclidean distance. Where we differ: the embedding is the supernet with its architecture learned by the
-same loss in the outer loop (nothing adapts to a task but the class means), and the distance is divided
-by the number of features, which only sets the softmax's starting temperature.
+same loss in the outer loop (nothing adapts to a task but the class means), and the distance is the mean
+over features times `sharpness`, which only sets the softmax's starting temperature.
 """
 
 from collections.abc import Sequence
@@ -38,6 +38,7 @@ class ProtoNet:
         space: SearchSpace = field(default_factory=SearchSpace)
         weight_rate: float = 3e-3
         arch_rate: float = 1e-2
+        sharpness: float = 8.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings
@@ -74,17 +75,17 @@ class ProtoNet:
         return Adapted(predict, {name: t.expand(tasks, *t.shape) for name, t in params.arch.items()})
 
     def _embed(self, params: Params, spec: TaskSpec, x: Tensor) -> Tensor:
-        """(T, B, *input_shape) to (T, B, C); all tasks share the network, so they are one big batch."""
+        """(T, B, *input_shape) to (T, B, F); all tasks share the network, so they are one big batch."""
         inputs = (x.flatten(0, 1), params.arch, spec)
         flat = functional_call(self.net, params.weights, inputs, {"head": False})
         return flat.unflatten(0, x.shape[:2])
 
     def _prototypes(self, params: Params, spec: TaskSpec, support: Batch) -> Tensor:
-        """Class means (T, ways, C)."""
+        """Class means (T, ways, F)."""
         of_class = F.one_hot(support.y, spec.ways).transpose(1, 2).float()  # (T, ways, B)
         return of_class @ self._embed(params, spec, support.x) / of_class.sum(-1, keepdim=True)
 
     def _logits(self, params: Params, spec: TaskSpec, means: Tensor, x: Tensor) -> Tensor:
-        """Negative squared distances (T, Q, ways), per feature."""
+        """Negative squared distances (T, Q, ways)."""
         features = self._embed(params, spec, x)
-        return -(features[:, :, None] - means[:, None]).square().mean(-1)
+        return -self.settings.sharpness * (features[:, :, None] - means[:, None]).square().mean(-1)

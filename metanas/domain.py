@@ -84,5 +84,6 @@ class Domain:
         rows = torch.from_numpy(self.tables["train"].rows)
         x = self._x[rows].float()  # (n, C, H, W) or (n, bands, frames)
         over = (0, 2, 3) if self.modality == "image" else (0, 2)
-        deviation, mean = torch.std_mean(x, dim=over, keepdim=True)
+        mean = x.nanmean(over, keepdim=True)  # NaN marks padded speech frames
+        deviation = (x - mean).square().nanmean(over, keepdim=True).sqrt()
         return mean[0], 1 / deviation[0].clamp_min(1e-3)

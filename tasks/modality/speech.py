@@ -1,0 +1,30 @@
+"""Speech as log-mel spectrograms of one size; frames after the end of a clip are NaN (padding)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+RATE = 16_000  # Hz
+BANDS, FRAMES, HOP, WINDOW = 40, 64, 200, 512  # 12.5 ms a frame, 0.8 s in all
+
+
+def log_mels(clips: Sequence[NDArray[np.int16]], rate: int) -> NDArray[np.float16]:
+    """Clips of any length at `rate` Hz to natural-log mel energies (n, BANDS, FRAMES), cut or padded."""
+    from torchaudio.functional import resample
+    from torchaudio.transforms import MelSpectrogram
+
+    mel = MelSpectrogram(RATE, n_fft=WINDOW, hop_length=HOP, n_mels=BANDS)
+    out = np.full((len(clips), BANDS, FRAMES), np.nan, np.float16)
+    for row, clip in zip(out, clips, strict=True):
+        wave = resample(torch.from_numpy(clip.astype(np.float32) / 32768), rate, RATE)
+        energy = torch.log(mel(wave) + 1e-6)[:, :FRAMES]
+        row[:, : energy.shape[1]] = energy.numpy()
+    return out
+
+
+def trimmed(clip: NDArray[np.int16], threshold: int = 200) -> NDArray[np.int16]:
+    """Without the silence (samples below `threshold`) at both ends."""
+    loud = np.flatnonzero(np.abs(clip.astype(np.int32)) > threshold)
+    return clip[loud[0] : loud[-1] + 1] if len(loud) else clip[:1]
