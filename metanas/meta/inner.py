@@ -51,24 +51,21 @@ def task_loss(net: nn.Module, spec: TaskSpec) -> Loss:
 def adapt(
     loss: Loss,
     params: Params,
-    support: Batch,
+    batches: Sequence[Batch],
     *,
     rules: Rules,
-    steps: int,
     create_graph: bool,
 ) -> Params:
-    """`steps` gradient steps on the support sets of T tasks (Finn et al., 2017, eq. 1).
+    """One gradient step on each batch in turn, for T tasks (Finn et al., 2017, eq. 1).
 
-    params: (T, ...) each. create_graph keeps the way back to `params` (second order); without it the
+    batches: the support set once per step, or different parts of it. params: (T, ...) each. create_graph keeps the way back to `params` (second order); without it the
     result is a leaf. Groups without a rule, and weights the loss does not use, come back unchanged.
     """
-    if steps < 0:
-        raise ValueError(f"steps must not be negative, got {steps}")
     moving = _rules_in_order(params, rules)
     states = [None if rule is None else rule.init(t) for rule, t in zip(moving, tensors(params), strict=True)]
-    for _ in range(steps):
+    for batch in batches:
         params = params if create_graph else detach(params)
-        gradients = gradient(loss, params, support, moving, create_graph=create_graph)
+        gradients = gradient(loss, params, batch, moving, create_graph=create_graph)
         values = []
         for i, (value, rule, g) in enumerate(zip(tensors(params), moving, gradients, strict=True)):
             state = states[i]
@@ -100,7 +97,7 @@ def predictor(
 ) -> Adapted:
     """Adapt T tasks from the same start and predict with what came out: gradient methods' `adapt`."""
     start = stack(params, support.y.shape[0])
-    adapted = adapt(task_loss(net, spec), start, support, rules=rules, steps=steps, create_graph=False)
+    adapted = adapt(task_loss(net, spec), start, [support] * steps, rules=rules, create_graph=False)
 
     @torch.no_grad()
     def predict(x: Tensor) -> Tensor:

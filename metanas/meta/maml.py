@@ -19,7 +19,7 @@ def meta_gradient(
     params = detach(params)
     tasks = episodes.support.y.shape[0]
     start = stack(params, tasks)
-    adapted = adapt(loss, start, episodes.support, rules=rules, steps=steps, create_graph=second_order)
+    adapted = adapt(loss, start, [episodes.support] * steps, rules=rules, create_graph=second_order)
     if second_order:
         at = tensors(params)
     else:

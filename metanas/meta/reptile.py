@@ -2,7 +2,9 @@
 
 Nichol et al., 2018, "On first-order meta-learning algorithms", algorithm 2:
 theta += eps * mean_i(theta_i - theta), on weights and architecture alike, as in MetaNAS
-(Elsken et al., 2020, eq. 7). Reptile has no query set in training: it adapts on all labelled examples.
+(Elsken et al., 2020, eq. 7). Reptile has no query set in training: all labelled examples are dealt out to
+the inner steps. That the steps see *different* examples is what makes the update learn to generalise (the
+paper's sec. 5.1, the term AvgGradInner); on one repeated batch it learns to memorise.
 """
 
 import torch
@@ -17,11 +19,17 @@ def displacement(
     loss: Loss, params: Params, episodes: Episodes, *, rules: Rules, steps: int
 ) -> tuple[list[Tensor], float]:
     """Mean over T tasks of (adapted - start), in the order of `tensors`, and the loss after adaptation."""
-    support, query = episodes.support, episodes.query
-    everything = Batch(torch.cat([support.x, query.x], 1), torch.cat([support.y, query.y], 1))
-    start = stack(params, support.y.shape[0])
-    adapted = adapt(loss, start, everything, rules=rules, steps=steps, create_graph=False)
+    everything = together(episodes)
+    start = stack(params, everything.y.shape[0])
+    parts = [Batch(everything.x[:, i::steps], everything.y[:, i::steps]) for i in range(steps)]
+    adapted = adapt(loss, start, parts, rules=rules, create_graph=False)
     moved = [(a - x).mean(0) for a, x in zip(tensors(adapted), tensors(params), strict=True)]
     with torch.no_grad():
         after = float(loss(adapted, everything).mean())
     return moved, after
+
+
+def together(episodes: Episodes) -> Batch:
+    """All labelled examples of T meta-training tasks, support first."""
+    support, query = episodes.support, episodes.query
+    return Batch(torch.cat([support.x, query.x], 1), torch.cat([support.y, query.y], 1))

@@ -1,0 +1,83 @@
+"""Rank what is stored: one board per track, rows by mean accuracy, rank ranges from paired tests."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leaderboard.store import Drawing, Row, Store
+from metanas.evaluation.result import Submission, Task
+from metanas.evaluation.stats import Interval, Ranked, paired_p, rank, two_level_bootstrap
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method on a board."""
+
+    place: Ranked
+    submission: Submission
+    tasks: Mapping[str, Interval]  # by task name
+    drawings: tuple[Drawing, ...]
+
+    @property
+    def ranks(self) -> str:
+        """1, or 2-3 where the data cannot tell."""
+        first, last = self.place.first, self.place.last
+        return str(first) if first == last else f"{first}\u2013{last}"
+
+
+@dataclass(frozen=True)
+class Board:
+    """One track: methods that answered the same episodes of the same data under the same budget."""
+
+    track: str
+    tasks: tuple[Task, ...]
+    lines: tuple[Line, ...]
+    against_scratch: Mapping[str, Mapping[str, float]]  # method -> domain -> p of a paired test
+
+    @property
+    def slug(self) -> str:
+        """The track as a file name."""
+        words = "".join(c if c.isalnum() else " " for c in self.track.lower()).split()
+        return "-".join(words)
+
+
+def boards(store: Store) -> list[Board]:
+    """All boards, by track."""
+    with store.current() as rows:
+        tracks = sorted({row.track for row in rows})
+        return [_board(track, [row for row in rows if row.track == track]) for track in tracks]
+
+
+def _board(track: str, rows: list[Row]) -> Board:
+    scores = {row.method: {score.task: score.array() for score in row.scores} for row in rows}
+    by_method = {row.method: row for row in rows}
+    lines = [
+        Line(
+            place,
+            by_method[place.name].submission,
+            {task: two_level_bootstrap(array) for task, array in scores[place.name].items()},
+            tuple(by_method[place.name].drawings),
+        )
+        for place in rank(scores)
+    ]
+    return Board(track, lines[0].submission.tasks, tuple(lines), _against(scores, "scratch"))
+
+
+def _against(
+    scores: Mapping[str, Mapping[str, NDArray[np.float64]]], control: str
+) -> dict[str, dict[str, float]]:
+    """Paired p-value of every method against the control, per domain (all its shots together)."""
+    if control not in scores:
+        return {}
+    domains = sorted({task.partition("/")[0] for task in scores[control]})
+
+    def of(method: str, domain: str) -> dict[str, NDArray[np.float64]]:
+        return {t: a for t, a in scores[method].items() if t.partition("/")[0] == domain}
+
+    return {
+        method: {domain: paired_p(of(method, domain), of(control, domain)) for domain in domains}
+        for method in scores
+        if method != control
+    }

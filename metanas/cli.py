@@ -1,0 +1,182 @@
+"""The command line. Nothing heavy is imported until a command needs it."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(
+    help="MetaNAS-Bench: meta-learning and architecture search across images, text and speech.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+board = typer.Typer(help="The local leaderboard.", no_args_is_help=True)
+data = typer.Typer(help="The data of the suites.", no_args_is_help=True)
+app.add_typer(board, name="leaderboard")
+app.add_typer(data, name="data")
+
+Root = Annotated[
+    Path | None, typer.Option("--data-root", envvar="METANAS_DATA", help="Folder with the data sets.")
+]
+Database = Annotated[
+    Path, typer.Option("--db", envvar="METANAS_LEADERBOARD", help="The leaderboard's database file.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+BOARD = Path("runs/leaderboard.db")
+KINDS = ("domains", "suites", "methods", "ops", "activations", "strategies")
+
+
+@app.command("list")
+def list_command(
+    kind: Annotated[str, typer.Argument(help=" | ".join(KINDS))], as_json: AsJson = False
+) -> None:
+    """What there is: domains, suites, methods, ops, activations, strategies."""
+    from metanas import listing
+
+    if kind not in KINDS:
+        fail(f"nothing of kind {kind!r} to list; there are: {', '.join(KINDS)}")
+    rows = listing.rows(kind)
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        print(f"{row['name']:<{width}}  {row['summary']}")
+
+
+@app.command()
+def run(
+    method: Annotated[list[str], typer.Option("--method", help="A method; may be given several times.")],
+    suite: Annotated[str, typer.Option(help="A suite.")] = "mini-v1",
+    domains: Annotated[str, typer.Option(help="Only these domains of it: a,b.")] = "",
+    seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: the suite's.")] = "",
+    budget: Annotated[str, typer.Option(help="smoke | small | full")] = "small",
+    out: Annotated[Path | None, typer.Option(help="Run folder (with several methods: their parent).")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, e.g. steps=3, suite.shots=[1], tracking=wandb")
+    ] = None,
+    root: Root = None,
+    db: Database = BOARD,
+    pages: Annotated[Path | None, typer.Option(help="Write the leaderboard's pages here.")] = None,
+) -> None:
+    """Meta-train, evaluate on the pinned test episodes, and add the result to the leaderboard."""
+    from metanas import config, grid
+
+    numbers = _numbers(seeds)
+    configs = [
+        config.resolve(
+            name,
+            suite,
+            budget=budget,
+            domains=tuple(filter(None, domains.split(","))),
+            seeds=numbers,
+            overrides=overrides or (),
+        )
+        for name in dict.fromkeys(method)
+    ]
+    if out is not None and len(configs) > 1:
+        folders = [out / c.method for c in configs]
+    else:
+        folders = [out or Path("runs") / suite / budget / c.method for c in configs]
+    grid.run(list(zip(configs, folders, strict=True)), root=root, jobs=jobs, db=db, pages=pages)
+
+
+@board.command("show")
+def board_show(db: Database = BOARD) -> None:
+    """Print the boards."""
+    from rich.console import Console
+
+    from metanas.plugins import load
+
+    store = load("leaderboard.store").Store(_existing(db))
+    for table in load("leaderboard.pages").show(store):
+        Console().print(table)
+
+
+@board.command("add")
+def board_add(folder: Path, db: Database = BOARD) -> None:
+    """Check a run folder, recompute its scores and store it."""
+    from metanas.plugins import load
+
+    print(f"added to: {load('leaderboard.store').Store(db).add(folder)}")
+
+
+@board.command("export")
+def board_export(out: Path, db: Database = BOARD) -> None:
+    """Write the boards as a static site."""
+    from metanas.plugins import load
+
+    store = load("leaderboard.store").Store(_existing(db))
+    print(load("leaderboard.pages").export(store, out))
+
+
+@data.command("status")
+def data_status(root: Root = None, as_json: AsJson = False) -> None:
+    """What is ready, what is a sample, what is missing, and how to get it."""
+    from metanas import listing
+
+    rows = listing.data_status(root)
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        print(f"{row['name']:<{width}}  {row['state']:<12}  {row['next']}")
+
+
+def main() -> NoReturn:
+    """The entry point: every expected error is one line on stderr and a code (2 usage, 3 data, 130 Ctrl-C)."""
+    try:
+        code = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        code = _say("interrupted; run the same command again to go on from the last checkpoint", 130)
+    except typer.Abort:
+        code = _say("interrupted", 130)
+    except Exception as error:
+        if (number := _expected(error)) is None:
+            raise
+        code = _say(str(error) or type(error).__name__, number)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(message: str) -> NoReturn:
+    """Stop with a usage error."""
+    raise typer.BadParameter(message)
+
+
+def _expected(error: Exception) -> int | None:
+    """The exit code of an error that a user can cause; None for a bug, which keeps its traceback."""
+    if hasattr(error, "format_message"):  # click's usage errors
+        return 2
+    if isinstance(error, OSError):
+        return 2
+    codes = {"ConfigError": 2, "UnknownName": 2, "ValueError": 2, "ResultError": 3}
+    names = {"PluginError": 2, "DataError": 2, "TrainError": 2, "ProtocolError": 2, "CellFailed": 2}
+    return {**codes, **names}.get(type(error).__name__)
+
+
+def _say(message: str, code: int) -> int:
+    print(f"metanas: {message}", file=sys.stderr)
+    return code
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(dict.fromkeys(int(part) for part in text.split(",") if part))
+    except ValueError:
+        fail(f"--seeds wants numbers like 0,1,2, got {text!r}")
+
+
+def _existing(db: Path) -> Path:
+    if not db.exists():
+        fail(f"there is no leaderboard at {db}; `metanas run ...` makes one")
+    return db
+
+
+if __name__ == "__main__":
+    main()

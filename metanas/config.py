@@ -1,0 +1,162 @@
+"""One run's configuration, resolved: what was asked for, checked, and written to config.yaml.
+
+Only this module and `cli.py` know files and the command line. `--set key=value` reaches the suite
+(`suite.episodes=50`), the budget (`budget.iterations=10`), `tracking`, and otherwise the method's
+settings (`weight_rate=0.1`, `space.layers=4`).
+"""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from metanas.kinds import METHODS
+from metanas.method import Method
+from metanas.suite import Budget, Suite, load_suite
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class ConfigError(ValueError):
+    """A wrong option; the message says what was given and what would be right."""
+
+
+class RunConfig(BaseModel):
+    """All that decides the numbers of a run, and nothing else."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: str
+    settings: dict[str, Any]  # all of the method's settings, defaults filled in
+    suite: Suite
+    budget_name: str
+    budget: Budget
+    seeds: tuple[int, ...]
+    tracking: Literal["none", "wandb"] = "none"
+
+
+def resolve(
+    method: str,
+    suite: str,
+    *,
+    budget: str = "small",
+    domains: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    overrides: Sequence[str] = (),
+) -> RunConfig:
+    """Check every option. ConfigError or UnknownName name the value and what would be right."""
+    base, given = load_suite(suite), parse_overrides(overrides)
+    if budget not in base.budgets:
+        raise ConfigError(f"no budget named {budget!r} in {suite}; there are: {', '.join(base.budgets)}")
+    if unknown := [domain for domain in domains if domain not in base.domains]:
+        raise ConfigError(f"{suite} has no domain {unknown[0]!r}; it has: {', '.join(base.domains)}")
+    if bad := [seed for seed in seeds if seed < 0 or seed > 30_000]:
+        raise ConfigError(f"seeds must lie in 0..30000, got {bad[0]}")
+    changed = {**given.pop("suite", {}), **({"domains": tuple(domains)} if domains else {})}
+    tracking = given.pop("tracking", "none")
+    if tracking not in ("none", "wandb"):
+        raise ConfigError(f"tracking must be none or wandb, got {tracking!r}")
+    final = _updated(Suite, base, changed, "suite")
+    return RunConfig(
+        method=method,
+        budget_name=budget,
+        budget=_budget(_updated(Budget, base.budgets[budget], given.pop("budget", {}), "budget"), final),
+        settings=plain(settings_of(METHODS[method], given)),
+        suite=final,
+        seeds=tuple(seeds) or base.seeds,
+        tracking=tracking,
+    )
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """["a.b=1", "c=x"] to {"a": {"b": 1}, "c": "x"}; values are YAML."""
+    result: dict[str, Any] = {}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set wants key=value, got {text!r}")
+        *path, last = key.split(".")
+        place = result
+        for part in path:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {text}: {part} was given a value already")
+        place[last] = yaml.safe_load(value)
+    return result
+
+
+def settings_of(method: type[Method], given: Mapping[str, Any]) -> Any:
+    """The method's Settings with `given` in place of the defaults, types checked."""
+    known = known_keys(method.Settings)
+    for key in _flat(given):
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+            raise ConfigError(f"no setting named {key!r}; {hint}")
+    default = dataclasses.asdict(method.Settings())
+    merged = {
+        key: {**default[key], **value} if isinstance(value, dict) else value for key, value in given.items()
+    }
+    try:
+        return TypeAdapter(method.Settings).validate_python({**default, **merged})
+    except ValidationError as error:
+        raise ConfigError(_first(error)) from error
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """Settings as JSON values, so that what config.yaml gives back is equal."""
+    result: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
+    return result
+
+
+def known_keys(settings: type[Any]) -> list[str]:
+    """Every key `--set` takes for these settings: "steps", "space.layers"."""
+    default = settings()
+    return _flat(dataclasses.asdict(default))
+
+
+def write(config: RunConfig, path: Path) -> str:
+    """The text of config.yaml."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    path.write_text(text, encoding="utf-8")
+    return text
+
+
+def read(path: Path) -> RunConfig:
+    """A config.yaml back to a value."""
+    return RunConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def _updated(kind: type[M], base: M, changes: Mapping[str, Any], what: str) -> M:
+    try:
+        return kind.model_validate({**base.model_dump(), **changes})
+    except ValidationError as error:
+        raise ConfigError(f"{what}.{_first(error)}") from error
+
+
+def _budget(budget: Budget, suite: Suite) -> Budget:
+    if budget.eval_episodes > suite.episodes:
+        raise ConfigError(
+            f"budget.eval_episodes is {budget.eval_episodes}, but {suite.name} pins {suite.episodes}"
+        )
+    return budget
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
+    keys = []
+    for key, value in tree.items():
+        keys += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+    return keys
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{field}: {message}, got {first['input']!r:.80}" if field else message

@@ -1,0 +1,139 @@
+"""Several runs at once: their cells over worker processes, one bar each, then the leaderboard.
+
+Workers are spawned, each with its share of the cores. A cell's error stops the rest and is shown as one
+line; what finished stays, so the same command goes on from there.
+"""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from metanas import plugins
+from metanas import run as runs
+from metanas.config import RunConfig
+from metanas.run import Cell
+
+Message = tuple[str, str, int]  # cell name, what is being done, units done
+_queue: Any = None  # a worker's way to the parent
+
+
+class CellFailed(RuntimeError):
+    """A cell stopped with an error; what the others finished is kept."""
+
+
+def run(
+    wanted: Sequence[tuple[RunConfig, Path]], *, root: Path | None, jobs: int, db: Path, pages: Path | None
+) -> None:
+    """Run, store and print. Work that is already done is not done again."""
+    console = Console()
+    cells = [cell for config, folder in wanted for cell in runs.prepare(config, folder, root)]
+    with console.status(f"preparing the data of {wanted[0][0].suite.name}"):
+        runs.open_domains(wanted[0][0], root)  # all of one call share the suite
+    _work(cells, min(jobs, max(len(cells), 1)), console)
+    store = plugins.load("leaderboard.store").Store(db)
+    board = plugins.load("leaderboard.pages")
+    for config, folder in wanted:
+        if not (folder / "submission.json").exists():
+            runs.finish(config, folder, root)
+        store.add(folder)
+    for config, folder in wanted:
+        board.report(store, folder)
+        _print_architectures(console, config, folder)
+    for table in board.show(store):
+        console.print(table)
+    console.print("runs:", ", ".join(str(folder) for _, folder in wanted), soft_wrap=True)
+    if pages is not None:
+        console.print(f"leaderboard pages: {board.export(store, pages).resolve()}", soft_wrap=True)
+
+
+def _work(cells: Sequence[Cell], jobs: int, console: Console) -> None:
+    context = get_context("spawn")
+    queue: Any = context.Queue()
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    columns = (
+        TextColumn("{task.description:<18}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[doing]}"),
+    )
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(queue, threads))
+    with Progress(*columns, console=console, disable=not cells) as progress:
+        bars = {
+            cell.name: progress.add_task(cell.name, total=cell.steps, start=False, doing="waiting") for cell in cells
+        }
+        stop = threading.Event()
+        listener = threading.Thread(target=_listen, args=(queue, progress, bars, stop))
+        listener.start()
+        try:
+            pending = {cell.name: pool.submit(_cell, cell) for cell in cells}
+            for name, future in pending.items():
+                if (problem := future.result()) is not None:
+                    raise CellFailed(f"{name}: {problem}")
+        except BaseException:
+            _kill(pool)
+            raise
+        finally:
+            stop.set()
+            listener.join()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _listen(queue: Any, progress: Progress, bars: dict[str, Any], stop: threading.Event) -> None:
+    while not (stop.is_set() and queue.empty()):
+        try:
+            name, doing, done = queue.get(timeout=0.1)
+        except Empty:
+            continue
+        progress.start_task(bars[name])
+        progress.update(bars[name], completed=done, doing=doing)
+
+
+def _begin(queue: Any, threads: int) -> None:
+    global _queue
+    _queue = queue
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and ends us
+    torch.set_num_threads(threads)
+
+
+def _cell(cell: Cell) -> str | None:
+    """One cell in a worker; an error that a user can cause comes back as its message."""
+    parent = os.getppid()
+
+    def tell(doing: str, done: int) -> None:
+        if os.getppid() != parent:
+            os._exit(1)  # the parent was killed: nobody wants this any more
+        _queue.put((cell.name, doing, done))
+
+    try:
+        runs.work(cell, tell)
+        tell("done", cell.steps)
+    except (RuntimeError, ValueError, OSError, KeyError) as error:
+        if type(error).__module__.startswith("metanas") or isinstance(error, OSError):
+            return str(error)
+        raise
+    return None
+
+
+def _kill(pool: ProcessPoolExecutor) -> None:
+    for process in list((pool._processes or {}).values()):
+        process.kill()
+
+
+def _print_architectures(console: Console, config: RunConfig, folder: Path) -> None:
+    tasks = json.loads((folder / "architecture.json").read_text(encoding="utf-8"))["tasks"]
+    for name, found in tasks.items():
+        console.print(f"{config.method:>10} {name:<20} {found['text']}", highlight=False)
