@@ -2,7 +2,8 @@
 
 Nichol, Achiam, Schulman: On First-Order Meta-Learning Algorithms (2018), Adam(beta1 = 0) inside, outer
 step linearly to 0; on weights and architecture alike as in MetaNAS (Elsken et al., CVPR 2020), without
-its soft pruning. Where we differ: full-batch inner steps, and layer norms (no transduction).
+its soft pruning. Where we differ: layer norms (no transduction), and one outer step per domain in turn,
+since a mean over domains would shrink the step of what only one of them uses, its stem.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import torch
 from metanas.episode import Batch, Episodes, TaskSpec
 from metanas.kinds import METHODS
 from metanas.meta.inner import Rules, predictor, task_loss
-from metanas.meta.outer import mean, pack, params_of
+from metanas.meta.outer import pack, params_of
 from metanas.meta.reptile import displacement
 from metanas.meta.rule import adam
 from metanas.method import Adapted, Metrics, Moment, State
@@ -38,7 +39,7 @@ class Reptile:
         test_steps: int = 20
         weight_rate: float = 3e-3
         arch_rate: float = 1e-2
-        outer_step: float = 1.0
+        outer_step: float = 0.7
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings
@@ -49,16 +50,14 @@ class Reptile:
         return pack(self.net.init(generator))
 
     def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        params, parts, losses = params_of(state), [], {}
+        params, losses, size = params_of(state), {}, self.settings.outer_step * moment.left
         for episodes in batch:
             loss = task_loss(self.net, episodes.spec)
             moved, losses[episodes.spec.name] = displacement(
                 loss, params, episodes, rules=self.rules, steps=self.settings.steps
             )
-            parts.append(moved)
-        size = self.settings.outer_step * moment.left
-        values = [x + size * d for x, d in zip(tensors(params), mean(parts), strict=True)]
-        return pack(like(params, values)), losses
+            params = like(params, [x + size * d for x, d in zip(tensors(params), moved, strict=True)])
+        return pack(params), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         return predictor(

@@ -29,7 +29,7 @@ def adam(rate: float, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 
     """Adam (Kingma and Ba, 2015, algorithm 1), equal to torch.optim.Adam; Reptile uses beta1 = 0."""
 
     def init(x: Tensor) -> State:
-        return (torch.zeros_like(x), torch.zeros_like(x), torch.zeros(()))
+        return (torch.zeros_like(x), torch.zeros_like(x), torch.zeros((), dtype=torch.float64))
 
     def update(x: Tensor, g: Tensor, state: State) -> tuple[Tensor, State]:
         first, second, step = state

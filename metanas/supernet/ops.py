@@ -116,9 +116,11 @@ class MaxPool(nn.Module):
     """3 x 3 maximum over what is there; padding and border never win."""
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
-        if mask is not None:
-            x = x.masked_fill(mask == 0, torch.finfo(x.dtype).min)
-        return F.max_pool2d(x, 3, stride=1, padding=1)
+        if mask is None:
+            return F.max_pool2d(x, 3, stride=1, padding=1)
+        away = mask == 0
+        x = x.masked_fill(away, torch.finfo(x.dtype).min)
+        return F.max_pool2d(x, 3, stride=1, padding=1).masked_fill(away, 0)
 
 
 class Recurrent(nn.Module):

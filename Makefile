@@ -1,0 +1,33 @@
+# Two commands: `make demo` and `make test`. Each makes its own virtual environment and installs into it.
+PYTHON ?= python3
+VENV ?= .venv
+BUDGET ?= small
+BIN = $(VENV)/bin
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/installed
+	$(BIN)/metanas run --suite mini-v1 --budget $(BUDGET) --pages runs/site \
+		--method reptile --method maml --method scratch --method protonet
+
+test: $(VENV)/installed-dev check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+$(VENV)/installed: requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-l2l.txt
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --no-build-isolation -r requirements-l2l.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs

@@ -1,0 +1,50 @@
+"""A supernet small enough for float64 finite differences, and data for it."""
+
+import torch
+
+from metanas.episode import Batch, Episodes, TaskSpec
+from metanas.params import Params, each
+from metanas.seeding import generator
+from metanas.supernet.network import SuperNet
+from metanas.supernet.space import SearchSpace
+
+SPEC = TaskSpec("tiny", "image", (1, 8, 8), 2)
+SPACE = SearchSpace(layers=2, channels=4, reductions=())
+SPECS = (
+    SPEC,
+    TaskSpec("text", "text", (11,), 2, 257),
+    TaskSpec("speech", "speech", (16, 20), 2),
+)
+
+
+def net(space: SearchSpace = SPACE) -> tuple[SuperNet, Params]:
+    """The network and float64 numbers for it; the head is random so that every gradient is alive."""
+    made = SuperNet(space, [SPEC])
+    params = made.init(generator(0, "tiny"))
+    noise = generator(1, "tiny")
+    params = each(lambda t: t + 0.1 * torch.randn(t.shape, generator=noise), params)
+    return made.double(), each(lambda t: t.double(), params)
+
+
+def episodes(tasks: int, shots: int = 2) -> Episodes:
+    """Random two-way tasks."""
+    g = generator(2, "tiny")
+
+    def batch(each_class: int) -> Batch:
+        x = torch.randn(tasks, 2 * each_class, *SPEC.input_shape, generator=g, dtype=torch.float64)
+        return Batch(x, torch.arange(2).repeat_interleave(each_class).repeat(tasks, 1))
+
+    return Episodes(SPEC, batch(shots), batch(3))
+
+
+def inputs(spec: TaskSpec, count: int) -> torch.Tensor:
+    """Random inputs for a spec (count, *input_shape), some of them padded where that can be."""
+    g = generator(3, spec.name)
+    if spec.modality == "text":
+        x = torch.randint(1, spec.vocabulary, (count, *spec.input_shape), generator=g)
+        x[0, 6:] = 0
+        return x
+    x = torch.randn(count, *spec.input_shape, generator=g, dtype=torch.float64)
+    if spec.modality == "speech":
+        x[0, :, 9:] = torch.nan
+    return x
