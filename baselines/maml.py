@@ -35,8 +35,8 @@ class Maml:
         space: SearchSpace = field(default_factory=SearchSpace)
         second_order: bool = True
         steps: int = 2
-        test_steps: int = 5
-        weight_rate: float = 0.1
+        test_steps: int = 2
+        weight_rate: float = 0.2
         arch_rate: float = 1.0
         outer_weight_rate: float = 3e-3
         outer_arch_rate: float = 1e-2

@@ -32,13 +32,13 @@ class Reptile:
 
     @dataclass(frozen=True)
     class Settings:
-        """Rates are per step; outer_step goes linearly to 0; test_steps is how often a test task is adapted."""
+        """Rates are per step; outer_step falls linearly to 0; test tasks get test_steps steps."""
 
         space: SearchSpace = field(default_factory=SearchSpace)
         steps: int = 5
-        test_steps: int = 20
-        weight_rate: float = 3e-3
-        arch_rate: float = 1e-2
+        test_steps: int = 10
+        weight_rate: float = 0.01
+        arch_rate: float = 0.02
         outer_step: float = 0.7
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:

@@ -106,4 +106,3 @@ def _table(board: Board) -> Table:
         cells = [cell(line.tasks[task.name]) for task in board.tasks]
         table.add_row(line.ranks, line.place.name, cell(line.place.mean), *cells)
     return table
-

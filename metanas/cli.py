@@ -58,7 +58,8 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Run folder (with several methods: their parent).")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value, e.g. steps=3, suite.shots=[1], tracking=wandb")
+        list[str] | None,
+        typer.Option("--set", help="key=value, e.g. steps=3, suite.shots=[1], tracking=wandb"),
     ] = None,
     root: Root = None,
     db: Database = BOARD,
@@ -130,7 +131,7 @@ def data_status(root: Root = None, as_json: AsJson = False) -> None:
 
 
 def main() -> NoReturn:
-    """The entry point: every expected error is one line on stderr and a code (2 usage, 3 data, 130 Ctrl-C)."""
+    """The entry point: an expected error is one line on stderr and a code (2, 3 result, 130 Ctrl-C)."""
     try:
         code = app(standalone_mode=False)
     except KeyboardInterrupt:

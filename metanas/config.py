@@ -19,7 +19,6 @@ from metanas.kinds import METHODS
 from metanas.method import Method
 from metanas.suite import Budget, Suite, load_suite
 
-
 M = TypeVar("M", bound=BaseModel)
 
 

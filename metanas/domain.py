@@ -61,7 +61,7 @@ class Domain:
         return TaskSpec(self.name, self.modality, shape, ways, self.store.examples.vocabulary)
 
     def episodes(self, split: Split, shape: EpisodeShape, seed: int, ids: Sequence[int]) -> Episodes:
-        """Episodes `ids` of (seed, split): support x (T, ways * shots, ...), query x (T, ways * queries, ...)."""
+        """Episodes `ids` of (seed, split); support x (T, ways * shots, ...), query likewise."""
         drawn = sample(self.tables[split], seed, shape, np.asarray(ids, np.int64))
         return Episodes(
             self.spec(shape.ways),

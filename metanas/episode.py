@@ -125,8 +125,7 @@ class ClassTable:
         need, least = shape.shots + shape.queries, int(self.sizes.min())
         if shape.ways > len(self.sizes):
             raise ValueError(
-                f"{self.domain}/{self.split} has {len(self.sizes)} classes, "
-                f"too few for {shape.ways} ways"
+                f"{self.domain}/{self.split} has {len(self.sizes)} classes, too few for {shape.ways} ways"
             )
         if need > least:
             raise ValueError(

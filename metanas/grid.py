@@ -73,7 +73,8 @@ def _work(cells: Sequence[Cell], jobs: int, console: Console) -> None:
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(queue, threads))
     with Progress(*columns, console=console, disable=not cells) as progress:
         bars = {
-            cell.name: progress.add_task(cell.name, total=cell.steps, start=False, doing="waiting") for cell in cells
+            cell.name: progress.add_task(cell.name, total=cell.steps, start=False, doing="waiting")
+            for cell in cells
         }
         stop = threading.Event()
         listener = threading.Thread(target=_listen, args=(queue, progress, bars, stop))

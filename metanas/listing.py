@@ -23,7 +23,9 @@ def rows(kind: str) -> Rows:
         "activations": ACTIVATIONS,  # type: ignore[dict-item]
     }
     if kind in registries:
-        return [{"name": e.name, "summary": e.summary, "module": e.module} for e in registries[kind].entries()]
+        return [
+            {"name": e.name, "summary": e.summary, "module": e.module} for e in registries[kind].entries()
+        ]
     if kind == "strategies":
         return [{"name": name, "summary": text} for name, text in STRATEGIES.items()]
     from metanas import suite

@@ -20,9 +20,7 @@ class Registry(Generic[T]):
     `packages` are the folders they live in; `group` is the entry-point group for foreign packages.
     """
 
-    def __init__(
-        self, kind: str, variable: str, packages: tuple[str, ...], group: str | None = None
-    ) -> None:
+    def __init__(self, kind: str, variable: str, packages: tuple[str, ...], group: str | None = None) -> None:
         self.kind = kind
         self._where = (variable, packages, group)
         self._things: dict[str, T] = {}

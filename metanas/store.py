@@ -176,7 +176,9 @@ def _open(name: str, folder: Path) -> Store:
         examples = Examples(**arrays, classes=tuple(about["classes"]), splits=splits, **rest)
         return Store(name, folder, examples, about["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"the cache {folder} is damaged ({error}); delete that folder and run again") from error
+        raise DataError(
+            f"the cache {folder} is damaged ({error}); delete that folder and run again"
+        ) from error
 
 
 def _version(package: str, domain: str) -> str:

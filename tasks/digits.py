@@ -18,7 +18,6 @@ import numpy as np
 from metanas.kinds import DOMAINS
 from metanas.store import Examples
 
-
 TURNS = {0: (0, 90), 1: (0, 90), 2: (0, 90), 3: (0, 90, 180, 270), 4: (0, 90, 180, 270)}
 
 

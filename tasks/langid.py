@@ -68,8 +68,10 @@ def unshared_names() -> dict[str, list[str]]:
         if "_" not in identifier:  # one entry a language; fi, not fi_FI
             locale = Locale(identifier)
             both = [*locale.languages.values(), *locale.territories.values()]
-            found[identifier] = {name for name in both if is_latin(name)}
-    owners = Counter(folded for names in found.values() for folded in {n.casefold() for n in names})
+            found[identifier] = set(
+                {name.casefold(): name for name in sorted(both) if is_latin(name)}.values()
+            )
+    owners = Counter(name.casefold() for names in found.values() for name in names)
     kept = {
         language: sorted(
             (name for name in names if owners[name.casefold()] == 1),

@@ -27,7 +27,9 @@ def test_any_shape_the_data_can_hold_works_and_any_other_is_a_clear_error(
             sample(toy, 0, shape, np.arange(3))
         return
     if shots + queries > min(sizes):
-        with pytest.raises(ValueError, match=f"a class with {min(sizes)} examples, too few for {shots} shots"):
+        with pytest.raises(
+            ValueError, match=f"a class with {min(sizes)} examples, too few for {shots} shots"
+        ):
             sample(toy, 0, shape, np.arange(3))
         return
     drawn = sample(toy, 0, shape, np.arange(3))

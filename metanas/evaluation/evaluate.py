@@ -62,10 +62,14 @@ def evaluate(
 def checked(probabilities: Tensor, query: Batch) -> Tensor:
     """ProtocolError unless every query has finite probabilities that sum to 1."""
     if probabilities.shape[:2] != query.y.shape:
-        raise ProtocolError(f"predict returned shape {tuple(probabilities.shape)} for {tuple(query.y.shape)} queries")
+        raise ProtocolError(
+            f"predict returned shape {tuple(probabilities.shape)} for {tuple(query.y.shape)} queries"
+        )
     sums = probabilities.sum(-1)
     if not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
-        raise ProtocolError(f"probabilities must sum to 1, got sums from {sums.min():.4f} to {sums.max():.4f}")
+        raise ProtocolError(
+            f"probabilities must sum to 1, got sums from {sums.min():.4f} to {sums.max():.4f}"
+        )
     return probabilities.detach().float()
 
 

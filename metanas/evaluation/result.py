@@ -263,7 +263,9 @@ def _probabilities(task: Task, rows: pa.Table) -> NDArray[np.float32]:
     off = np.abs(values.sum(1) - 1)
     if len(off) and off.max() > 0.01:
         row = int(off.argmax())
-        raise ResultError(f"{PREDICTIONS}: {task.name}: probabilities: row {row} sums to {values[row].sum():.4f}")
+        raise ResultError(
+            f"{PREDICTIONS}: {task.name}: probabilities: row {row} sums to {values[row].sum():.4f}"
+        )
     return values
 
 

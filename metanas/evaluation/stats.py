@@ -37,8 +37,10 @@ def two_level_bootstrap(scores: Floats, draws: int = DRAWS) -> Interval:
     columns = _counts("episodes", draws, episodes)
     means = np.einsum("ds,se,de->d", rows, scores, columns, optimize=True) / (seeds * episodes)
     low, high = np.percentile(means, [2.5, 97.5])
-    how = f"bootstrap over {seeds} seeds x {episodes} episodes" if seeds > 1 else (
-        f"bootstrap over {episodes} episodes; one seed, so its variation is not in it"
+    how = (
+        f"bootstrap over {seeds} seeds x {episodes} episodes"
+        if seeds > 1
+        else (f"bootstrap over {episodes} episodes; one seed, so its variation is not in it")
     )
     return Interval(float(scores.mean()), float(low), float(high), how)
 

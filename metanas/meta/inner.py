@@ -58,7 +58,8 @@ def adapt(
 ) -> Params:
     """One gradient step on each batch in turn, for T tasks (Finn et al., 2017, eq. 1).
 
-    batches: the support set once per step, or different parts of it. params: (T, ...) each. create_graph keeps the way back to `params` (second order); without it the
+    batches: the support set once per step, or different parts of it.
+    params: (T, ...) each. create_graph keeps the way back to `params` (second order); without it the
     result is a leaf. Groups without a rule, and weights the loss does not use, come back unchanged.
     """
     moving = _rules_in_order(params, rules)

@@ -63,7 +63,9 @@ def derive(
     node (L, O), activation (L, A), depth (L,): logits or probabilities. `none` is never picked, as in DARTS.
     """
     last = _strongest(depth)
-    allowed = [[v if op != "none" else float("-inf") for op, v in zip(space.ops, row)] for row in node]
+    allowed = [
+        [v if op != "none" else float("-inf") for op, v in zip(space.ops, row, strict=True)] for row in node
+    ]
     return Architecture(
         tuple(
             Node(space.ops[_strongest(allowed[layer])], space.activations[_strongest(activation[layer])])

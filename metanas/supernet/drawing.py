@@ -75,4 +75,6 @@ def _bars(x: int, y: int, names: Sequence[str], values: Sequence[float], colours
 
 
 def _text(x: float, y: float, text: str, *, size: int = 12, weight: int = 400, fill: str = "#111") -> str:
-    return f'<text x="{x}" y="{y}" font-size="{size}" font-weight="{weight}" fill="{fill}">{escape(text)}</text>'
+    return (
+        f'<text x="{x}" y="{y}" font-size="{size}" font-weight="{weight}" fill="{fill}">{escape(text)}</text>'
+    )

@@ -54,9 +54,7 @@ class SuperNet(nn.Module):
         """Fresh numbers, a pure function of the generator's state."""
         return Params(init_weights(self, generator), self.arch())
 
-    def forward(
-        self, x: Tensor, arch: Mapping[str, Tensor], spec: TaskSpec, *, head: bool = True
-    ) -> Tensor:
+    def forward(self, x: Tensor, arch: Mapping[str, Tensor], spec: TaskSpec, *, head: bool = True) -> Tensor:
         """x (B, *input_shape) to logits (B, ways), or without the head to features (B, CELLS * C)."""
         if not head:
             return self.features(x, arch, spec)

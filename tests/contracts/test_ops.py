@@ -96,7 +96,8 @@ def test_merged_equals_the_plain_sum_with_gradients_to_second_order(modality: st
         )
         results.append([y, *alive, *(g for g in second if g is not None)])
     for a, b in zip(*results, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)
+        gap, size = float((a - b).abs().max().detach()), float(b.abs().max().detach())
+        assert gap <= 1e-9 * max(1.0, size)  # second derivatives are sums over all positions
 
 
 @pytest.mark.parametrize("name", ["gru", "lstm"])

@@ -98,9 +98,7 @@ def query_loss_after(params: Params, steps: int) -> Tensor:
 
 
 def test_second_order_maml_equals_finite_differences_on_weights_and_arch() -> None:
-    gradients, value = meta_gradient(
-        LOSS, PARAMS, tiny.episodes(2), rules=RULES, steps=2, second_order=True
-    )
+    gradients, value = meta_gradient(LOSS, PARAMS, tiny.episodes(2), rules=RULES, steps=2, second_order=True)
     assert value == pytest.approx(float(query_loss_after(PARAMS, 2)), rel=1e-10)
     g = torch.Generator().manual_seed(5)
     weights = len(PARAMS.weights)
@@ -194,15 +192,11 @@ def test_maml_equals_learn2learn_on_the_same_network_and_batch() -> None:
         learner = meta.clone()
         for _ in range(2):
             learner.adapt(
-                torch.nn.functional.cross_entropy(
-                    learner(episodes.support.x[task]), episodes.support.y[task]
-                )
+                torch.nn.functional.cross_entropy(learner(episodes.support.x[task]), episodes.support.y[task])
             )
         loss = torch.nn.functional.cross_entropy(learner(episodes.query.x[task]), episodes.query.y[task])
         (loss / 2).backward()
-    ours, _ = meta_gradient(
-        LOSS, PARAMS, episodes, rules=Rules(sgd(0.3), None), steps=2, second_order=True
-    )
+    ours, _ = meta_gradient(LOSS, PARAMS, episodes, rules=Rules(sgd(0.3), None), steps=2, second_order=True)
     by_name = dict(zip(PARAMS.weights, ours, strict=False))
     for name, parameter in model.net.named_parameters():
         torch.testing.assert_close(by_name[name], parameter.grad, rtol=1e-8, atol=1e-10)

@@ -27,7 +27,9 @@ def test_one_by_one_equals_all_at_once(spec: TaskSpec) -> None:
     together = apply(NET, numbers, x, spec)
     assert together.shape == (3, spec.ways)
     for i in range(3):
-        torch.testing.assert_close(apply(NET, numbers, x[i : i + 1], spec)[0], together[i], rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(
+            apply(NET, numbers, x[i : i + 1], spec)[0], together[i], rtol=1e-9, atol=1e-9
+        )
 
 
 @pytest.mark.parametrize("spec", tiny.SPECS[1:], ids=lambda spec: spec.modality)
@@ -56,7 +58,9 @@ def test_wrong_names_and_sizes_say_what_would_be_right() -> None:
         SearchSpace(layers=2, reductions=(2,))
 
 
-@pytest.mark.parametrize("text", ["conv3/relu > maxpool3 > gru/tanh > attn/gelu > fc/gelu", "skip", "conv5/silu"])
+@pytest.mark.parametrize(
+    "text", ["conv3/relu > maxpool3 > gru/tanh > attn/gelu > fc/gelu", "skip", "conv5/silu"]
+)
 def test_text_forms_round_trip(text: str) -> None:
     assert str(parse(text)) == text
 
