@@ -134,7 +134,7 @@ def _drawings(folder: Path) -> list[Drawing]:
     try:
         tasks: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["tasks"]
         return [Drawing(task=task, text=json.dumps(found)) for task, found in tasks.items()]
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise result.ResultError(f"architecture.json: not what metanas writes: {error!r}") from error
 
 

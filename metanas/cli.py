@@ -134,10 +134,8 @@ def main() -> NoReturn:
     """The entry point: an expected error is one line on stderr and a code (2, 3 result, 130 Ctrl-C)."""
     try:
         code = app(standalone_mode=False)
-    except KeyboardInterrupt:
-        code = _say("interrupted; run the same command again to go on from the last checkpoint", 130)
-    except typer.Abort:
-        code = _say("interrupted", 130)
+        if code == 130:  # how typer reports Ctrl-C
+            _say("interrupted; run the same command again to go on from the last checkpoint", 130)
     except Exception as error:
         if (number := _expected(error)) is None:
             raise

@@ -1,0 +1,73 @@
+"""Every registered method, found by itself: labels it cannot see, independence, determinism."""
+
+import inspect
+
+import pytest
+import torch
+
+from metanas.domain import Domain
+from metanas.episode import Batch, EpisodeShape
+from metanas.evaluation.evaluate import ProtocolError, check_independent, evaluate
+from metanas.kinds import METHODS
+from metanas.method import Adapted, Method, Moment, State
+from metanas.seeding import generator
+from metanas.train import Source
+
+SMALL = {"channels": 8, "layers": 1, "reductions": ()}
+SHAPE = EpisodeShape(5, 1, 3)
+
+
+def trained(name: str) -> tuple[Method, State, Domain]:
+    from metanas.config import settings_of
+
+    domain, kind = Domain.open("langid"), METHODS[name]
+    method = kind([domain.spec(5)], settings_of(kind, {"space": SMALL}))
+    state = method.start(generator(0, "test"))
+    if method.trains:
+        for iteration in range(2):
+            batch = Source([domain], [SHAPE], 2, 0).batch(iteration)
+            state, _ = method.step(state, Moment(iteration, 2), batch)
+    return method, state, domain
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+class TestMethod:
+    def test_same_seed_same_bytes(self, name: str) -> None:
+        (a, first, domain), (b, second, _) = trained(name), trained(name)
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[key], second[key]) for key in first)
+        answers = [evaluate(m, s, domain, SHAPE, 3).probabilities for m, s in ((a, first), (b, second))]
+        assert (answers[0] == answers[1]).all()
+
+    def test_training_changes_the_state(self, name: str) -> None:
+        method, state, _ = trained(name)
+        fresh = method.start(generator(0, "test"))
+        moved = [key for key in fresh if not torch.equal(fresh[key], state[key])]
+        assert bool(moved) == method.trains
+        if method.trains:
+            assert any(key.startswith("arch/") for key in moved)
+            assert any(key.startswith("weights/nodes") for key in moved)
+
+    def test_tasks_do_not_see_each_other(self, name: str) -> None:
+        method, state, domain = trained(name)
+        tasks = domain.episodes("test", SHAPE, 0, range(3))
+        together = method.adapt(state, tasks.spec, tasks.support).predict(tasks.query.x)
+        one = Batch(tasks.support.x[1:2], tasks.support.y[1:2])
+        alone = method.adapt(state, tasks.spec, one).predict(tasks.query.x[1:2])
+        torch.testing.assert_close(alone[0], together[1], rtol=1e-4, atol=1e-5)
+
+    def test_queries_alone_and_together_agree(self, name: str) -> None:
+        method, state, domain = trained(name)
+        tasks = domain.episodes("test", SHAPE, 0, range(2))
+        adapted = method.adapt(state, tasks.spec, tasks.support)
+        check_independent(adapted, tasks.query.x, adapted.predict(tasks.query.x))
+
+    def test_there_is_no_way_to_pass_query_labels(self, name: str) -> None:
+        assert list(inspect.signature(METHODS[name].adapt).parameters) == ["self", "state", "spec", "support"]
+
+
+def test_a_method_that_peeks_at_the_other_queries_is_caught() -> None:
+    peeking = Adapted(lambda x: (x - x.mean(1, keepdim=True)).softmax(-1))
+    x = torch.randn(2, 10, 5, generator=generator(0, "peek"))
+    with pytest.raises(ProtocolError, match="declare the method `transductive = True`"):
+        check_independent(peeking, x, peeking.predict(x))

@@ -1,0 +1,94 @@
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from metanas.evaluation import result
+from metanas.evaluation.result import ResultError
+from tests import runs
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    runs.make(tmp_path / "run", "m", 0.7)
+    return tmp_path / "run"
+
+
+def change(folder: Path, rows: pa.Table) -> None:
+    """Other predictions, with a hash that fits: what a careless or hostile submitter sends."""
+    digest = result.write_table(folder / result.PREDICTIONS, rows)
+    document = json.loads((folder / result.SUBMISSION).read_text())
+    (folder / result.SUBMISSION).write_text(json.dumps(document | {"predictions_sha256": digest}))
+
+
+def rows(folder: Path) -> pa.Table:
+    return pq.read_table(folder / result.PREDICTIONS)
+
+
+def test_a_run_reads_back_and_its_accuracy_is_recomputed(folder: Path) -> None:
+    found = result.read(folder)
+    assert [a.accuracy.shape for a in found.answers.values()] == [(2, 20)] * 2
+    assert found.answers["digits/5w1s"].accuracy.mean() == pytest.approx(0.7, abs=0.06)
+
+
+def test_the_order_of_the_rows_does_not_matter(folder: Path) -> None:
+    before = result.read(folder).answers["digits/5w1s"].accuracy
+    change(folder, rows(folder).take(list(range(rows(folder).num_rows))[::-1]))
+    assert (result.read(folder).answers["digits/5w1s"].accuracy == before).all()
+
+
+def test_missing_and_repeated_answers_are_counted_and_named(folder: Path) -> None:
+    whole = rows(folder)
+    change(folder, whole.slice(1))
+    with pytest.raises(
+        ResultError, match="digits/5w1s: 1 keys missing or repeated: seed 0 episode 0 query 0 missing"
+    ):
+        result.read(folder)
+    change(folder, pa.concat_tables([whole, whole.slice(0, 1)]))
+    with pytest.raises(ResultError, match="seed 0 episode 0 query 0 twice"):
+        result.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("episode", pa.array([99], pa.int32()), "episode 99 was not asked for"),
+        ("seed", pa.array([7], pa.int16()), "seed 7 was not asked for"),
+        ("prediction", pa.array([5], pa.int16()), "prediction outside 0..4"),
+    ],
+)
+def test_answers_out_of_range_are_named(folder: Path, column: str, values: pa.Array, message: str) -> None:
+    whole = rows(folder)
+    first = whole.slice(0, 1).set_column(
+        whole.schema.get_field_index(column), whole.schema.field(column), values
+    )
+    change(folder, pa.concat_tables([first, whole.slice(1)]))
+    with pytest.raises(ResultError, match=message):
+        result.read(folder)
+
+
+def test_damaged_files_are_named(folder: Path) -> None:
+    path = folder / result.PREDICTIONS
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ResultError, match=r"predictions.parquet: SHA-256 is .*, submission.json says"):
+        result.read(folder)
+    path.unlink()
+    with pytest.raises(ResultError, match="predictions.parquet: cannot be read: No such file"):
+        result.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("schema_version", 9, "submission.json: schema_version: Input should be 1, got 9"),
+        ("surprise", 1, "submission.json: surprise: Extra inputs are not permitted"),
+        ("seeds", [], "submission.json: seeds: "),
+    ],
+)
+def test_a_wrong_field_is_named(folder: Path, field: str, value: object, message: str) -> None:
+    document = json.loads((folder / result.SUBMISSION).read_text())
+    (folder / result.SUBMISSION).write_text(json.dumps(document | {field: value}))
+    with pytest.raises(ResultError, match=message):
+        result.read(folder)
