@@ -1,6 +1,5 @@
 """The command line. Nothing heavy is imported until a command needs it."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -8,25 +7,17 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from metanas.commands import board, data
+from metanas.commands.common import BOARD, AsJson, Database, Root, fail, print_rows
+
 app = typer.Typer(
     help="MetaNAS-Bench: meta-learning and architecture search across images, text and speech.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-board = typer.Typer(help="The local leaderboard.", no_args_is_help=True)
-data = typer.Typer(help="The data of the suites.", no_args_is_help=True)
-app.add_typer(board, name="leaderboard")
-app.add_typer(data, name="data")
-
-Root = Annotated[
-    Path | None, typer.Option("--data-root", envvar="METANAS_DATA", help="Folder with the data sets.")
-]
-Database = Annotated[
-    Path, typer.Option("--db", envvar="METANAS_LEADERBOARD", help="The leaderboard's database file.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-BOARD = Path("runs/leaderboard.db")
+app.add_typer(board.app, name="leaderboard")
+app.add_typer(data.app, name="data")
 KINDS = ("domains", "suites", "methods", "ops", "activations", "strategies")
 
 
@@ -40,12 +31,7 @@ def list_command(
     if kind not in KINDS:
         fail(f"nothing of kind {kind!r} to list; there are: {', '.join(KINDS)}")
     rows = listing.rows(kind)
-    if as_json:
-        print(json.dumps(rows, indent=1))
-        return
-    width = max(len(row["name"]) for row in rows)
-    for row in rows:
-        print(f"{row['name']:<{width}}  {row['summary']}")
+    print_rows(rows, ("name", "summary"), as_json=as_json)
 
 
 @app.command()
@@ -87,49 +73,6 @@ def run(
     grid.run(list(zip(configs, folders, strict=True)), root=root, jobs=jobs, db=db, pages=pages)
 
 
-@board.command("show")
-def board_show(db: Database = BOARD) -> None:
-    """Print the boards."""
-    from rich.console import Console
-
-    from metanas.plugins import load
-
-    store = load("leaderboard.store").Store(_existing(db))
-    for table in load("leaderboard.pages").show(store):
-        Console().print(table)
-
-
-@board.command("add")
-def board_add(folder: Path, db: Database = BOARD) -> None:
-    """Check a run folder, recompute its scores and store it."""
-    from metanas.plugins import load
-
-    print(f"added to: {load('leaderboard.store').Store(db).add(folder)}")
-
-
-@board.command("export")
-def board_export(out: Path, db: Database = BOARD) -> None:
-    """Write the boards as a static site."""
-    from metanas.plugins import load
-
-    store = load("leaderboard.store").Store(_existing(db))
-    print(load("leaderboard.pages").export(store, out))
-
-
-@data.command("status")
-def data_status(root: Root = None, as_json: AsJson = False) -> None:
-    """What is ready, what is a sample, what is missing, and how to get it."""
-    from metanas import listing
-
-    rows = listing.data_status(root)
-    if as_json:
-        print(json.dumps(rows, indent=1))
-        return
-    width = max(len(row["name"]) for row in rows)
-    for row in rows:
-        print(f"{row['name']:<{width}}  {row['state']:<12}  {row['next']}")
-
-
 def main() -> NoReturn:
     """The entry point: an expected error is one line on stderr and a code (2, 3 result, 130 Ctrl-C)."""
     try:
@@ -141,11 +84,6 @@ def main() -> NoReturn:
             raise
         code = _say(str(error) or type(error).__name__, number)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def fail(message: str) -> NoReturn:
-    """Stop with a usage error."""
-    raise typer.BadParameter(message)
 
 
 def _expected(error: Exception) -> int | None:
@@ -169,12 +107,6 @@ def _numbers(text: str) -> tuple[int, ...]:
         return tuple(dict.fromkeys(int(part) for part in text.split(",") if part))
     except ValueError:
         fail(f"--seeds wants numbers like 0,1,2, got {text!r}")
-
-
-def _existing(db: Path) -> Path:
-    if not db.exists():
-        fail(f"there is no leaderboard at {db}; `metanas run ...` makes one")
-    return db
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The subcommands of `metanas`, one file a group; `cli.py` puts them together."""

@@ -1,0 +1,36 @@
+"""What several commands share: option types and the way to stop with a usage error. Torch-free."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+Root = Annotated[
+    Path | None, typer.Option("--data-root", envvar="METANAS_DATA", help="Folder with the data sets.")
+]
+Database = Annotated[
+    Path, typer.Option("--db", envvar="METANAS_LEADERBOARD", help="The leaderboard's database file.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+BOARD = Path("runs/leaderboard.db")
+
+
+def group(summary: str) -> typer.Typer:
+    """An empty group of commands."""
+    return typer.Typer(help=summary, no_args_is_help=True)
+
+
+def fail(message: str) -> NoReturn:
+    """Stop with a usage error: one line, exit code 2."""
+    raise typer.BadParameter(message)
+
+
+def print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:
+    """Rows as JSON, or as aligned columns of plain text."""
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    widths = [max((len(str(row[c])) for row in rows), default=0) for c in columns]
+    for row in rows:
+        print("  ".join(f"{row[c]!s:<{w}}" for c, w in zip(columns, widths, strict=True)).rstrip())
