@@ -91,8 +91,8 @@ class Domain:
     def _normalisation(self) -> tuple[Tensor, Tensor]:
         """Mean and 1 / standard deviation per image channel or mel band, over meta-train examples."""
         if not self.trains:
-            mean, deviation = FIXED[self.modality]
-            return torch.tensor(mean), torch.tensor(1 / deviation)
+            level, spread = FIXED[self.modality]
+            return torch.tensor(level), torch.tensor(1 / spread)
         rows = torch.from_numpy(self.tables["train"].rows)
         x = self._x[rows].float()  # (n, C, H, W) or (n, bands, frames)
         over = (0, 2, 3) if self.modality == "image" else (0, 2)
