@@ -6,11 +6,13 @@ sees the same ones. A masked band or frame becomes 0, the mean of the normalised
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from metanas import counter
 from metanas.episode import Ints
 
+Bits = NDArray[np.uint32]
 BANDS, FRAMES = 8, 16  # the widest mask; at most a fifth of 40 bands and a quarter of 64 frames
 MASKS = 2  # of each kind
 
@@ -32,7 +34,7 @@ def spec_augment(x: Tensor, key: int, episodes: Ints) -> Tensor:
     return torch.where(hidden, 0.0, x)
 
 
-def _stripe(size: int, widest: int, width_bits: Ints, place_bits: Ints) -> Tensor:
+def _stripe(size: int, widest: int, width_bits: Bits, place_bits: Bits) -> Tensor:
     """(n, size) booleans, true in one random run of each row."""
     width = counter.below(min(widest, size) + 1, width_bits)
     start = counter.below(size - width + 1, place_bits)

@@ -34,6 +34,8 @@ class TaskSpec:
 
     input_shape: (1 or 3, H, W) for images, (W,) token ids for text, (bands, frames) for speech.
     vocabulary: number of token ids, 0 where there are none; id 0 is padding.
+    lexicon: whose word tokens they are; empty for bytes, which all domains share.
+    vectors: a .npy of frozen word vectors (vocabulary, dimensions) for these tokens; empty where none.
     """
 
     name: str
@@ -41,6 +43,8 @@ class TaskSpec:
     input_shape: tuple[int, ...]
     ways: int
     vocabulary: int = 0
+    lexicon: str = ""
+    vectors: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,10 @@ class ClassTable:
         """Examples per class (C,)."""
         return np.diff(self.starts)
 
+    def holds(self, shape: EpisodeShape) -> bool:
+        """Whether every class has enough examples for such an episode, and there are enough classes."""
+        return shape.ways <= len(self.sizes) and shape.shots + shape.queries <= int(self.sizes.min())
+
     def check(self, shape: EpisodeShape) -> None:
         """ValueError with the numbers if this split cannot hold such an episode."""
         need, least = shape.shots + shape.queries, int(self.sizes.min())
@@ -178,9 +186,7 @@ def digest(indices: Indices) -> str:
     return sha.hexdigest()
 
 
-def groups_apart(
-    table: ClassTable, seed: int, shape: EpisodeShape, episodes: Ints, classes: Ints
-) -> Ints:
+def groups_apart(table: ClassTable, seed: int, shape: EpisodeShape, episodes: Ints, classes: Ints) -> Ints:
     """Places in `table.rows` (T * ways, shots + queries): the shots' groups and the queries' are disjoint.
 
     The groups stand in a random order; as many of the first as give every class (T, ways) its shots are

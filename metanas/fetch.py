@@ -1,8 +1,8 @@
 """Downloads that can be trusted: resumed, verified, locked, and moved into place when whole.
 
 A data set's files are declared as `Remote`s by its adapter (`source.py`). What is there when `fetch`
-returns is the whole file with the declared digest. A file whose digest nobody could declare is taken as it comes the
-first time; its SHA-256 is written beside it, and a later download must equal it.
+returns is the whole file with the declared digest. A file whose digest nobody could declare is taken as
+it comes the first time; its SHA-256 is written beside it, and a later download must equal it.
 """
 
 import hashlib
@@ -124,7 +124,9 @@ def _chunks(answer: http.client.HTTPResponse) -> Iterator[bytes]:
 def _verify(remote: Remote, path: Path, part: Path) -> None:
     """_TryAgain, from the first byte, if `part` is not the declared file or the one seen before."""
     note = path.with_name(path.name + ".sha256")
-    declared = remote.digest or (f"sha256:{note.read_text(encoding='utf-8').strip()}" if note.exists() else "")
+    declared = remote.digest or (
+        f"sha256:{note.read_text(encoding='utf-8').strip()}" if note.exists() else ""
+    )
     kind, _, expected = (declared or "sha256:").partition(":")
     with part.open("rb") as file:
         found = hashlib.file_digest(file, kind).hexdigest()

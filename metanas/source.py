@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from metanas.fetch import Remote, Tell, fetch
-from metanas.store import DataError, cache_folder
+from metanas.store import Adapter, DataError, cache_folder
 
 
-class FromFiles:
+class FromFiles(Adapter):
     """The part of an adapter that knows its files.
 
     name: the domain. remotes: the full set. layouts: paths below the data folder, each a set that

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, Any, ClassVar, Protocol, TypedDict
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, TypedDict
 
 import numpy as np
 from filelock import FileLock
@@ -23,6 +23,9 @@ from numpy.typing import NDArray
 
 from metanas.episode import Modality, Split
 from metanas.kinds import DOMAINS
+
+if TYPE_CHECKING:
+    from metanas.fetch import Remote
 
 ARRAYS = ("x", "words", "labels", "groups")
 FORMAT = 2  # of the cache folder
@@ -66,6 +69,7 @@ class Adapter(Protocol):
     synthetic: ClassVar[bool]  # said wherever a score of it stands
     packages: ClassVar[tuple[str, ...]]  # the pip packages whose version decides the data
     recipe: ClassVar[str]  # raise it when preprocessing changes: "v1"
+    remotes: ClassVar[tuple["Remote", ...]] = ()  # the files of the full set, see source.py
 
     def locate(self, root: Path | None) -> Sequence[Path]:
         """The files that will be read; DataError says what is missing and how to get it."""
@@ -206,13 +210,22 @@ def _whole(path: Path) -> Iterator[IO[bytes]]:
         os.fsync(file.fileno())
 
 
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """A .npy file, the whole of it or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with _whole(part) as file:
+        np.save(file, array, allow_pickle=False)
+    part.replace(path)
+
+
 def _scale(modality: Modality, examples: Examples) -> tuple[list[float], list[float]] | None:
     """Mean and deviation per channel or band over the examples of the meta-train classes, in float64."""
     train = [i for i, name in enumerate(examples.classes) if name in set(examples.splits.get("train", ()))]
     if modality == "text" or not train:
         return None
     over = (0, 2, 3) if modality == "image" else (0, 2)
-    count, total, squares = 0.0, 0.0, 0.0
+    count, total, squares = (np.zeros(examples.x.shape[1]) for _ in range(3))
     rows = np.flatnonzero(np.isin(examples.labels, train))
     for part in np.array_split(rows, len(rows) // 4096 + 1):  # in pieces: all in float64 may not fit
         x = examples.x[part].astype(np.float64)
