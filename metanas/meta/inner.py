@@ -17,8 +17,8 @@ from torch.func import vmap
 from metanas.episode import Batch, TaskSpec
 from metanas.meta.rule import UpdateRule
 from metanas.method import Adapted
+from metanas.networks.network import apply
 from metanas.params import Params, detach, like, stack, tensors
-from metanas.supernet.network import apply
 
 Loss = Callable[[Params, Batch], Tensor]  # params and batch of T tasks -> mean loss of each, (T,)
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.kinds import OPS
-from metanas.supernet.ops import Mask, conv
+from metanas.supernet.ops import Linear, Mask, conv
 
 
 class MixedOp(nn.Module):
@@ -28,7 +28,7 @@ class MixedOp(nn.Module):
         """x (B, C, H, W), weights (O,) on the simplex, mask (B, 1, H, W) or None. Same shape as x."""
         kernels, total = [], None
         for weight, op in zip(weights.unbind(), self.candidates.values(), strict=True):
-            if self.merge and hasattr(op, "kernel"):
+            if self.merge and isinstance(op, Linear):
                 kernels.append(weight * op.kernel())
             else:
                 part = weight * op(x, mask)
