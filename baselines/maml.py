@@ -16,13 +16,13 @@ from metanas.meta.inner import Rules, predictor, task_loss
 from metanas.meta.maml import meta_gradient
 from metanas.meta.outer import begin, by_group, descend, mean, params_of
 from metanas.meta.rule import adam, clipped, sgd
-from metanas.method import Adapted, Metrics, Moment, State
+from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.supernet.fixed import network
 from metanas.supernet.space import SearchSpace
 
 
 @METHODS.register("maml")
-class Maml:
+class Maml(Method):
     """MAML on weights and architecture (Finn et al., 2017)."""
 
     transductive = False

@@ -18,14 +18,14 @@ from metanas.episode import Batch, Episodes, TaskSpec
 from metanas.kinds import METHODS
 from metanas.meta.outer import begin, by_group, descend, mean, params_of
 from metanas.meta.rule import adam, clipped
-from metanas.method import Adapted, Metrics, Moment, State
+from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.params import Params, detach, tensors
 from metanas.supernet.fixed import network
 from metanas.supernet.space import SearchSpace
 
 
 @METHODS.register("protonet")
-class ProtoNet:
+class ProtoNet(Method):
     """Prototypical networks (Snell et al., 2017)."""
 
     transductive = False

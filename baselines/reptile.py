@@ -17,14 +17,14 @@ from metanas.meta.inner import Rules, predictor, task_loss
 from metanas.meta.outer import pack, params_of
 from metanas.meta.reptile import displacement
 from metanas.meta.rule import adam
-from metanas.method import Adapted, Metrics, Moment, State
+from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.params import like, tensors
 from metanas.supernet.fixed import network
 from metanas.supernet.space import SearchSpace
 
 
 @METHODS.register("reptile")
-class Reptile:
+class Reptile(Method):
     """Reptile on weights and architecture (Nichol et al., 2018)."""
 
     transductive = False

@@ -13,13 +13,13 @@ from metanas.kinds import METHODS
 from metanas.meta.inner import Rules, predictor
 from metanas.meta.outer import pack, params_of
 from metanas.meta.rule import adam
-from metanas.method import Adapted, Metrics, Moment, State
+from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.supernet.fixed import network
 from metanas.supernet.space import SearchSpace
 
 
 @METHODS.register("scratch")
-class Scratch:
+class Scratch(Method):
     """Adapt from random initialisation, no meta-training (the control)."""
 
     transductive = False

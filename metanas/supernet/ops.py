@@ -4,8 +4,8 @@ An op is a factory `channels -> module`; the module maps features (B, C, H, W) a
 1 where there is something and None where there is no padding, to features of the same shape. Features
 are 0 at padded positions when an op sees them, and the caller zeroes them again afterwards.
 
-An op that is a linear, translation-invariant map also offers `kernel()`, the (C, C, k, k) convolution
-it equals, by which `mixed.py` merges all such candidates of a node into one convolution.
+An op that is a linear, translation-invariant map is a `Linear`: its `kernel()` is the convolution it
+equals, by which `mixed.py` merges all such candidates of a node into one convolution.
 """
 
 import math
@@ -30,7 +30,14 @@ def conv(x: Tensor, kernel: Tensor, stride: int = 1) -> Tensor:
     return F.conv2d(x, kernel, stride=stride, padding=size // 2)
 
 
-class Conv(nn.Module):
+class Linear(nn.Module):
+    """A linear, translation-invariant op: equal to one convolution with `kernel()` (C, C, k, k)."""
+
+    def kernel(self) -> Tensor:
+        raise NotImplementedError
+
+
+class Conv(Linear):
     """Dense k x k convolution without bias (a norm follows every mixture)."""
 
     def __init__(self, channels: int, size: int) -> None:
@@ -44,7 +51,7 @@ class Conv(nn.Module):
         return conv(x, self.weight)
 
 
-class SepConv(nn.Module):
+class SepConv(Linear):
     """Depthwise k x k, then pointwise; linear throughout, unlike DARTS' (which has a ReLU in front)."""
 
     def __init__(self, channels: int, size: int) -> None:
@@ -61,7 +68,7 @@ class SepConv(nn.Module):
         return F.conv2d(depth, self.point_weight[:, :, None, None])
 
 
-class DilConv(nn.Module):
+class DilConv(Linear):
     """Dense 3 x 3 convolution with dilation 2 (a 5 x 5 kernel with holes)."""
 
     def __init__(self, channels: int) -> None:
@@ -77,7 +84,7 @@ class DilConv(nn.Module):
         return F.conv2d(x, self.weight, padding=2, dilation=2)
 
 
-class AvgPool(nn.Module):
+class AvgPool(Linear):
     """3 x 3 mean, the border counted as zeros, so that it is a convolution."""
 
     def __init__(self, channels: int) -> None:
@@ -91,7 +98,7 @@ class AvgPool(nn.Module):
         return F.avg_pool2d(x, 3, stride=1, padding=1)
 
 
-class Skip(nn.Module):
+class Skip(Linear):
     """The input itself."""
 
     def __init__(self, channels: int) -> None:

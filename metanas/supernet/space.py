@@ -91,7 +91,7 @@ class SearchSpace:
         return sum(len(sources) for sources in self.sources)
 
     def prior(self) -> dict[str, list[list[float]] | list[float]]:
-        """Initial logits: node (L * E, O), activation (L, A), depth (X,) of X exits; 0 where nothing is said."""
+        """Initial logits: node (L * E, O), activation (L, A), depth (X,) of X exits; 0 without one."""
         node = self.plan.node.logits(self.ops)
         activation = self.plan.activation.logits(self.activations)
         return {

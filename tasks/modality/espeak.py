@@ -21,7 +21,7 @@ def speak(text: str, *, voice: str, rate: int, pitch: int) -> NDArray[np.int16]:
 
     Some of eSpeak's voices carry noise from one call to the next; use those that do not (a test knows).
     """
-    library, heard = _library()
+    library, heard, _ = _library()
     if library.espeak_SetVoiceByName(voice.encode()) != 0:
         raise DataError(f"eSpeak NG has no voice {voice!r}; its data files are not those we know")
     library.espeak_SetParameter(_RATE, rate, 0)
@@ -33,7 +33,8 @@ def speak(text: str, *, voice: str, rate: int, pitch: int) -> NDArray[np.int16]:
 
 
 @cache
-def _library() -> tuple[ctypes.CDLL, list[NDArray[np.int16]]]:
+def _library() -> tuple[ctypes.CDLL, list[NDArray[np.int16]], object]:
+    """The library, what it spoke last, and the callback, of which the C side keeps only a bare pointer."""
     try:
         import espeakng_loader
     except ImportError:
@@ -42,12 +43,11 @@ def _library() -> tuple[ctypes.CDLL, list[NDArray[np.int16]]]:
     library.espeak_Initialize(_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0)
     heard: list[NDArray[np.int16]] = []
 
-    @_CALLBACK
     def hear(samples: "ctypes._Pointer[ctypes.c_short]", count: int, events: int) -> int:
         if samples and count > 0:
             heard.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0
 
-    library.espeak_SetSynthCallback(hear)
-    library._hear = hear  # the C side keeps only a bare pointer to it
-    return library, heard
+    callback = _CALLBACK(hear)
+    library.espeak_SetSynthCallback(callback)
+    return library, heard, callback
