@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from metanas.params import Tensors
+from metanas.supernet.architecture import Architecture
+from metanas.supernet.space import SearchSpace
 
 Rows = tuple[tuple[bool, ...], ...]
 
@@ -76,7 +78,7 @@ def pruned(temperature: float, threshold: float) -> Relaxation:
 
 
 def gumbel(temperature: float, generator: torch.Generator) -> Relaxation:
-    """One candidate per mixture, drawn with the probabilities of the softmax (GDAS, Dong and Yang, 2019, eq. 3-4).
+    """One candidate per mixture, drawn with the softmax's probabilities (GDAS, Dong and Yang, 2019, eq. 3-4).
 
     Forward: the argmax of logits plus Gumbel noise, weight exactly 1. Backward: the gradient of the softmax
     of the same at this temperature (straight through). Candidates that no task drew are not computed, so they
@@ -94,6 +96,24 @@ def gumbel(temperature: float, generator: torch.Generator) -> Relaxation:
         return _sparse(found)
 
     return relax
+
+
+def one_hot(space: SearchSpace, architecture: Architecture) -> Mixture:
+    """The mixture that is one architecture of the space; nothing else is computed."""
+    weights = {
+        "node": torch.zeros(space.layers * space.edges, len(space.ops)),
+        "activation": torch.zeros(space.layers, len(space.activations)),
+        "depth": torch.zeros(len(space.exits)),
+    }
+    for layer, chosen in enumerate(architecture.layers):
+        weights["activation"][layer, space.activations.index(chosen.activation)] = 1
+        edge = layer * space.edges
+        for sources, edges in zip(space.sources, chosen.graph, strict=True):
+            for kept in edges:
+                weights["node"][edge + sources.index(kept.source), space.ops.index(kept.op)] = 1
+            edge += len(sources)
+    weights["depth"][space.exits.index(len(architecture.layers) - 1)] = 1
+    return _sparse(weights)
 
 
 def annealed(start: float, end: float, step: int, steps: int) -> float:

@@ -80,9 +80,9 @@ class FixedNet(nn.Module):
         states, activation = [h, before], ACTIVATIONS[chosen.activation]
         for i, edges in enumerate(chosen.graph):
             parts = [
-                self.nodes[str(mixture(layer, chosen.graph, i, edge.source))]["candidates"][edge.op](
-                    states[edge.source], mask
-                )
+                self.nodes.get_submodule(
+                    f"{mixture(layer, chosen.graph, i, edge.source)}.candidates.{edge.op}"
+                )(states[edge.source], mask)
                 for edge in edges
             ]
             v = activation(self.norms[str(layer * len(chosen.graph) + i)](sum(parts), mask))
