@@ -147,9 +147,15 @@ def read(path: Path) -> RunConfig:
 
 def _updated(kind: type[M], base: M, changes: Mapping[str, Any], what: str) -> M:
     try:
-        return kind.model_validate({**base.model_dump(), **changes})
+        return kind.model_validate(_merged(base.model_dump(), changes))
     except ValidationError as error:
         raise ConfigError(f"{what}.{_first(error)}") from error
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`changes` over `base`, key by key at every depth."""
+    both = {k: _merged(base.get(k) or {}, v) if isinstance(v, dict) else v for k, v in changes.items()}
+    return {**base, **both}
 
 
 def _budget(budget: Budget, suite: Suite) -> Budget:

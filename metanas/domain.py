@@ -26,11 +26,15 @@ from metanas.episode import (
 from metanas.kinds import DOMAINS
 from metanas.store import Store, open_store
 
+# Mean and deviation where no meta-train classes are to be measured: pixels to [-1, 1]; and log-mels of
+# speech at a usual level, from silence (log 1e-6, about -14) to loud vowels (about 2).
+FIXED = {"image": (127.5, 127.5), "speech": (-6.0, 4.0)}
+
 
 class Domain:
     """A data set made few-shot.
 
-    Inputs leave here normalised by statistics of the meta-train classes alone.
+    Inputs leave here normalised by statistics of the meta-train classes alone, or by FIXED ones.
     """
 
     def __init__(self, store: Store) -> None:
@@ -49,6 +53,11 @@ class Domain:
             store.name, np.asarray(examples.labels), splits, groups
         )
         self._x = torch.from_numpy(np.array(examples.x))  # in memory: random rows of a map are slow
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has meta-train classes; if not, it is only evaluated on (transfer)."""
+        return "train" in self.tables
 
     @classmethod
     def open(cls, name: str, root: Path | None = None) -> "Domain":
@@ -81,6 +90,9 @@ class Domain:
     @cached_property
     def _normalisation(self) -> tuple[Tensor, Tensor]:
         """Mean and 1 / standard deviation per image channel or mel band, over meta-train examples."""
+        if not self.trains:
+            level, spread = FIXED[self.modality]
+            return torch.tensor(level), torch.tensor(1 / spread)
         rows = torch.from_numpy(self.tables["train"].rows)
         x = self._x[rows].float()  # (n, C, H, W) or (n, bands, frames)
         over = (0, 2, 3) if self.modality == "image" else (0, 2)

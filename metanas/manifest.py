@@ -30,7 +30,7 @@ def episodes_hash(domain: Domain, shape: EpisodeShape, episodes: int) -> str:
 
 def describe(domain: Domain, suite: Suite) -> dict[str, Any]:
     """The manifest entry of a domain as it is on this machine."""
-    hashes = {str(shape): episodes_hash(domain, shape, suite.episodes) for shape in suite.shapes()}
+    hashes = {str(shape): episodes_hash(domain, shape, suite.episodes) for shape in suite.shapes(domain.name)}
     return {"fingerprint": domain.store.fingerprint, "episodes": suite.episodes, "test": hashes}
 
 
@@ -47,7 +47,7 @@ def check(domain: Domain, suite: Suite) -> None:
             f"{pinned['fingerprint']}; a package version or file has changed (see requirements.txt)"
         )
     found = describe(domain, suite)["test"]
-    for shape in suite.shapes():
+    for shape in suite.shapes(domain.name):
         expected = pinned["test"].get(str(shape))
         if expected is not None and pinned["episodes"] == suite.episodes and found[str(shape)] != expected:
             raise DataError(

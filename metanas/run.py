@@ -90,10 +90,16 @@ def open_domains(config: RunConfig, root: Path | None) -> list[Domain]:
     domains = [Domain.open(name, root) for name in config.suite.domains]
     for domain in domains:
         manifest.check(domain, config.suite)
-        for shape in config.suite.shapes():
+        for shape in config.suite.shapes(domain.name):
             domain.tables["test"].check(shape)
-        for shape in config.suite.train_shapes():
-            domain.tables["train"].check(shape)
+        if domain.trains:
+            for shape in config.suite.train_shapes(domain.name):
+                domain.tables["train"].check(shape)
+    if METHODS[config.method].trains and not any(domain.trains for domain in domains):
+        raise ConfigError(
+            f"{config.method} has nothing to meta-train on: {', '.join(config.suite.domains)} only has "
+            "meta-test classes; add a domain to --domains"
+        )
     return domains
 
 
@@ -102,8 +108,8 @@ def work(cell: Cell, tell: Tell) -> None:
     config, domains = cell.config, open_domains(cell.config, cell.root)
     kind = METHODS[config.method]
     settings = configs.settings_of(kind, config.settings)
-    method = kind([domain.spec(config.suite.ways) for domain in domains], settings)
-    source = Source(domains, config.suite.train_shapes(), config.budget.tasks, cell.seed)
+    method = kind([domain.spec(config.suite.ways_of(domain.name)) for domain in domains], settings)
+    source = Source(domains, config.suite.train_shapes, config.budget.tasks, cell.seed)
     iterations = config.budget.iterations if kind.trains else 0
     with Tracker(config, cell.seed, cell.folder) as tracker:
         trained = meta_train(
@@ -111,7 +117,7 @@ def work(cell: Cell, tell: Tell) -> None:
         )
     started, done = time.monotonic(), iterations
     for domain in domains:
-        for shape in config.suite.shapes():
+        for shape in config.suite.shapes(domain.name):
             before = done
             name = task_name(domain, shape)
             if not _part(cell, name).exists():
@@ -139,7 +145,7 @@ def finish(config: RunConfig, folder: Path, root: Path | None) -> None:
     """Put the cells' results together into the run's; the last file written is submission.json."""
     domains = open_domains(config, root)
     cells = [Cell(config, folder, root, seed) for seed in config.seeds]
-    names = [task_name(d, s) for d in domains for s in config.suite.shapes()]
+    names = [task_name(d, s) for d in domains for s in config.suite.shapes(d.name)]
     tables = [pq.read_table(_part(cell, name)) for cell in cells for name in names]
     digest = result.write_table(folder / result.PREDICTIONS, pa.concat_tables(tables).combine_chunks())
     rows = list(_metric_rows(cells))
@@ -154,7 +160,7 @@ def finish(config: RunConfig, folder: Path, root: Path | None) -> None:
         suite_version=config.suite.version,
         budget={"name": config.budget_name, **config.budget.model_dump()},
         seeds=config.seeds,
-        tasks=tuple(_task(config, d, s) for d in domains for s in config.suite.shapes()),
+        tasks=tuple(_task(config, d, s) for d in domains for s in config.suite.shapes(d.name)),
         costs=result.Costs(
             train_seconds=sum(c["train_seconds"] for c in costs) / len(costs),
             evaluate_seconds=sum(c["evaluate_seconds"] for c in costs) / len(costs),

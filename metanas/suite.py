@@ -26,6 +26,15 @@ class Budget(BaseModel):
     eval_episodes: Positive  # the first so many of the pinned test episodes
 
 
+class DomainOptions(BaseModel):
+    """Where a domain differs from its suite. None: as the suite says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ways: Annotated[int, Field(ge=2)] | None = None  # a set of four classes is a 4-way problem
+    queries: Positive | None = None
+
+
 class Suite(BaseModel):
     """A protocol: which domains, which episodes, which budgets."""
 
@@ -42,14 +51,24 @@ class Suite(BaseModel):
     episodes: Positive
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     budgets: dict[str, Budget]
+    options: dict[str, DomainOptions] = {}  # by domain
 
-    def shapes(self) -> list[EpisodeShape]:
-        """The shapes of test episodes, one per number of shots."""
-        return [EpisodeShape(self.ways, shots, self.queries) for shots in self.shots]
+    def of(self, domain: str) -> DomainOptions:
+        """The options of a domain."""
+        return self.options.get(domain, DomainOptions())
 
-    def train_shapes(self) -> list[EpisodeShape]:
-        """The shapes of meta-training episodes."""
-        return [EpisodeShape(self.ways, shots, self.train_queries) for shots in self.shots]
+    def ways_of(self, domain: str) -> int:
+        """The number of classes in an episode of this domain."""
+        return self.of(domain).ways or self.ways
+
+    def shapes(self, domain: str) -> list[EpisodeShape]:
+        """The shapes of a domain's test episodes, one per number of shots."""
+        queries = self.of(domain).queries or self.queries
+        return [EpisodeShape(self.ways_of(domain), shots, queries) for shots in self.shots]
+
+    def train_shapes(self, domain: str) -> list[EpisodeShape]:
+        """The shapes of a domain's meta-training episodes."""
+        return [EpisodeShape(self.ways_of(domain), shots, self.train_queries) for shots in self.shots]
 
 
 def folder() -> Path:

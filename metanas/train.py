@@ -32,19 +32,24 @@ class TrainError(RuntimeError):
 class Source:
     """Where meta-training tasks come from: every iteration has `tasks` episodes of each domain.
 
-    shapes are taken in turn by iteration, so that one learner serves 1 and 5 shots.
+    Domains without meta-train classes are left out. The shapes of a domain (`Suite.train_shapes`) are
+    taken in turn by iteration, so that one learner serves 1 and 5 shots.
     """
 
     domains: Sequence[Domain]
-    shapes: Sequence[EpisodeShape]
+    shapes: Callable[[str], Sequence[EpisodeShape]]
     tasks: int
     seed: int
 
     def batch(self, iteration: int) -> list[Episodes]:
         """The tasks of one iteration, one `Episodes` per domain."""
-        shape = self.shapes[iteration % len(self.shapes)]
         ids = range(iteration * self.tasks, (iteration + 1) * self.tasks)
-        return [domain.episodes("train", shape, self.seed, ids) for domain in self.domains]
+        return [
+            domain.episodes("train", shapes[iteration % len(shapes)], self.seed, ids)
+            for domain in self.domains
+            if domain.trains
+            for shapes in [self.shapes(domain.name)]
+        ]
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,12 @@ from torch.func import functional_call, vmap
 from metanas.episode import Batch, TaskSpec
 from metanas.meta.rule import UpdateRule
 from metanas.method import Adapted
+from metanas.networks.network import Network
 from metanas.params import Params, Tensors, detach, like, stack, tensors
 from metanas.search.prior import penalty
 from metanas.search.relax import Mixture, Relaxation, softmax
-from metanas.supernet.fixed import FixedNet
 from metanas.supernet.network import SuperNet
 
-Net = SuperNet | FixedNet
 Loss = Callable[[Params, Batch], Tensor]  # params and batch of T tasks -> mean loss of each, (T,)
 
 
@@ -35,12 +34,12 @@ class Rules(NamedTuple):
     adapts: Callable[[str], bool] = lambda name: True
 
 
-def forward(net: Net, spec: TaskSpec, relax: Relaxation = softmax) -> Callable[[Params, Tensor], Tensor]:
+def forward(net: Network, spec: TaskSpec, relax: Relaxation = softmax) -> Callable[[Params, Tensor], Tensor]:
     """Logits (T, B, ways) of T networks of the same structure, each on its own x (T, B, ...)."""
     return lambda params, x: _run(net, spec, params.weights, relax(params.arch), x)
 
 
-def task_loss(net: Net, spec: TaskSpec, relax: Relaxation = softmax) -> Loss:
+def task_loss(net: Network, spec: TaskSpec, relax: Relaxation = softmax) -> Loss:
     """Mean cross-entropy of each task's batch, plus what the strategy's prior asks for."""
 
     def loss(params: Params, batch: Batch) -> Tensor:
@@ -54,7 +53,7 @@ def task_loss(net: Net, spec: TaskSpec, relax: Relaxation = softmax) -> Loss:
     return loss
 
 
-def _run(net: Net, spec: TaskSpec, weights: Tensors, mixture: Mixture, x: Tensor) -> Tensor:
+def _run(net: Network, spec: TaskSpec, weights: Tensors, mixture: Mixture, x: Tensor) -> Tensor:
     """The mixture is made before the batching over tasks, so that it may depend on all tasks' values."""
 
     def one(weights: Tensors, shares: Tensors, x: Tensor) -> Tensor:
@@ -111,7 +110,7 @@ def gradient(
 
 
 def predictor(
-    net: Net, spec: TaskSpec, params: Params, support: Batch, *, rules: Rules, steps: int
+    net: Network, spec: TaskSpec, params: Params, support: Batch, *, rules: Rules, steps: int
 ) -> Adapted:
     """Adapt T tasks from the same start and predict with what came out: gradient methods' `adapt`."""
     start = stack(params, support.y.shape[0])

@@ -6,21 +6,23 @@ method runs on it; and it is called like any module, `net(x)`, when it was built
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
 from metanas.episode import TaskSpec
 from metanas.kinds import ACTIVATIONS, OPS
-from metanas.params import Params, Tensors
+from metanas.networks.network import Head, Network, stem_name
+from metanas.params import Params
 from metanas.stem import Norm, Stem, halve
 from metanas.supernet.architecture import Architecture, parse
-from metanas.supernet.network import CELLS, Exit, Head, SuperNet, init_weights, stem_name
+from metanas.supernet.network import CELLS, Exit, SuperNet
 from metanas.supernet.ops import Mask
 from metanas.supernet.space import SearchSpace
 
 
-class FixedNet(nn.Module):
+class FixedNet(Network):
     """The network of one architecture, with stems and heads for tasks of the given kinds."""
 
     def __init__(self, architecture: Architecture, specs: Sequence[TaskSpec]) -> None:
@@ -41,14 +43,6 @@ class FixedNet(nn.Module):
         self.exits = nn.ModuleDict({str(len(graphs) - 1): Exit(channels)})
         self.heads = nn.ModuleDict({f"ways{spec.ways}": Head(CELLS * channels, spec.ways) for spec in specs})
 
-    def arch(self) -> Tensors:
-        """Nothing is left to choose."""
-        return {}
-
-    def init(self, generator: torch.Generator) -> Params:
-        """Fresh numbers, a pure function of the generator's state."""
-        return Params(init_weights(self, generator), {})
-
     def inherited(self, params: Params) -> Params:
         """The numbers this network has in a supernet's; KeyError names one that is not there."""
         return Params({name: params.weights[name] for name, _ in self.named_parameters()}, {})
@@ -56,7 +50,7 @@ class FixedNet(nn.Module):
     def forward(
         self,
         x: Tensor,
-        arch: Mapping[str, Tensor] | None = None,
+        arch: Mapping[str, Tensor] = MappingProxyType({}),
         spec: TaskSpec | None = None,
         *,
         head: bool = True,

@@ -8,16 +8,15 @@ relaxation makes of the architecture logits (softmax if none is given; see searc
 cells a layer is a graph of such nodes. The same layers serve every modality.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from metanas.episode import TaskSpec
 from metanas.kinds import ACTIVATIONS
-from metanas.params import Params, Tensors
+from metanas.networks.network import Head, Network, stem_name
+from metanas.params import Tensors
 from metanas.search.relax import Mixture, softmax
 from metanas.stem import Norm, Stem, halve
 from metanas.supernet.mixed import MixedOp
@@ -27,7 +26,7 @@ from metanas.supernet.space import SearchSpace
 CELLS = 4  # what an exit keeps of a feature map's extent
 
 
-class SuperNet(nn.Module):
+class SuperNet(Network):
     """A network over `space` for tasks of the given kinds. It holds structure; numbers are `Params`."""
 
     def __init__(self, space: SearchSpace, specs: Sequence[TaskSpec]) -> None:
@@ -56,10 +55,6 @@ class SuperNet(nn.Module):
             for i, sources in enumerate(space.sources):
                 logits[f"edge{i}"] = torch.zeros(space.layers, len(sources))
         return logits
-
-    def init(self, generator: torch.Generator) -> Params:
-        """Fresh numbers, a pure function of the generator's state."""
-        return Params(init_weights(self, generator), self.arch())
 
     def forward(
         self, x: Tensor, arch: Mapping[str, Tensor] | Mixture, spec: TaskSpec, *, head: bool = True
@@ -163,46 +158,3 @@ def grid(h: Tensor, mask: Mask) -> Tensor:
     at = torch.arange(h.shape[-1], device=h.device)
     share = ((at >= begin) & (at < end)).to(h.dtype) / (end - begin)  # (B, columns, W)
     return torch.einsum("bcrw,bsw->bcrs", bands, share)
-
-
-class Head(nn.Module):
-    """Linear classifier (B, features) -> (B, ways)."""
-
-    def __init__(self, features: int, ways: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(ways, features))
-        self.bias = nn.Parameter(torch.empty(ways))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.linear(x, self.weight, self.bias)
-
-
-def stem_name(spec: TaskSpec) -> str:
-    """Tasks with the same kind of input share a stem: image1, image3, text257, speech."""
-    detail = {"image": spec.input_shape[0], "text": spec.vocabulary, "speech": ""}[spec.modality]
-    return f"{spec.modality}{detail}"
-
-
-def init_weights(net: nn.Module, generator: torch.Generator) -> Tensors:
-    """Scales 1, biases and heads 0, all else normal with variance 1 / fan-in, in the order of the names.
-
-    A head of zeros favours no class whatever their order, and its first gradient step is a nearest-mean
-    classifier, from which adaptation starts better than from a random head.
-    """
-    return {name: _fresh(name, p.shape, generator) for name, p in net.named_parameters()}
-
-
-def _fresh(name: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
-    last = name.rpartition(".")[2]
-    if last == "scale":
-        return torch.ones(shape)
-    if last.endswith("bias") or name.startswith("heads."):
-        return torch.zeros(shape)
-    fan_in = 1 if last == "embedding" else math.prod(shape[1:])
-    return torch.randn(shape, generator=generator) / math.sqrt(fan_in)
-
-
-def apply(net: nn.Module, params: Params, x: Tensor, spec: TaskSpec) -> Tensor:
-    """Logits (B, ways) of the network with these numbers."""
-    logits: Tensor = functional_call(net, params.weights, (x, params.arch, spec))
-    return logits

@@ -25,7 +25,7 @@ def trained(name: str) -> tuple[Method, State, Domain]:
     state = method.start(generator(0, "test"))
     if method.trains:
         for iteration in range(2):
-            batch = Source([domain], [SHAPE], 2, 0).batch(iteration)
+            batch = Source([domain], lambda name: [SHAPE], 2, 0).batch(iteration)
             state, _ = method.step(state, Moment(iteration, 2), batch)
     return method, state, domain
 

@@ -2,11 +2,12 @@ import pytest
 import torch
 
 from metanas.episode import TaskSpec
+from metanas.networks.network import apply
 from metanas.params import Params, each
 from metanas.registry import UnknownName
 from metanas.seeding import generator
 from metanas.supernet.drawing import draw
-from metanas.supernet.network import SuperNet, apply
+from metanas.supernet.network import SuperNet
 from metanas.supernet.space import SearchSpace
 from tests import tiny
 
