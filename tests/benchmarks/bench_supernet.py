@@ -12,7 +12,6 @@ what a pass allocates at most beyond what lay there before, in a process of its 
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -262,12 +261,8 @@ def main() -> None:
     if given.profile:
         print(*(profile(kind) for kind in SPECS), sep="\n")
         return
-    print(
-        f"{date.today()}  {cpu_name()}, {os.cpu_count()} cores, torch {torch.__version__}, {platform.platform(terse=True)}"
-    )
-    print(
-        f"batch {BATCH}, 32 channels, 3 layers, {torch.get_num_threads()} threads; ms are medians of {ROUNDS}\n"
-    )
+    print(f"{date.today()}  {cpu_name()}, {os.cpu_count()} cores, torch {torch.__version__}")
+    print(f"batch {BATCH}, 32 channels, 3 layers, {torch.get_num_threads()} threads; medians of {ROUNDS}\n")
     print(f"{'candidates':20}{'input':14}{'network':12}{'ms':>8}{'times':>7}{'MiB':>8}{'share':>7}")
     for families, ops in FAMILIES.items():
         for kind, spec in SPECS.items():
