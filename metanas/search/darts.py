@@ -74,7 +74,7 @@ def step(loss: Loss, params: Params, train: Batch, rate: float, *, create_graph:
 def _mixed_difference(
     loss: Loss, params: Params, train: Batch, direction: tuple[Tensor | None, ...], small: float
 ) -> Tensors:
-    """(grad_a train(w + e v) - grad_a train(w - e v)) / 2e (eq. 8); e = small / |v|, for each task its own."""
+    """(grad_a train(w + e v) - grad_a train(w - e v)) / 2e (eq. 8); e = small / |v|, per task."""
     squares = [v.square().flatten(1).sum(1) for v in direction if v is not None]
     e = small / torch.stack(squares).sum(0).sqrt().clamp_min(1e-12)  # (T,)
 
