@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboard.store import Drawing, Row, Store
+from metanas.evaluation.ranking import Ranked, rank
 from metanas.evaluation.result import Submission, Task
-from metanas.evaluation.stats import Interval, Ranked, paired_p, rank, two_level_bootstrap
+from metanas.evaluation.stats import Interval, difference, estimate
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def _board(track: str, rows: list[Row]) -> Board:
         Line(
             place,
             by_method[place.name].submission,
-            {task: two_level_bootstrap(array) for task, array in scores[place.name].items()},
+            {task: estimate({task: array}).interval() for task, array in scores[place.name].items()},
             tuple(by_method[place.name].drawings),
         )
         for place in rank(scores)
@@ -77,7 +78,7 @@ def _against(
         return {t: a for t, a in scores[method].items() if t.partition("/")[0] == domain}
 
     return {
-        method: {domain: paired_p(of(method, domain), of(control, domain)) for domain in domains}
+        method: {domain: difference(of(method, domain), of(control, domain)).p() for domain in domains}
         for method in scores
         if method != control
     }
