@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
 from metanas.kinds import ACTIVATIONS, OPS
+from metanas.networks.network import init_weights
 from metanas.seeding import generator
 from metanas.supernet.mixed import MixedOp
-from metanas.supernet.network import init_weights
 from metanas.supernet.ops import Mask
 
 C = 8

@@ -11,8 +11,8 @@ from metanas.meta.inner import Rules, adapt, task_loss
 from metanas.meta.maml import meta_gradient
 from metanas.meta.reptile import displacement, together
 from metanas.meta.rule import UpdateRule, adam, clipped, sgd
+from metanas.networks.network import apply
 from metanas.params import Params, each, like, stack, tensors
-from metanas.supernet.network import apply
 from tests import tiny
 
 NET, PARAMS = tiny.net()

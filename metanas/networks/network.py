@@ -1,0 +1,85 @@
+"""What every network here is: structure that numbers flow through, for tasks of several kinds.
+
+The supernet, the fixed networks of this folder and a derived architecture are all `Network`s, so a
+meta-learner does not know which of them it trains. Numbers travel as `Params` (`init` makes them).
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from metanas.episode import TaskSpec
+from metanas.params import Params, Tensors
+
+
+class Network(nn.Module):
+    """forward(x, arch, spec) gives logits (B, ways); with head=False the features the head reads."""
+
+    def arch(self) -> Tensors:
+        """Uniform architecture logits; empty for a fixed network."""
+        return {}
+
+    def init(self, generator: torch.Generator) -> Params:
+        """Fresh numbers, a pure function of the generator's state."""
+        return Params(init_weights(self, generator), self.arch())
+
+    def forward(self, x: Tensor, arch: Mapping[str, Tensor], spec: TaskSpec, *, head: bool = True) -> Tensor:
+        """x (B, *input_shape) to logits (B, ways), or without the head to features (B, F)."""
+        raise NotImplementedError
+
+
+class Head(nn.Module):
+    """Linear classifier (B, features) -> (B, ways)."""
+
+    def __init__(self, features: int, ways: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(ways, features))
+        self.bias = nn.Parameter(torch.empty(ways))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight, self.bias)
+
+
+def is_head(name: str) -> bool:
+    """Whether a weight of that name belongs to a classifier, the part that ANIL adapts."""
+    return name.startswith("heads.")
+
+
+def stem_name(spec: TaskSpec) -> str:
+    """Tasks with the same kind of input share a stem: image1, image3, text257, speech."""
+    detail = {"image": spec.input_shape[0], "text": spec.vocabulary, "speech": ""}[spec.modality]
+    return f"{spec.modality}{detail}"
+
+
+def init_weights(net: nn.Module, generator: torch.Generator) -> Tensors:
+    """Scales 1, biases and heads 0, all else normal with variance 1 / fan-in, in the order of the names.
+
+    A head of zeros favours no class whatever their order, and its first gradient step is a nearest-mean
+    classifier, from which adaptation starts better than from a random head.
+    """
+    return {name: _fresh(name, p.shape, generator) for name, p in net.named_parameters()}
+
+
+def _fresh(name: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    last = name.rpartition(".")[2]
+    if last == "scale":
+        return torch.ones(shape)
+    if last.endswith("bias") or is_head(name):
+        return torch.zeros(shape)
+    fan_in = 1 if last == "embedding" else math.prod(shape[1:])
+    return torch.randn(shape, generator=generator) / math.sqrt(fan_in)
+
+
+def apply(net: nn.Module, params: Params, x: Tensor, spec: TaskSpec) -> Tensor:
+    """Logits (B, ways) of the network with these numbers."""
+    logits: Tensor = functional_call(net, params.weights, (x, params.arch, spec))
+    return logits
+
+
+def features(net: nn.Module, params: Params, x: Tensor, spec: TaskSpec) -> Tensor:
+    """Features (B, F) under the head."""
+    found: Tensor = functional_call(net, params.weights, (x, params.arch, spec), {"head": False})
+    return found
