@@ -24,6 +24,7 @@ from metanas.episode import EpisodeShape, query_labels
 
 PREDICTIONS = "predictions.parquet"
 SUBMISSION = "submission.json"
+NEWEST = 2  # schema version
 SCHEMA = pa.schema(
     [
         ("task", pa.dictionary(pa.int16(), pa.string())),
@@ -70,18 +71,32 @@ class Task(Strict):
 
 
 class Costs(Strict):
-    """Measured, not typed. Seconds mean little without the hardware in `environment`."""
+    """Measured, not typed. Seconds mean little without the hardware in `environment`.
+
+    Means over seeds (parameters and bytes: the largest). None: from before it was measured (version 1).
+    """
 
     train_seconds: Annotated[float, Field(ge=0)]
     evaluate_seconds: Annotated[float, Field(ge=0)]
     parameters: Count
     peak_bytes: Count
+    train_flops: Count | None = None  # of the whole meta-training
+    adapt_flops: Count | None = None  # of adapting to one task, mean over the tasks
+    predict_macs: Count | None = None  # multiply-accumulates for one query with an adapted network
+    trials: Count | None = None  # declared: settings that were tried before these
+
+
+class Provenance(Strict):
+    """The code that ran: a git commit, and whether files differed from it."""
+
+    commit: Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
+    dirty: bool
 
 
 class Submission(Strict):
-    """All of a run but its predictions."""
+    """All of a run but its predictions. Every version since 1 is read for ever (tests/results)."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     method: Annotated[str, Field(min_length=1, max_length=64)]
     settings: dict[str, Any]
     transductive: bool
@@ -93,6 +108,7 @@ class Submission(Strict):
     costs: Costs
     environment: dict[str, str]
     package_version: str
+    provenance: Provenance | None = None  # None outside a checkout, and in version 1
     created: datetime
     predictions_sha256: Sha256
 

@@ -82,7 +82,11 @@ def test_damaged_files_are_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("schema_version", 9, "submission.json: schema_version: Input should be 1, got 9"),
+        (
+            "schema_version",
+            9,
+            "submission.json: schema_version: 9 is newer than this metanas, which reads 1 to 2",
+        ),
         ("surprise", 1, "submission.json: surprise: Extra inputs are not permitted"),
         ("seeds", [], "submission.json: seeds: "),
     ],
