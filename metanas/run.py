@@ -125,13 +125,22 @@ def build(config: RunConfig, domains: Sequence[Domain]) -> Method:
     return kind(specs, configs.settings_of(kind, config.settings))
 
 
-def test(cell: Cell, method: Method, state: State, domains: Sequence[Domain], tell: Tell) -> float:
+def test(
+    cell: Cell,
+    method: Method,
+    state: State,
+    domains: Sequence[Domain],
+    tell: Tell,
+    *,
+    folder: Path | None = None,
+) -> float:
     """Answers to the pinned episodes of every task that has none yet; returns the seconds it took."""
+    folder = folder or cell.path
     config, started, done = cell.config, time.monotonic(), 0
     for domain in domains:
         for shape in config.suite.shapes(domain.name):
             before, name, episodes = done, task_name(domain, shape), config.budget.eval_episodes
-            if not part(cell.path, name).exists():
+            if not part(folder, name).exists():
                 found = evaluate(
                     method,
                     state,
@@ -140,10 +149,8 @@ def test(cell: Cell, method: Method, state: State, domains: Sequence[Domain], te
                     episodes,
                     tell=lambda e, name=name, before=before: tell(f"testing {name}", before + e),  # type: ignore[misc]
                 )
-                choices.keep(cell.path, name, cell.seed, found.arch)
-                result.write_table(
-                    part(cell.path, name), result.table(name, cell.seed, 0, found.probabilities)
-                )
+                choices.keep(folder, name, cell.seed, found.arch)
+                result.write_table(part(folder, name), result.table(name, cell.seed, 0, found.probabilities))
             done += episodes
             tell(f"testing {name}", done)
     return time.monotonic() - started
@@ -174,7 +181,7 @@ def finish(config: RunConfig, folder: Path, root: Path | None) -> None:
         suite_version=config.suite.version,
         budget={"name": config.budget_name, **config.budget.model_dump()},
         seeds=config.seeds,
-        tasks=tuple(_task(config, d, s) for d in domains for s in config.suite.shapes(d.name)),
+        tasks=tuple(task_of(config, d, s) for d in domains for s in config.suite.shapes(d.name)),
         costs=_costs(config, [json.loads((cell.path / "costs.json").read_text()) for cell in cells]),
         environment=cost.environment(),
         package_version=version("metanas"),
@@ -189,14 +196,15 @@ def _costs(config: RunConfig, cells: Sequence[dict[str, Any]]) -> result.Costs:
     """Means over the seeds; the largest number of parameters and bytes."""
     largest = {key: max(c[key] for c in cells) for key in ("parameters", "peak_bytes")}
     seconds = {key: sum(c[key] for c in cells) / len(cells) for key in ("train_seconds", "evaluate_seconds")}
-    counted = {
+    counted: dict[str, Any] = {
         key: round(sum(c[key] for c in cells) / len(cells)) if all(key in c for c in cells) else None
         for key in ("train_flops", "adapt_flops", "predict_macs")
     }
     return result.Costs(**largest, **seconds, **counted, trials=config.trials)
 
 
-def _task(config: RunConfig, domain: Domain, shape: EpisodeShape) -> result.Task:
+def task_of(config: RunConfig, domain: Domain, shape: EpisodeShape) -> result.Task:
+    """What is pinned of a task, for a submission."""
     episodes, store = config.budget.eval_episodes, domain.store
     return result.Task(
         domain=domain.name,
@@ -215,7 +223,7 @@ def part(folder: Path, task: str) -> Path:
 
 
 def keep_costs(
-    cell: Cell, method: Method, trained: Trained, domains: Sequence[Domain], seconds: float, flops: int
+    cell: Cell, method: Method, trained: Trained, domains: Sequence[Domain], seconds: float, flops: int | None
 ) -> None:
     """costs.json of a cell. Training is timed over all resumed pieces, testing over the last one."""
     moved = [t for name, t in trained.state.items() if not name.startswith("memory/")]

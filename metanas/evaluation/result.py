@@ -8,7 +8,7 @@ evaluate.py, before stats.py and the leaderboard. No torch here.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -206,7 +206,7 @@ def check(document: bytes, predictions: bytes) -> Result:
         rows = pq.read_table(pa.BufferReader(predictions))
     except (pa.ArrowException, OSError) as error:
         raise ResultError(f"{PREDICTIONS}: not a readable Parquet file: {error}") from error
-    return Result(submission, answers(submission, rows))
+    return Result(submission, answers_of(submission.tasks, submission.seeds, rows))
 
 
 def parse(document: bytes) -> Submission:
@@ -228,20 +228,20 @@ def _bytes(path: Path) -> bytes:
         raise ResultError(f"{path.name}: cannot be read: {error.strerror}") from error
 
 
-def answers(submission: Submission, rows: pa.Table) -> dict[str, Answers]:
-    """Predictions by task. Every (task, seed, episode, query) must be there exactly once."""
+def answers_of(tasks: Sequence[Task], seeds: tuple[int, ...], rows: pa.Table) -> dict[str, Answers]:
+    """Predictions by task, checked. Every (task, seed, episode, query) must be there exactly once."""
     if not rows.schema.equals(SCHEMA):
         raise ResultError(f"{PREDICTIONS}: columns are {_columns(rows.schema)}, expected {_columns(SCHEMA)}")
     by_task = rows.column("task").combine_chunks()
     if isinstance(by_task, pa.ChunkedArray):
         by_task = by_task.unify_dictionaries().combine_chunks()
     names, codes = by_task.dictionary.to_pylist(), by_task.indices.to_numpy(zero_copy_only=False)
-    expected = [task.name for task in submission.tasks]
+    expected = [task.name for task in tasks]
     if unknown := sorted(set(names) - set(expected)):
         raise ResultError(f"{PREDICTIONS}: task: {unknown[0]!r} is not in {SUBMISSION}")
     return {
-        task.name: _one(task, submission.seeds, rows.filter(pa.array(codes == _code(names, task.name))))
-        for task in submission.tasks
+        task.name: _one(task, seeds, rows.filter(pa.array(codes == _code(names, task.name))))
+        for task in tasks
     }
 
 
