@@ -12,7 +12,7 @@ from rich.table import Table
 
 from leaderboard.board import Board, Line, boards
 from leaderboard.store.store import Store
-from metanas.evaluation.result import SUBMISSION, Task, read_submission, write_atomically
+from metanas.evaluation.result import Task, write_atomically
 from metanas.evaluation.stats import Interval
 from metanas.supernet.drawing import draw
 from metanas.supernet.space import SearchSpace
@@ -32,17 +32,6 @@ def export(store: Store, out: Path) -> Path:
     style = Path(__file__).parent / "templates" / "style.css"
     write_atomically(out / "style.css", style.read_bytes())
     return out / "index.html"
-
-
-def report(store: Store, folder: Path) -> None:
-    """report.html in a run folder: this run's page, in one file."""
-    submission = read_submission(folder / SUBMISSION)
-    for board in boards(store):
-        for line in board.lines:
-            if line.standing.document == submission:
-                style = (Path(__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
-                page = {"board": board, "line": line, "drawings": drawings(line), "style": style}
-                _write(folder / "report.html", "method.html", **page)
 
 
 def show(store: Store) -> list[Table]:

@@ -212,13 +212,20 @@ def check(document: bytes, predictions: bytes) -> Result:
 def parse(document: bytes) -> Submission:
     """submission.json as a value."""
     try:
-        return Submission.model_validate(json.loads(document))
+        content = json.loads(document)
+    except ValueError as error:
+        raise ResultError(f"{SUBMISSION}: not JSON: {error}") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > NEWEST:
+        raise ResultError(
+            f"{SUBMISSION}: schema_version: {version} is newer than this metanas, which reads 1 to {NEWEST}"
+        )
+    try:
+        return Submission.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise ResultError(f"{SUBMISSION}: {field}: {first['msg']}, got {first['input']!r:.80}") from error
-    except ValueError as error:
-        raise ResultError(f"{SUBMISSION}: not JSON: {error}") from error
 
 
 def _bytes(path: Path) -> bytes:

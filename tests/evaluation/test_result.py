@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from metanas.evaluation import result
 from metanas.evaluation.result import ResultError
 from tests import runs
+
+EARLIER = Path(__file__).parents[1] / "results"
 
 
 @pytest.fixture
@@ -95,4 +98,21 @@ def test_a_wrong_field_is_named(folder: Path, field: str, value: object, message
     document = json.loads((folder / result.SUBMISSION).read_text())
     (folder / result.SUBMISSION).write_text(json.dumps(document | {field: value}))
     with pytest.raises(ResultError, match=message):
+        result.read(folder)
+
+
+@pytest.mark.parametrize("version", sorted(path.name for path in EARLIER.iterdir()))
+def test_results_of_every_earlier_version_load_for_ever(version: str) -> None:
+    found = result.read(EARLIER / version)
+    assert f"v{found.submission.schema_version}" == version
+    assert found.answers["digits/5w1s"].accuracy.mean() == pytest.approx(0.7, abs=0.06)
+
+
+def test_a_truncated_table_whose_hash_fits_is_named(folder: Path) -> None:
+    path = folder / result.PREDICTIONS
+    path.write_bytes(path.read_bytes()[:-100])
+    document = json.loads((folder / result.SUBMISSION).read_text())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / result.SUBMISSION).write_text(json.dumps(document | {"predictions_sha256": digest}))
+    with pytest.raises(ResultError, match="predictions.parquet: not a readable Parquet file"):
         result.read(folder)
