@@ -34,7 +34,6 @@ class FSDD(FromFiles):
     modality = "speech"
     licence = "CC BY-SA 4.0"
     citation = "Jackson et al., Free Spoken Digit Dataset 1.0.10"
-    synthetic = False
     packages = ("torchaudio",)
     recipe = "v1"
     items = 3_000

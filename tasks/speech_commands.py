@@ -34,7 +34,6 @@ class SpeechCommands(FromFiles):
     modality = "speech"
     licence = "CC BY 4.0"
     citation = "Warden 2018"
-    synthetic = False
     packages = ("torchaudio",)
     recipe = "v1"
     items = 105_829
