@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from metanas.commands import board, compare, data, evaluate, report, transfer
+from metanas.commands import arch, board, compare, data, evaluate, report, transfer
 from metanas.commands.common import BOARD, AsJson, Database, Root, fail, print_rows
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.add_typer(board.app, name="leaderboard")
 app.add_typer(data.app, name="data")
+app.add_typer(arch.app, name="arch")
 for command in (compare.compare, evaluate.evaluate, report.report, transfer.transfer):
     app.command()(command)
 KINDS = ("domains", "suites", "methods", "ops", "activations", "strategies")

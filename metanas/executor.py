@@ -7,6 +7,8 @@ find it again, so that a piece whose worker died is simply run once more: nothin
 import logging
 import multiprocessing
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -57,7 +59,15 @@ def _local(work: Callable[[T], None], pieces: Sequence[T], jobs: int) -> Iterato
 def _begin(jobs: int) -> None:
     import torch
 
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when its parent was killed: nobody wants its work any more."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _ray(work: Callable[[T], None], pieces: Sequence[T], jobs: int) -> Iterator[int]:
