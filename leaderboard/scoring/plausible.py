@@ -14,6 +14,7 @@ from leaderboard.store.models import Score, Submission
 
 SAME = 0.995  # share of episodes with the same number of right answers
 ENOUGH = 100  # episodes below which that share says little
+MANY = 1000  # answers of which some are wrong, whoever gives them
 
 
 def doubts(session: Session, row: Submission, scored: Scored) -> list[tuple[str, str]]:
@@ -23,7 +24,7 @@ def doubts(session: Session, row: Submission, scored: Scored) -> list[tuple[str,
 
 def _perfect(scored: Scored) -> Iterator[tuple[str, str]]:
     for task in scored.tasks:
-        if task.right.size >= ENOUGH and (task.right == task.queries).all():
+        if task.right.size * task.queries >= MANY and (task.right == task.queries).all():
             yield "perfect", f"every answer of {task.task} is right"
 
 

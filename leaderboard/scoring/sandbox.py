@@ -1,32 +1,30 @@
 """Score a stranger's bundle in a process that can do little: a hostile file costs its own job, no more.
 
-The process is forked from a clean one (Python's fork server, which has no connection, key or token of
-ours) and, before it reads anything, gives up: more than `Limits` of processor time and memory, writing any
-file, more than a few open files, new processes, and the network where the kernel lets it. What it
-returns is JSON, never pickle, and is checked again. It never imports torch.
+The process is forked from a clean one (`zygote.py`: no connection, key, token or environment of ours) and
+may use so much processor time, memory and wall time, write no file, and reach no network where the kernel
+lets it give that up. It gets open files, not paths, and answers with JSON.
 """
 
-import base64
-import ctypes
 import json
-import multiprocessing
-import resource
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from threading import Lock
 
-import numpy as np
-
-from leaderboard.bundle.names import canonical
 from leaderboard.bundle.problem import BundleError, Problem
-from leaderboard.bundle.validate import validate
-from leaderboard.scoring.scores import Scored, TaskScore
-from metanas.evaluation import result
+from leaderboard.scoring.scores import Scored
+from leaderboard.scoring.wire import ScorerDied, from_wire
+from metanas.evaluation.result import SUBMISSION
 
 ANSWER_MOST = 64 * 2**20
-CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+GRACE_SECONDS = 5.0  # for a process to start and for its end to be noticed
 
 
 @dataclass(frozen=True)
@@ -39,85 +37,84 @@ class Limits:
     open_files: int = 64
 
 
-class ScorerDied(RuntimeError):
-    """The scorer ended without an answer."""
+class Sandbox:
+    """A clean process, started when it is first needed and again if it dies."""
 
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._lock = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
 
-def prepare() -> None:
-    """Start the clean process ahead of the first job; call it once, before threads are many."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    def start(self) -> None:
+        """Start it ahead of the first job."""
+        with self._lock:
+            self._started()
 
+    def run(self, files: Mapping[str, Path]) -> Scored:
+        """Scores of a bundle. BundleError if it is not valid, ScorerDied if its process did not answer."""
+        message = json.dumps({"names": list(files), "limits": asdict(self._limits)}).encode()
+        ours, theirs = os.pipe()
+        try:
+            with ExitStack() as opened:
+                handles = [opened.enter_context(path.open("rb")).fileno() for path in files.values()]
+                with self._lock:
+                    socket.send_fds(self._started(), [message], [*handles, theirs])
+            os.close(theirs)
+            theirs = -1
+            content = _read(ours, self._limits.wall_seconds + GRACE_SECONDS)
+        except BrokenPipeError as error:
+            raise ScorerDied("the process that scorers are forked from has ended") from error
+        finally:
+            os.close(ours)
+            if theirs >= 0:
+                os.close(theirs)
+        if not content:
+            raise ScorerDied("ended without an answer: a limit was passed, or it crashed")
+        answer = json.loads(content)
+        if "problems" in answer:
+            raise BundleError([Problem(**found) for found in answer["problems"]])
+        return from_wire(answer, files[SUBMISSION].read_bytes())
 
-def run(files: Mapping[str, Path], limits: Limits) -> Scored:
-    """Scores of a bundle. BundleError if it is not valid, ScorerDied if the process ended otherwise."""
-    context = multiprocessing.get_context("forkserver")
-    ours, theirs = context.Pipe(duplex=False)
-    paths = {name: str(path) for name, path in files.items()}
-    process = context.Process(target=child, args=(theirs, paths, limits), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        if not ours.poll(limits.wall_seconds):
-            raise ScorerDied(f"no answer within {limits.wall_seconds:g} s")
-        answer = json.loads(ours.recv_bytes(ANSWER_MOST))
-    except (EOFError, OSError) as error:
-        process.join(5)
-        raise ScorerDied(f"ended with code {process.exitcode}; a limit was passed or it crashed") from error
-    finally:
-        ours.close()
-        process.kill()
-        process.join()
-        process.close()
-    if "problems" in answer:
-        raise BundleError([Problem(**found) for found in answer["problems"]])
-    return from_wire(answer, files[result.SUBMISSION].read_bytes())
+    def close(self) -> None:
+        """End the clean process; what it forked ends by its own limits."""
+        with self._lock:
+            if self._channel is not None:
+                self._channel.close()
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait()
+            self._channel = self._process = None
 
-
-def child(answer: Connection, files: Mapping[str, str], limits: Limits) -> None:
-    """In the process: give up rights, read, score, answer."""
-    give_up(limits)
-    try:
-        members = {name: Path(path).read_bytes() for name, path in files.items()}
-        content = to_wire(validate(members))
-    except BundleError as error:
-        content = canonical({"problems": [problem.as_json() for problem in error.problems]})
-    answer.send_bytes(content)
-
-
-def give_up(limits: Limits) -> None:
-    """Limits of this process, for good."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limits.open_files, limits.open_files))
-    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds))
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
-    ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWUSER | CLONE_NEWNET)  # where it is allowed
-
-
-def to_wire(scored: Scored) -> bytes:
-    """Scores as JSON."""
-    tasks = [
-        {
-            "task": task.task,
-            "seeds": len(task.right),
-            "queries": task.queries,
-            "right": base64.b64encode(np.ascontiguousarray(task.right, "<u2").tobytes()).decode(),
-            "summary": dict(task.summary),
+    def _started(self) -> socket.socket:
+        if self._channel is not None and self._process is not None and self._process.poll() is None:
+            return self._channel
+        if self._channel is not None:
+            self._channel.close()
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = {
+            "PATH": os.defpath,
+            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+            "OMP_NUM_THREADS": "1",
+            "ARROW_DEFAULT_MEMORY_POOL": "system",
         }
-        for task in scored.tasks
-    ]
-    return canonical({"tasks": tasks, "architectures": dict(scored.architectures)})
+        program = [sys.executable, "-m", "leaderboard.scoring.zygote"]
+        with theirs:
+            self._process = subprocess.Popen(program, stdin=theirs.fileno(), env=environment)
+        return self._channel
 
 
-def from_wire(answer: Mapping[str, Any], document: bytes) -> Scored:
-    """The same back, checked against submission.json. ScorerDied if it does not fit."""
-    submission = result.parse(document)
-    tasks = []
-    for task, found in zip(submission.tasks, answer["tasks"], strict=True):
-        right = np.frombuffer(base64.b64decode(found["right"]), "<u2").reshape(-1, task.episodes)
-        queries = task.ways * task.queries
-        if found["task"] != task.name or len(right) != len(submission.seeds) or right.max() > queries:
-            raise ScorerDied(f"an answer that does not fit task {task.name}")
-        tasks.append(TaskScore(task.name, right, queries, found["summary"]))
-    return Scored(submission, tuple(tasks), answer["architectures"])
+def _read(handle: int, seconds: float) -> bytes:
+    """All that comes until the other side closes. ScorerDied if that takes too long or is too much."""
+    chunks: list[bytes] = []
+    size, end = 0, time.monotonic() + seconds
+    while True:
+        if not select.select([handle], [], [], max(0.0, end - time.monotonic()))[0]:
+            raise ScorerDied(f"no answer within {seconds:g} s")
+        chunk = os.read(handle, 2**16)
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > ANSWER_MOST:
+            raise ScorerDied(f"an answer of more than {ANSWER_MOST} bytes")

@@ -10,11 +10,12 @@ from sqlalchemy import select
 
 from leaderboard.accounts import audit
 from leaderboard.bundle.problem import BundleError
-from leaderboard.scoring import jobs, sandbox
+from leaderboard.scoring import jobs
 from leaderboard.scoring.jobs import Lease
 from leaderboard.scoring.plausible import doubts
-from leaderboard.scoring.sandbox import Limits, ScorerDied
+from leaderboard.scoring.sandbox import Limits, Sandbox
 from leaderboard.scoring.scores import Scored
+from leaderboard.scoring.wire import ScorerDied
 from leaderboard.store.models import File, Flag, Submission, now
 from leaderboard.store.store import Store, enter, keep_scores, publish
 
@@ -32,18 +33,21 @@ class Worker:
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
+        self._sandbox = Sandbox(self.limits)
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scorer", daemon=True)
 
     def start(self) -> None:
-        sandbox.prepare()
+        self._sandbox.start()
         self._thread.start()
 
     def stop(self) -> None:
         self._stop.set()
         self._wake.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._sandbox.close()
 
     def wake(self) -> None:
         """There is a new job."""
@@ -56,7 +60,7 @@ class Worker:
         if held is None:
             return False
         try:
-            scored = sandbox.run(self._files(held), self.limits)
+            scored = self._sandbox.run(self._files(held))
         except BundleError as error:
             self._reject(held, error)
         except (ScorerDied, OSError, ValueError) as error:

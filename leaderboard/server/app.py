@@ -28,8 +28,7 @@ def create_app(settings: Settings) -> FastAPI:
         if settings.work:
             context.worker.start()
         yield
-        if settings.work:
-            context.worker.stop()
+        context.worker.stop()
         context.store.close()
 
     app = FastAPI(

@@ -1,5 +1,6 @@
 """Makes valid bundles of mini-v1's smallest budget, with the pinned data and episodes."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from functools import cache
@@ -81,26 +82,22 @@ def zipped(folder: Path, method: str = "mine", **options: Any) -> bytes:
 
 
 def resealed(files: Members, **changed: bytes) -> Members:
-    """With other files, and hashes that fit: what someone sends who knows the format. Keys: a_json for a.json."""
+    """With other files, and hashes that fit: what someone sends who knows the format. a_json: a.json."""
     names = {name.replace(".", "_"): name for name in files}
     found = {**files, **{names[key]: content for key, content in changed.items()}}
     document = json.loads(found[result.SUBMISSION])
     if isinstance(document, dict) and "predictions_parquet" in changed:
-        import hashlib
-
         document["predictions_sha256"] = hashlib.sha256(found[result.PREDICTIONS]).hexdigest()
         found[result.SUBMISSION] = json.dumps(document).encode()
     return {**found, ENTRY: sealed_entry(found)}
 
 
-def sealed_entry(files: Members, **fields: Any) -> bytes:
+def sealed_entry(bundle: Members, **fields: Any) -> bytes:
     """entry.json with the hashes of these files."""
-    import hashlib
-
-    entry = json.loads(files[ENTRY])
+    entry = json.loads(bundle[ENTRY])
     entry["files"] = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-        for name, content in files.items()
+        for name, content in bundle.items()
         if name != ENTRY
     }
     return json.dumps({**entry, **fields}).encode()
