@@ -9,9 +9,9 @@ from typing import Any
 
 from leaderboard.bundle.entry import Entry
 from leaderboard.bundle.problem import Problem
-from metanas import plugins, suite
 from metanas.evaluation.result import SUBMISSION, Submission, Task
-from metanas.suite import Suite
+from metanas.plugins import folder
+from metanas.suite import Suite, load_suite, names
 
 DOMAINS_MOST, SEEDS_MOST, ANSWERS_MOST = 64, 20, 20_000_000
 
@@ -19,11 +19,11 @@ DOMAINS_MOST, SEEDS_MOST, ANSWERS_MOST = 64, 20, 20_000_000
 def problems(submission: Submission, entry: Entry) -> Iterator[Problem]:
     """Everything that breaks a rule."""
     yield from _sizes(submission)
-    if submission.suite not in suite.names():
-        known = ", ".join(suite.names())
+    if submission.suite not in names():
+        known = ", ".join(names())
         yield _problem("suite", f"no suite named {submission.suite!r:.80}", f"there are: {known}")
         return
-    found = suite.load_suite(submission.suite)
+    found = load_suite(submission.suite)
     if submission.suite_version != found.version:
         yield _problem(
             "suite_version",
@@ -39,11 +39,11 @@ def problems(submission: Submission, entry: Entry) -> Iterator[Problem]:
 
 
 def _sizes(submission: Submission) -> Iterator[Problem]:
-    names = [task.name for task in submission.tasks]
-    if len(names) > DOMAINS_MOST or len(submission.seeds) > SEEDS_MOST:
-        yield _problem("tasks", f"{len(names)} tasks and {len(submission.seeds)} seeds are too many")
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    asked = [task.name for task in submission.tasks]
+    if len(asked) > DOMAINS_MOST or len(submission.seeds) > SEEDS_MOST:
+        yield _problem("tasks", f"{len(asked)} tasks and {len(submission.seeds)} seeds are too many")
+    if len(set(asked)) != len(asked):
+        twice = next(name for name in asked if asked.count(name) > 1)
         yield _problem("tasks", f"{twice!r:.80} stands there twice")
     answers = len(submission.seeds) * sum(t.episodes * t.ways * t.queries for t in submission.tasks)
     if answers > ANSWERS_MOST:
@@ -68,7 +68,7 @@ def _budget(submission: Submission, found: Suite) -> Iterator[Problem]:
 
 
 def _pinned(submission: Submission, found: Suite) -> Iterator[Problem]:
-    path = plugins.folder("tasks") / "manifests" / f"{found.name}.json"
+    path = folder("tasks") / "manifests" / f"{found.name}.json"
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     for i, task in enumerate(submission.tasks):
         if task.domain not in found.domains:
