@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from leaderboard.bundle.names import canonical
 from leaderboard.scoring.scores import SCORER, Scored
 from metanas.evaluation.result import Submission
-from metanas.evaluation.stats import mean_interval, two_level_bootstrap
+from metanas.evaluation.stats import estimate
 
 
 def of_scored(scored: Scored) -> bytes:
@@ -28,7 +28,7 @@ def document(
     """accuracies: by task, (S, E)."""
     tasks = {
         task: {
-            "interval": asdict(two_level_bootstrap(found)),
+            "interval": asdict(estimate({task: found}).interval()),
             "accuracies": found.tolist(),
             **summaries[task],
         }
@@ -39,7 +39,7 @@ def document(
             "scorer": SCORER,
             "method": submission.method,
             "predictions_sha256": submission.predictions_sha256,
-            "mean": asdict(mean_interval(accuracies)),
+            "mean": asdict(estimate(accuracies).interval()),
             "tasks": tasks,
         }
     )
