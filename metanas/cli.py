@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from metanas.commands import admin, board, bundle, data
+from metanas.commands import admin, arch, board, bundle, data
 from metanas.commands.common import BOARD, AsJson, Database, Root, fail, print_rows
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.add_typer(board.app, name="leaderboard")
 admin.hook(board.app)
 bundle.hook(app)
 app.add_typer(data.app, name="data")
+app.add_typer(arch.app, name="arch")
 KINDS = ("domains", "suites", "methods", "ops", "activations", "strategies")
 
 

@@ -69,7 +69,7 @@ def test_2000_changed_parquet_files_are_scored_or_refused_and_never_hang(good: M
 
 
 def _scored(good: Members, first: int, last: int) -> bytes:
-    """One letter per bundle until the process ends: v valid, r refused; an unexpected error ends it with X."""
+    """One letter per bundle until the process ends: v valid, r refused; X an error that is not expected."""
     ours, theirs = os.pipe()
     if (process := os.fork()) == 0:
         try:

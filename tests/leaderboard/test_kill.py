@@ -1,4 +1,4 @@
-"""Nothing acknowledged is lost when the server is killed. The long campaign: tests/benchmarks/board_kills.py."""
+"""A killed server loses nothing that it acknowledged; the long campaign is benchmarks/board_kills.py."""
 
 from pathlib import Path
 
