@@ -4,27 +4,27 @@ Comes after `standing.py` (the values) and before `site/` (the pages). A board i
 what is costly and seldom wanted (all pairs) is computed when it is asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from leaderboard.standing import Standing
-from metanas.evaluation.many import significantly_better, weighted_means
+from metanas.evaluation.many import intervals, significantly_better
 from metanas.evaluation.paired import LEVEL
 from metanas.evaluation.ranking import Friedman, friedman
 from metanas.evaluation.result import Task
-from metanas.evaluation.stats import Interval, View, domain_of, estimate
+from metanas.evaluation.stats import Interval, View, domain_of
 
 
 @dataclass(frozen=True)
 class Line:
-    """One method on a board. Intervals are computed when a page shows them."""
+    """One method on a board."""
 
     standing: Standing
-    names: tuple[str, ...]  # the board's tasks
-    mean: float
+    overall: Interval  # the mean over the board's tasks
+    tasks: Mapping[str, Interval]  # accuracy by task name
     first: int  # 1 + number of methods significantly better
     last: int  # number of methods that are not significantly worse
 
@@ -40,29 +40,18 @@ class Line:
     @cached_property
     def view(self) -> View:
         """Accuracies on the board's tasks."""
-        return {name: self.standing.accuracies[name] for name in self.names}
+        return {name: self.standing.accuracies[name] for name in self.tasks}
 
-    @cached_property
-    def overall(self) -> Interval:
-        """The mean over the board's tasks."""
-        return estimate(self.view).interval()
-
-    @cached_property
-    def tasks(self) -> dict[str, Interval]:
-        """Accuracy by task name."""
-        return {name: estimate({name: scores}).interval() for name, scores in self.view.items()}
-
-    @cached_property
-    def means(self) -> dict[str, float]:
-        """The same without intervals."""
-        return {name: float(scores.mean()) for name, scores in self.view.items()}
+    @property
+    def mean(self) -> float:
+        return self.overall.mean
 
     @cached_property
     def domains(self) -> dict[str, float]:
         """Mean accuracy per domain, every task of it the same."""
         found: dict[str, list[float]] = {}
-        for task, mean in self.means.items():
-            found.setdefault(domain_of(task), []).append(mean)
+        for task, interval in self.tasks.items():
+            found.setdefault(domain_of(task), []).append(interval.mean)
         return {domain: float(np.mean(values)) for domain, values in found.items()}
 
     @cached_property
@@ -76,9 +65,9 @@ class Line:
         """Mean of (accuracy - chance) / (1 - chance): 0 is guessing, 1 is perfect."""
         ways = {task.name: task.ways for task in self.standing.document.tasks}
         parts: dict[str, list[float]] = {}
-        for name, mean in self.means.items():
+        for name, interval in self.tasks.items():
             chance = 1 / ways[name]
-            parts.setdefault(domain_of(name), []).append((mean - chance) / (1 - chance))
+            parts.setdefault(domain_of(name), []).append((interval.mean - chance) / (1 - chance))
         return float(np.mean([np.mean(values) for values in parts.values()]))
 
 
@@ -115,10 +104,15 @@ def rank_track(track: str, standings: Sequence[Standing], domain: str = "") -> B
     names = tuple(task.name for task in tasks)
     views = {s.method: {name: s.accuracies[name] for name in names} for s in standings}
     better = significantly_better(views, LEVEL)
+    by_task = [intervals({m: {name: view[name]} for m, view in views.items()}) for name in names]
     lines = [
-        Line(standing, names, float(mean), 1 + int(above), len(standings) - int(below))
-        for standing, mean, above, below in zip(
-            standings, weighted_means(views), better.sum(1), better.sum(0), strict=True
+        Line(
+            standing,
+            overall,
+            dict(zip(names, own, strict=True)),
+            1 + int(better[i].sum()),
+            len(standings) - int(better[:, i].sum()),
         )
+        for i, (standing, overall, *own) in enumerate(zip(standings, intervals(views), *by_task, strict=True))
     ]
     return Board(track, tasks, tuple(sorted(lines, key=lambda line: (-line.mean, line.method))))

@@ -12,7 +12,6 @@ from leaderboard.board import Board
 from leaderboard.store.store import Store
 from leaderboard.web import links, render
 from leaderboard.web.routes import open_site
-from leaderboard.web.site import Site
 from leaderboard.web.stored import Stored
 from leaderboard.web.views import exports, method
 from leaderboard.web.words import cell, heading
@@ -55,9 +54,9 @@ def show(store: Store) -> list[Table]:
     return [_table(board) for board in boards(store)]
 
 
-def scores(site: Site, track: str) -> str:
-    """A track's scores as JSON, byte for byte what the server and the static site answer."""
-    return exports.scores(site.board(track), site.board(track).lines)
+def scores(store: Store) -> list[str]:
+    """Every track's scores as JSON, byte for byte what the server and the static site answer."""
+    return [exports.scores(board, board.lines) for board in boards(store)]
 
 
 def _table(board: Board) -> Table:

@@ -30,6 +30,7 @@ ROUTES = (
     _route(r"index\.html", ranked.home, lambda site: ["index.html"]),
     _route(r"rules\.html", rules.page, rules.paths),
     _route(r"submissions/(?P<identity>[a-z0-9-]+)\.html", submission.page, submission.paths),
+    _route(r"submissions/(?P<identity>[a-z0-9-]+)\.json", submission.scores, submission.score_paths),
     _route(rf"{TRACK}/index\.html", ranked.ranked, ranked.paths),
     _route(rf"{TRACK}/leaderboard\.(?P<form>json|csv|md|tex)", exports.export, exports.paths),
     _route(rf"{TRACK}/pareto-(?P<cost>[a-z]+)\.html", pareto.page, pareto.paths),

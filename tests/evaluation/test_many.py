@@ -5,9 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from metanas.evaluation.many import significantly_better, weighted_means
+from metanas.evaluation.many import intervals, significantly_better, weighted_means
 from metanas.evaluation.paired import LEVEL, holm
-from metanas.evaluation.stats import View, difference
+from metanas.evaluation.stats import View, difference, estimate
 
 
 def study(methods: int, seeds: int, spread: float, number: int) -> dict[str, View]:
@@ -61,3 +61,20 @@ def test_a_thousand_methods_take_seconds() -> None:
     better = significantly_better(views, LEVEL)
     assert time.perf_counter() - start < 10
     assert better[0, -1], "the last is by far better than the first"
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 5])
+def test_its_intervals_are_those_of_one_method(seeds: int) -> None:
+    views = study(9, seeds, 0.01, 3) | {f"once{k}": v for k, v in study(2, 1, 0.02, 2).items()}
+    for view, found in zip(views.values(), intervals(views), strict=True):
+        expected = estimate(view).interval()
+        assert (found.mean, found.low, found.high) == pytest.approx(
+            (expected.mean, expected.low, expected.high), abs=1e-12
+        )
+        assert found.how == expected.how
+
+
+def test_one_method_has_an_interval_too() -> None:
+    view = study(1, 3, 0.0, 0)["m0"]
+    assert not significantly_better({"a": view}, LEVEL).any()
+    assert intervals({"a": view})[0].low == pytest.approx(estimate(view).interval().low, abs=1e-12)

@@ -14,16 +14,19 @@ from tests import runs
 
 SPACE = SearchSpace(layers=2)
 LAYER = [1 / len(SPACE.ops)] * len(SPACE.ops)
-CHOICES = {"node": [LAYER] * 2, "activation": [[0.5, 0.3, 0.2]] * 2, "depth": [0.4, 0.6]}
+CHOICES = {
+    "ops": SPACE.ops,
+    "activations": SPACE.activations,
+    "node": [LAYER] * 2,
+    "activation": [[0.5, 0.3, 0.2]] * 2,
+    "depth": [0.4, 0.6],
+}
 CURVE = {"steps": [0, 1, 5], "mean": [0.2, 0.4, 0.5], "low": [0.18, 0.35, 0.45], "high": [0.22, 0.45, 0.55]}
 
 
 def standing(folder: Path, method: str, skill: float, *, day: int = 1, whole: bool = True) -> Standing:
     """One published submission of a run made here; `whole` ones have an architecture and a curve."""
     document = runs.make(folder, method, skill)
-    if whole:
-        space = dataclasses.asdict(SPACE)
-        document = document.model_copy(update={"settings": {"space": space}})
     answers = result.read(folder).answers
     moment = datetime(2026, 1, day, 12, tzinfo=UTC)
     task = document.tasks[0].name
@@ -40,7 +43,7 @@ def standing(folder: Path, method: str, skill: float, *, day: int = 1, whole: bo
         entry={"claims": {task: 0.99}, "summary": f"About {method}."},
         accuracies={name: found.accuracy for name, found in answers.items()},
         fresh={},
-        summaries={name: {"log_loss": 0.5} for name in answers},
+        summaries={name: {"log_loss": 0.5, "ece": 0.1} for name in answers},
         architectures={task: {"text": "conv3/relu > gru", **CHOICES}} if whole else {},
         curves={task: CURVE} if whole else {},
         files={"predictions.parquet": ("a" * 64, 1234)},

@@ -58,7 +58,8 @@ def test_the_mean_weighs_every_domain_alike_and_the_worst_is_named(store: Store,
     runs.make(tmp_path / "a", "m", 0.5)
     store.add(tmp_path / "a")
     (line,) = boards(store)[0].lines
-    by_domain = {task.partition("/")[0]: mean for task, mean in line.means.items()}
+    means = {task: interval.mean for task, interval in line.tasks.items()}
+    by_domain = {task.partition("/")[0]: mean for task, mean in means.items()}
     assert line.mean == pytest.approx(sum(by_domain.values()) / 2)
     assert line.worst == min(((d, m) for d, m in by_domain.items()), key=lambda pair: pair[1])
     assert line.normalised == pytest.approx((line.mean - 0.2) / 0.8), "five ways: chance is 0.2"

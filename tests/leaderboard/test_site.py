@@ -13,11 +13,12 @@ import pytest
 
 from leaderboard.standing import Standing
 from leaderboard.web import links
+from leaderboard.web.drawings import drawings
 from leaderboard.web.query import COLUMNS, Choice, QueryError
 from leaderboard.web.render import Missing
 from leaderboard.web.routes import open_site
 from leaderboard.web.site import Site
-from tests.leaderboard.site import Fixed, standing
+from tests.leaderboard.site import CHOICES, Fixed, standing
 
 METHODS = {"scratch": 0.4, "best": 0.9, "middle": 0.6, "a.b_c-d": 0.58}
 
@@ -269,3 +270,20 @@ def test_a_page_of_a_large_board_has_a_hundred_rows(tmp_path: Path) -> None:
     assert (len(first), len(second)) == (100, 20)
     assert not set(first) & set(second)
     assert len(site.get(address).packed) < 300_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"node": []},
+        {"ops": ["conv3"]},
+        {"ops": ["<svg>"] * 8},
+        {"depth": [float("nan"), 0.5]},
+        {"depth": [0.5] * 3},
+        {"text": 7},
+        {"activation": "x"},
+    ],
+)
+def test_what_is_no_architecture_is_not_drawn(change: dict[str, object]) -> None:
+    assert len(drawings("m", {"t": {"text": "conv3", **CHOICES}})) == 1
+    assert drawings("m", {"t": {"text": "conv3", **CHOICES, **change}}) == []

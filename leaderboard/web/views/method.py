@@ -8,24 +8,14 @@ import numpy as np
 from leaderboard.board import Board, Line
 from leaderboard.standing import Standing
 from leaderboard.web import links
+from leaderboard.web.drawings import drawings
 from leaderboard.web.query import Query
 from leaderboard.web.render import Missing, View
 from leaderboard.web.site import Site
 from metanas.evaluation.charts.curves import Step, curves
 from metanas.evaluation.charts.theme import Spec
-from metanas.supernet.drawing import draw
-from metanas.supernet.space import SearchSpace
 
 EXTREMES = 5  # hardest and easiest episodes shown per task
-
-
-class Drawing(NamedTuple):
-    """The mean adapted architecture of a task: its text form, an SVG, and the numbers behind it."""
-
-    task: str
-    text: str
-    svg: str
-    rows: tuple[tuple[str, tuple[float, ...]], ...]  # choice -> probability per layer
 
 
 class Extreme(NamedTuple):
@@ -65,7 +55,7 @@ def of_line(
             "line": line,
             "standing": standing,
             "s": standing.document,
-            "drawings": drawings(standing),
+            "drawings": drawings(standing.method, standing.architectures),
             "steps": found,
             "extremes": [extreme(task.name, standing) for task in board.tasks],
             "claims": claims(standing),
@@ -75,20 +65,6 @@ def of_line(
         },
         _pictures(standing, found),
     )
-
-
-def drawings(standing: Standing) -> list[Drawing]:
-    """Every adapted architecture that came with a submission."""
-    made = []
-    for task, kept in standing.architectures.items():
-        space = SearchSpace(**standing.document.settings["space"])
-        node, activation, depth = (kept[key] for key in ("node", "activation", "depth"))
-        title = f"{standing.method} on {task}"
-        picture = draw(title, space, node, activation, depth, text=kept["text"])
-        rows = [(op, tuple(layer[i] for layer in node)) for i, op in enumerate(space.ops)]
-        rows += [(a, tuple(layer[i] for layer in activation)) for i, a in enumerate(space.activations)]
-        made.append(Drawing(task, kept["text"], picture, (*rows, ("exit", tuple(depth)))))
-    return made
 
 
 def steps(standing: Standing) -> list[Step]:

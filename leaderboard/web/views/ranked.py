@@ -76,8 +76,8 @@ def ordered(lines: Sequence[Line], choice: Choice) -> list[Line]:
 
 def _key(line: Line, column: str) -> float | str:
     document = line.standing.document
-    if column in line.means:
-        return line.means[column]
+    if column in line.tasks:
+        return line.tasks[column].mean
     found: dict[str, float | str] = {
         "method": line.method,
         "worst": line.worst[1],

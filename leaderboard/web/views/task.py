@@ -36,7 +36,7 @@ def page(site: Site, query: Query, track: str, name: str) -> View:
     if not found:
         raise Missing(f"no task {name!r} on {track}")
     task = found[0]
-    lines = sorted(board.lines, key=lambda line: -line.means[task.name])
+    lines = sorted(board.lines, key=lambda line: -line.tasks[task.name].mean)
     return View(
         "task.html",
         {
