@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from metanas.commands import admin, board, bundle, data, new
+from metanas.commands import admin, arch, board, bundle, data, new
 from metanas.commands.common import BOARD, AsJson, Database, Root, fail, print_rows
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ admin.hook(board.app)
 bundle.hook(app)
 new.hook(app)
 app.add_typer(data.app, name="data")
+app.add_typer(arch.app, name="arch")
 KINDS = ("domains", "suites", "methods", "ops", "activations", "strategies")
 
 

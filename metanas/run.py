@@ -257,7 +257,8 @@ def _finish_arch(cells: list[Cell], names: list[str]) -> None:
         mean = {k: torch.tensor([m[k] for m in means]).mean(0).tolist() for k in means[0]}
         text = str(derive(space, **mean))
         tasks[name] = {"text": text, "ops": space.ops, "activations": space.activations, **mean}
-        picture = draw(f"{config.method} on {name}", space, **mean, text=text)
+        shares = {key: mean[key] for key in ("node", "activation", "depth")}
+        picture = draw(f"{config.method} on {name}", space, **shares, text=text)
         path = folder / f"architecture-{name.replace('/', '-')}.svg"
         result.write_atomically(path, picture.encode())
     content = json.dumps({"schema_version": 1, "tasks": tasks}, indent=1)
