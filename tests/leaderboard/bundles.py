@@ -85,8 +85,8 @@ def resealed(files: Members, **changed: bytes) -> Members:
     """With other files, and hashes that fit: what someone sends who knows the format. a_json: a.json."""
     names = {name.replace(".", "_"): name for name in files}
     found = {**files, **{names[key]: content for key, content in changed.items()}}
-    document = json.loads(found[result.SUBMISSION])
-    if isinstance(document, dict) and "predictions_parquet" in changed:
+    if "predictions_parquet" in changed:
+        document = json.loads(found[result.SUBMISSION])
         document["predictions_sha256"] = hashlib.sha256(found[result.PREDICTIONS]).hexdigest()
         found[result.SUBMISSION] = json.dumps(document).encode()
     return {**found, ENTRY: sealed_entry(found)}
