@@ -59,15 +59,20 @@ def _local(work: Callable[[T], None], pieces: Sequence[T], jobs: int) -> Iterato
 def _begin(jobs: int) -> None:
     import torch
 
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
 
 
-def _end_with(parent: int) -> None:
-    """End this worker when its parent was killed: nobody wants its work any more."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+def end_with_parent() -> None:
+    """In a worker, busy or idle: end when the parent was killed, since nobody wants its work any more."""
+    process = multiprocessing.parent_process()
+
+    def watch() -> None:
+        while process is not None and os.getppid() == process.pid:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _ray(work: Callable[[T], None], pieces: Sequence[T], jobs: int) -> Iterator[int]:

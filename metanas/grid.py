@@ -23,6 +23,7 @@ from metanas import plugins
 from metanas import run as runs
 from metanas.config import RunConfig
 from metanas.evaluation import report
+from metanas.executor import end_with_parent
 from metanas.run import Cell
 
 Message = tuple[str, str, int]  # cell name, what is being done, units done
@@ -108,16 +109,14 @@ def _begin(queue: Any, threads: int) -> None:
     global _queue
     _queue = queue
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and ends us
+    end_with_parent()
     torch.set_num_threads(threads)
 
 
 def _cell(cell: Cell) -> str | None:
     """One cell in a worker; an error that a user can cause comes back as its message."""
-    parent = os.getppid()
 
     def tell(doing: str, done: int) -> None:
-        if os.getppid() != parent:
-            os._exit(1)  # the parent was killed: nobody wants this any more
         _queue.put((cell.name, doing, done))
 
     try:
