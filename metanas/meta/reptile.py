@@ -7,6 +7,8 @@ the inner steps. That the steps see *different* examples is what makes the updat
 paper's sec. 5.1, the term AvgGradInner); on one repeated batch it learns to memorise.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -27,6 +29,16 @@ def displacement(
     with torch.no_grad():
         after = float(loss(adapted, everything).mean())
     return moved, after
+
+
+def mean_of_movers(moves: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """Mean over domains of their displacements, tensor by tensor over the domains that moved it."""
+    found = []
+    for same in zip(*moves, strict=True):
+        stacked = torch.stack(same)
+        movers = stacked.flatten(1).any(1).sum().clamp_min(1)
+        found.append(stacked.sum(0) / movers)
+    return found
 
 
 def together(episodes: Episodes) -> Batch:
