@@ -97,22 +97,36 @@ class Zero(nn.Module):
 
 
 def candidate(name: str, c: int) -> nn.Module:
-    """The op as DARTS' operations.py would write it."""
+    """The op as DARTS' operations.py and MixedOp have it: ReLU, convolution, batch norm; pooling, batch norm.
 
-    def separable(k: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Conv2d(c, c, k, padding=k // 2, groups=c, bias=False), nn.Conv2d(c, c, 1, bias=False)
-        )
+    Separable convolutions are applied twice, dilated ones are depthwise, as there. What DARTS lacks (RNN,
+    attention, fully connected) is torch's own module.
+    """
+
+    def norm() -> nn.Module:
+        return nn.BatchNorm2d(c, affine=False)
+
+    def dense(k: int) -> nn.Module:
+        return nn.Sequential(nn.ReLU(), nn.Conv2d(c, c, k, padding=k // 2, bias=False), norm())
+
+    def depthwise(k: int, dilation: int = 1) -> list[nn.Module]:
+        pad = dilation * (k // 2)
+        return [
+            nn.ReLU(),
+            nn.Conv2d(c, c, k, padding=pad, dilation=dilation, groups=c, bias=False),
+            nn.Conv2d(c, c, 1, bias=False),
+            norm(),
+        ]
 
     made: dict[str, Callable[[], nn.Module]] = {
-        "conv1": lambda: nn.Conv2d(c, c, 1, bias=False),
-        "conv3": lambda: nn.Conv2d(c, c, 3, padding=1, bias=False),
-        "conv5": lambda: nn.Conv2d(c, c, 5, padding=2, bias=False),
-        "sepconv3": lambda: separable(3),
-        "sepconv5": lambda: separable(5),
-        "dilconv3": lambda: nn.Conv2d(c, c, 3, padding=2, dilation=2, bias=False),
-        "maxpool3": lambda: nn.MaxPool2d(3, 1, 1),
-        "avgpool3": lambda: nn.AvgPool2d(3, 1, 1, count_include_pad=False),
+        "conv1": lambda: dense(1),
+        "conv3": lambda: dense(3),
+        "conv5": lambda: dense(5),
+        "sepconv3": lambda: nn.Sequential(*depthwise(3), *depthwise(3)),
+        "sepconv5": lambda: nn.Sequential(*depthwise(5), *depthwise(5)),
+        "dilconv3": lambda: nn.Sequential(*depthwise(3, dilation=2)),
+        "maxpool3": lambda: nn.Sequential(nn.MaxPool2d(3, 1, 1), norm()),
+        "avgpool3": lambda: nn.Sequential(nn.AvgPool2d(3, 1, 1, count_include_pad=False), norm()),
         "skip": nn.Identity,
         "none": Zero,
         "gru": lambda: RowMajor(nn.GRU, c),
