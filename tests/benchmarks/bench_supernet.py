@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metanas.episode import TaskSpec
+from metanas.networks.network import stem_name
 from metanas.params import Params, detach, tensors
 from metanas.run import cpu_name
 from metanas.seeding import generator
@@ -50,9 +51,17 @@ FAMILIES = {
 SPECS = {
     "image 28x28": TaskSpec("image", "image", (1, 28, 28), 5),
     "speech 64x64": TaskSpec("speech", "speech", (64, 64), 5),
+    "maps 28x28": TaskSpec("maps", "image", (32, 28, 28), 5),  # layers alone: no stem makes the maps smaller
 }
 BATCH, ROUNDS = 80, 7
 Pass = Callable[[], float]
+
+
+class Given(nn.Module):
+    """No stem: the input is the feature map."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        return x, None
 
 
 class RowMajor(nn.Module):
@@ -146,7 +155,7 @@ class Darts(nn.Module):
         c = space.channels
         self.space = space
         halvings = 2 if spec.modality == "image" else 3
-        self.stem = nn.Sequential(
+        self.stem: nn.Module = nn.Sequential(
             *(
                 nn.Sequential(nn.Conv2d(c if i else 1, c, 3, 2, 1), nn.GroupNorm(1, c), nn.ReLU())
                 for i in range(halvings)
@@ -184,9 +193,13 @@ def passes(ops: tuple[str, ...], spec: TaskSpec) -> dict[str, Pass]:
     made: dict[str, Pass] = {}
     for name, merge in (("merged", True), ("plain sum", False)):
         net = SuperNet(SearchSpace(ops=ops, merge=merge), [spec])
+        if spec.name == "maps":
+            net.stems[stem_name(spec)] = Given()
         params = detach(net.init(generator(0, "numbers")))
         made[name] = lambda net=net, params=params: timed(lambda: ours(net, params, x, y, spec))  # type: ignore[misc]
     darts = Darts(SearchSpace(ops=ops), spec)
+    if spec.name == "maps":
+        darts.stem = nn.Identity()
     image = x if x.dim() == 4 else x[:, None]
     made["Darts"] = lambda: timed(
         lambda: torch.autograd.grad(F.cross_entropy(darts(image), y), list(darts.parameters()))
