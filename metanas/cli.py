@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from metanas.commands import arch, board, data
+from metanas.commands import admin, arch, board, bundle, compare, data, evaluate, new, report, transfer
 from metanas.commands.common import BOARD, AsJson, Database, Root, fail, print_rows
 
 app = typer.Typer(
@@ -17,8 +17,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(board.app, name="leaderboard")
+admin.hook(board.app)
+bundle.hook(app)
+new.hook(app)
 app.add_typer(data.app, name="data")
 app.add_typer(arch.app, name="arch")
+for command in (compare.compare, evaluate.evaluate, report.report, transfer.transfer):
+    app.command()(command)
 KINDS = ("domains", "suites", "methods", "ops", "activations", "strategies")
 
 
@@ -98,6 +103,12 @@ def _expected(error: Exception) -> int | None:
         "PluginError": 2,
         "StoreError": 2,
         "BlobError": 2,
+        "TokenError": 2,
+        "ReceiptError": 3,
+        "BundleError": 3,
+        "ServerRefused": 4,
+        "VerifyError": 3,
+        "ChainBroken": 3,
         "DataError": 2,
         "TrainError": 2,
         "ProtocolError": 2,
