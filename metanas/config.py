@@ -98,7 +98,7 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 
 def settings_of(method: type[Method], given: Mapping[str, Any]) -> Any:
     """The method's Settings with `given` in place of the defaults, types checked."""
-    given = _with_strategy(given)
+    given = _with_space(given)
     known = known_keys(method.Settings)
     for key in _flat(given):
         if key not in known:
@@ -115,8 +115,11 @@ def settings_of(method: type[Method], given: Mapping[str, Any]) -> Any:
         raise ConfigError(_first(error)) from error
 
 
-def _with_strategy(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """space.strategy may be a mapping or a file; the configuration keeps its text."""
+def _with_space(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """space.strategy may be a mapping or a file, whose text is kept; cost is short for space.cost."""
+    given = dict(given)
+    if "cost" in given:
+        given["space"] = {**given.get("space", {}), "cost": given.pop("cost")}
     space = given.get("space")
     if not isinstance(space, dict) or "strategy" not in space:
         return given

@@ -52,7 +52,7 @@ class Stem(nn.Module):
         for weight, norm in zip(self.weights, self.norms, strict=True):
             x = conv(x, weight, stride=2)
             mask = None if mask is None else mask[..., ::2, ::2]
-            x = norm(x, mask).relu()
+            x = norm(x, mask).relu_()
         return x, mask
 
     def _embed(self, x: Tensor) -> Tensor:
@@ -75,14 +75,15 @@ class Norm(nn.Module):
         self.bias = nn.Parameter(torch.empty(channels))
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
-        if mask is None:
-            x = F.layer_norm(x, x.shape[-3:])
-            return x * self.scale[:, None, None] + self.bias[:, None, None]
+        if mask is None:  # one group of all channels, and torch's kernel does the rest in one pass
+            return F.group_norm(x, 1, self.scale, self.bias)
+        x = x * mask
         count = mask.sum((-3, -2, -1), keepdim=True).clamp_min(1) * x.shape[-3]
-        centred = (x - (x * mask).sum((-3, -2, -1), keepdim=True) / count) * mask
-        variance = centred.square().sum((-3, -2, -1), keepdim=True) / count
-        x = centred * torch.rsqrt(variance + 1e-5)
-        return (x * self.scale[:, None, None] + self.bias[:, None, None]) * mask
+        mean = x.sum((-3, -2, -1), keepdim=True) / count
+        square = torch.linalg.vector_norm(x, dim=(-3, -2, -1), keepdim=True).square()  # no array of squares
+        variance = square / count - mean * mean
+        slope = torch.rsqrt(variance.clamp_min(0) + 1e-5) * self.scale[:, None, None]  # (B, C, 1, 1)
+        return torch.addcmul(self.bias[:, None, None] - mean * slope, x, slope).mul_(mask)
 
 
 def halve(x: Tensor, mask: Mask) -> tuple[Tensor, Mask]:

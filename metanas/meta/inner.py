@@ -40,14 +40,14 @@ def forward(net: Network, spec: TaskSpec, relax: Relaxation = softmax) -> Callab
 
 
 def task_loss(net: Network, spec: TaskSpec, relax: Relaxation = softmax) -> Loss:
-    """Mean cross-entropy of each task's batch, plus what the strategy's prior asks for."""
+    """Mean cross-entropy of each task's batch, plus what the space's prior and budgets ask for."""
 
     def loss(params: Params, batch: Batch) -> Tensor:
         mixture = relax(params.arch)
         logits = _run(net, spec, params.weights, mixture, batch.x)
         flat = F.cross_entropy(logits.flatten(0, 1), batch.y.flatten(), reduction="none")
         found = flat.view_as(batch.y).mean(1)
-        held = penalty(net.space, mixture) if isinstance(net, SuperNet) else None
+        held = penalty(net.space, mixture, spec) if isinstance(net, SuperNet) else None
         return found if held is None else found + held
 
     return loss

@@ -3,17 +3,17 @@
 With the weights of a mixture read as probabilities, layer l is there with the probability that the exit is
 at l or later, and its candidate k with node[l]_k; costs add up, so their expectation is a polynomial of the
 weights. Where one architecture has all the weight it is that architecture's cost (`Architecture.macs`).
-A method adds `penalty` to the loss of every task: `--set cost.macs=1e6` (as in ProxylessNAS, Cai et al.,
+`prior.py` adds `penalty` to the loss of every task: `--set cost.macs=1e6` (as in ProxylessNAS, Cai et al.,
 2019, eq. 6-7, but free below the budget).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from metanas.episode import TaskSpec
+from metanas.search.budget import Cost
 from metanas.search.latency import Latencies
 from metanas.search.relax import Mixture
 from metanas.supernet.macs import (
@@ -27,28 +27,6 @@ from metanas.supernet.macs import (
     stem_macs,
 )
 from metanas.supernet.space import SearchSpace
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Budgets per example, 0 for none, and what it costs to exceed one.
-
-    macs: of the whole network. parameters: of layers and exit. milliseconds: of the layers, by the latencies
-    measured on this machine. weight: loss for twice the budget.
-    """
-
-    macs: float = 0
-    parameters: float = 0
-    milliseconds: float = 0
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("macs", "parameters", "milliseconds", "weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"cost.{name} must be 0 (no budget) or positive, got {getattr(self, name)}")
-
-
-FREE = Cost()
 
 
 def expected_macs(space: SearchSpace, mixture: Mixture, spec: TaskSpec) -> Tensor:

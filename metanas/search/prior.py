@@ -1,20 +1,23 @@
-"""The penalty that holds a search near its strategy's prior.
+"""What a space adds to every task's loss: its strategy's prior and its budgets.
 
 The prior of a group is the softmax of its initial logits (`SearchSpace.prior`); the penalty is its `kl`
 times KL(mixture || prior), summed over the group's mixtures: what a variational search would pay for
-leaving it. A strategy without `kl` costs nothing and is only where the search starts.
+leaving it. A strategy without `kl` costs nothing and is only where the search starts. Budgets: see `cost.py`.
 """
 
 import torch
 from torch import Tensor
 
+from metanas.episode import TaskSpec
+from metanas.search import cost
 from metanas.search.relax import Mixture
 from metanas.supernet.space import SearchSpace
 
 
-def penalty(space: SearchSpace, mixture: Mixture) -> Tensor | None:
-    """Of one task's mixture () or of T tasks' (T,); None where the strategy has no kl."""
-    parts = []
+def penalty(space: SearchSpace, mixture: Mixture, spec: TaskSpec) -> Tensor | None:
+    """Of one task's mixture () or of T tasks' (T,); None where there is neither a kl nor a budget."""
+    excess = cost.penalty(space, mixture, spec, space.cost)
+    parts = [] if excess is None else [excess]
     for name, logits in space.prior().items():
         kl = getattr(space.plan, name).kl
         if not kl:

@@ -50,8 +50,8 @@ class MixedOp(nn.Module):
             if self.merge and isinstance(op, Linear):
                 kernels.append(weight * op.kernel())
             else:
-                part = weight * op(x, mask)
-                total = part if total is None else total + part
+                part = op(x, mask)
+                total = weight * part if total is None else torch.addcmul(total, weight, part)
         if kernels:
             merged = conv(x, add_centred(kernels))
             total = merged if total is None else total + merged

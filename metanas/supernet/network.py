@@ -115,14 +115,12 @@ class SuperNet(Network):
         return out + h if space.residual else out
 
     def _activate(self, v: Tensor, shares: Tensor, active: Sequence[bool] | None) -> Tensor:
-        parts = [
-            share * f(v)
-            for share, f, on in zip(
-                shares.unbind(), self.activations, active or [True] * len(self.activations), strict=True
-            )
-            if on
-        ]
-        return torch.stack(parts).sum(0)
+        on = active or [True] * len(self.activations)
+        total = v.new_zeros(())
+        for share, f, used in zip(shares.unbind(), self.activations, on, strict=True):
+            if used:
+                total = torch.addcmul(total, share, f(v))
+        return total
 
 
 class Exit(nn.Module):

@@ -85,17 +85,18 @@ class DilConv(Linear):
 
 
 class AvgPool(Linear):
-    """3 x 3 mean, the border counted as zeros, so that it is a convolution."""
+    """k x k mean, the border counted as zeros, so that it is a convolution."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, size: int) -> None:
         super().__init__()
-        self.register_buffer("_kernel", torch.eye(channels)[:, :, None, None].repeat(1, 1, 3, 3) / 9)
+        self.size = size
+        self.register_buffer("_sum", torch.eye(channels)[:, :, None, None].repeat(1, 1, size, size))
 
     def kernel(self) -> Tensor:
-        return self.get_buffer("_kernel")
+        return self.get_buffer("_sum") / self.size**2  # here, in the precision at hand
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
-        return F.avg_pool2d(x, 3, stride=1, padding=1)
+        return F.avg_pool2d(x, self.size, stride=1, padding=self.size // 2)
 
 
 class Skip(Linear):
@@ -120,14 +121,18 @@ class Nothing(nn.Module):
 
 
 class MaxPool(nn.Module):
-    """3 x 3 maximum over what is there; padding and border never win."""
+    """k x k maximum over what is there; padding and border never win."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
         if mask is None:
-            return F.max_pool2d(x, 3, stride=1, padding=1)
+            return F.max_pool2d(x, self.size, stride=1, padding=self.size // 2)
         away = mask == 0
         x = x.masked_fill(away, torch.finfo(x.dtype).min)
-        return F.max_pool2d(x, 3, stride=1, padding=1).masked_fill(away, 0)
+        return F.max_pool2d(x, self.size, stride=1, padding=self.size // 2).masked_fill(away, 0)
 
 
 class Attention(nn.Module):
@@ -176,14 +181,28 @@ def positions(x: Tensor) -> Tensor:
 class FullyConnected(nn.Module):
     """A two-layer perceptron applied at every position."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.in_weight = nn.Parameter(torch.empty(channels, channels))
-        self.bias = nn.Parameter(torch.empty(channels))
-        self.out_weight = nn.Parameter(torch.empty(channels, channels))
+        self.in_weight = nn.Parameter(torch.empty(hidden, channels))
+        self.bias = nn.Parameter(torch.empty(hidden))
+        self.out_weight = nn.Parameter(torch.empty(channels, hidden))
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
         hidden = F.conv2d(x, self.in_weight[:, :, None, None], self.bias).relu()
+        return F.conv2d(hidden, self.out_weight[:, :, None, None])
+
+
+class Narrow(nn.Module):
+    """An op of fewer channels between two linear maps: its hidden width."""
+
+    def __init__(self, channels: int, inner: nn.Module, hidden: int) -> None:
+        super().__init__()
+        self.in_weight = nn.Parameter(torch.empty(hidden, channels))
+        self.inner = inner
+        self.out_weight = nn.Parameter(torch.empty(channels, hidden))
+
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        hidden = self.inner(F.conv2d(x, self.in_weight[:, :, None, None]), mask)
         return F.conv2d(hidden, self.out_weight[:, :, None, None])
 
 
@@ -248,13 +267,25 @@ def dilconv3(channels: int) -> nn.Module:
 @OPS.register("maxpool3")
 def maxpool3(channels: int) -> nn.Module:
     """3x3 maximum pooling."""
-    return MaxPool()
+    return MaxPool(3)
+
+
+@OPS.register("maxpool5")
+def maxpool5(channels: int) -> nn.Module:
+    """5x5 maximum pooling."""
+    return MaxPool(5)
 
 
 @OPS.register("avgpool3")
 def avgpool3(channels: int) -> nn.Module:
     """3x3 average pooling."""
-    return AvgPool(channels)
+    return AvgPool(channels, 3)
+
+
+@OPS.register("avgpool5")
+def avgpool5(channels: int) -> nn.Module:
+    """5x5 average pooling."""
+    return AvgPool(channels, 5)
 
 
 @OPS.register("gru")
@@ -263,22 +294,52 @@ def gru(channels: int) -> nn.Module:
     return Recurrent(channels, GruCell)
 
 
+@OPS.register("gru-half")
+def gru_half(channels: int) -> nn.Module:
+    """Gated recurrent unit of half the width."""
+    return Narrow(channels, Recurrent(channels // 2, GruCell), channels // 2)
+
+
 @OPS.register("lstm")
 def lstm(channels: int) -> nn.Module:
     """Long short-term memory over the row-major sequence."""
     return Recurrent(channels, LstmCell)
 
 
+@OPS.register("lstm-half")
+def lstm_half(channels: int) -> nn.Module:
+    """Long short-term memory of half the width."""
+    return Narrow(channels, Recurrent(channels // 2, LstmCell), channels // 2)
+
+
 @OPS.register("attn")
 def attn(channels: int) -> nn.Module:
-    """Multi-head self-attention with sinusoidal positions."""
+    """Self-attention of two heads, with sinusoidal positions."""
     return Attention(channels)
+
+
+@OPS.register("attn1")
+def attn1(channels: int) -> nn.Module:
+    """Self-attention of one head."""
+    return Attention(channels, heads=1)
+
+
+@OPS.register("attn4")
+def attn4(channels: int) -> nn.Module:
+    """Self-attention of four heads."""
+    return Attention(channels, heads=4)
 
 
 @OPS.register("fc")
 def fc(channels: int) -> nn.Module:
     """Position-wise two-layer perceptron."""
-    return FullyConnected(channels)
+    return FullyConnected(channels, channels)
+
+
+@OPS.register("fc-wide")
+def fc_wide(channels: int) -> nn.Module:
+    """Position-wise perceptron of twice the hidden width."""
+    return FullyConnected(channels, 2 * channels)
 
 
 @OPS.register("fc-global")

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from metanas.kinds import ACTIVATIONS, OPS
 from metanas.registry import UnknownName
+from metanas.search.budget import Cost
 from metanas.search.strategy import Strategy, load
 
 
@@ -22,6 +23,7 @@ class SearchSpace:
         each sums over all before it and the inputs of this layer and the last (Liu et al., 2019, sec. 2.1).
     partial: only 1 / partial of the channels go through a mixture (PC-DARTS, Xu et al., 2020, sec. 3.1).
     strategy: a name or a YAML mapping, see search/strategy.py; it narrows ops and activations here.
+    cost: budgets that a search is to keep, see search/cost.py.
     architecture: the text form of a fixed architecture; then nothing is searched and only `channels`,
         `reductions` and `residual` matter (see supernet/architecture.py).
     merge: fold all linear candidates of a node into one convolution (equal; see supernet/mixed.py).
@@ -36,12 +38,15 @@ class SearchSpace:
     nodes: int = 0
     partial: int = 1
     strategy: str = "all"
+    cost: Cost = Cost()
     architecture: str = ""
     merge: bool = True
 
     def __post_init__(self) -> None:
         for name in ("ops", "activations", "reductions"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        if isinstance(self.cost, dict):  # as a configuration file has it
+            object.__setattr__(self, "cost", Cost(**self.cost))
         for registry, names in ((OPS, self.ops), (ACTIVATIONS, self.activations)):
             known = tuple(registry)
             for name in names:

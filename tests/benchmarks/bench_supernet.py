@@ -26,6 +26,7 @@ from torch.func import functional_call
 
 from metanas.episode import TaskSpec
 from metanas.evaluation.cost import cpu_name
+from metanas.networks.network import stem_name
 from metanas.params import Params, detach, tensors
 from metanas.seeding import generator
 from metanas.supernet.network import SuperNet
@@ -50,9 +51,17 @@ FAMILIES = {
 SPECS = {
     "image 28x28": TaskSpec("image", "image", (1, 28, 28), 5),
     "speech 64x64": TaskSpec("speech", "speech", (64, 64), 5),
+    "maps 28x28": TaskSpec("maps", "image", (32, 28, 28), 5),  # layers alone: no stem makes the maps smaller
 }
 BATCH, ROUNDS = 80, 7
 Pass = Callable[[], float]
+
+
+class Given(nn.Module):
+    """No stem: the input is the feature map."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        return x, None
 
 
 class RowMajor(nn.Module):
@@ -97,22 +106,36 @@ class Zero(nn.Module):
 
 
 def candidate(name: str, c: int) -> nn.Module:
-    """The op as DARTS' operations.py would write it."""
+    """The op as DARTS' operations.py and MixedOp have it: ReLU, convolution, batch norm; pooling, batch norm.
 
-    def separable(k: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Conv2d(c, c, k, padding=k // 2, groups=c, bias=False), nn.Conv2d(c, c, 1, bias=False)
-        )
+    Separable convolutions are applied twice, dilated ones are depthwise, as there. What DARTS lacks (RNN,
+    attention, fully connected) is torch's own module.
+    """
+
+    def norm() -> nn.Module:
+        return nn.BatchNorm2d(c, affine=False)
+
+    def dense(k: int) -> nn.Module:
+        return nn.Sequential(nn.ReLU(), nn.Conv2d(c, c, k, padding=k // 2, bias=False), norm())
+
+    def depthwise(k: int, dilation: int = 1) -> list[nn.Module]:
+        pad = dilation * (k // 2)
+        return [
+            nn.ReLU(),
+            nn.Conv2d(c, c, k, padding=pad, dilation=dilation, groups=c, bias=False),
+            nn.Conv2d(c, c, 1, bias=False),
+            norm(),
+        ]
 
     made: dict[str, Callable[[], nn.Module]] = {
-        "conv1": lambda: nn.Conv2d(c, c, 1, bias=False),
-        "conv3": lambda: nn.Conv2d(c, c, 3, padding=1, bias=False),
-        "conv5": lambda: nn.Conv2d(c, c, 5, padding=2, bias=False),
-        "sepconv3": lambda: separable(3),
-        "sepconv5": lambda: separable(5),
-        "dilconv3": lambda: nn.Conv2d(c, c, 3, padding=2, dilation=2, bias=False),
-        "maxpool3": lambda: nn.MaxPool2d(3, 1, 1),
-        "avgpool3": lambda: nn.AvgPool2d(3, 1, 1, count_include_pad=False),
+        "conv1": lambda: dense(1),
+        "conv3": lambda: dense(3),
+        "conv5": lambda: dense(5),
+        "sepconv3": lambda: nn.Sequential(*depthwise(3), *depthwise(3)),
+        "sepconv5": lambda: nn.Sequential(*depthwise(5), *depthwise(5)),
+        "dilconv3": lambda: nn.Sequential(*depthwise(3, dilation=2)),
+        "maxpool3": lambda: nn.Sequential(nn.MaxPool2d(3, 1, 1), norm()),
+        "avgpool3": lambda: nn.Sequential(nn.AvgPool2d(3, 1, 1, count_include_pad=False), norm()),
         "skip": nn.Identity,
         "none": Zero,
         "gru": lambda: RowMajor(nn.GRU, c),
@@ -132,7 +155,7 @@ class Darts(nn.Module):
         c = space.channels
         self.space = space
         halvings = 2 if spec.modality == "image" else 3
-        self.stem = nn.Sequential(
+        self.stem: nn.Module = nn.Sequential(
             *(
                 nn.Sequential(nn.Conv2d(c if i else 1, c, 3, 2, 1), nn.GroupNorm(1, c), nn.ReLU())
                 for i in range(halvings)
@@ -170,9 +193,13 @@ def passes(ops: tuple[str, ...], spec: TaskSpec) -> dict[str, Pass]:
     made: dict[str, Pass] = {}
     for name, merge in (("merged", True), ("plain sum", False)):
         net = SuperNet(SearchSpace(ops=ops, merge=merge), [spec])
+        if spec.name == "maps":
+            net.stems[stem_name(spec)] = Given()
         params = detach(net.init(generator(0, "numbers")))
         made[name] = lambda net=net, params=params: timed(lambda: ours(net, params, x, y, spec))  # type: ignore[misc]
     darts = Darts(SearchSpace(ops=ops), spec)
+    if spec.name == "maps":
+        darts.stem = nn.Identity()
     image = x if x.dim() == 4 else x[:, None]
     made["Darts"] = lambda: timed(
         lambda: torch.autograd.grad(F.cross_entropy(darts(image), y), list(darts.parameters()))

@@ -9,7 +9,7 @@ from metanas.kinds import ACTIVATIONS, OPS
 from metanas.networks.network import init_weights
 from metanas.seeding import generator
 from metanas.supernet.mixed import MixedOp
-from metanas.supernet.ops import Mask
+from metanas.supernet.ops import Linear, Mask
 
 C = 8
 SHAPES = {"image": (3, C, 6, 6), "text": (3, C, 1, 9), "speech": (3, C, 4, 7)}
@@ -79,17 +79,26 @@ class TestOp:
         assert torch.isfinite(second).all()
 
 
+LINEAR = tuple(name for name in OPS if isinstance(OPS[name](C), Linear))
+
+
 @pytest.mark.parametrize("modality", list(SHAPES))
-def test_merged_equals_the_plain_sum_with_gradients_to_second_order(modality: str) -> None:
-    names = tuple(OPS)
-    plain, merged = (MixedOp(names, C, merge=merge).double() for merge in (False, True))
-    weights = {k: v.double().requires_grad_() for k, v in init_weights(plain, generator(0, "m")).items()}
-    logits = torch.randn(len(names), generator=generator(1, "m"), dtype=torch.float64).requires_grad_()
-    x, mask = features(modality)
-    leaves, results = [*weights.values(), logits], []
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)], ids=["float64", "float32"]
+)
+@pytest.mark.parametrize("names", [tuple(OPS), LINEAR], ids=["all ops", "linear ops"])
+def test_merged_equals_the_plain_sum_with_gradients_to_second_order(
+    modality: str, dtype: torch.dtype, tolerance: float, names: tuple[str, ...]
+) -> None:
+    """Every value within the tolerance of the largest of its tensor (at least of 1)."""
+    plain, merged = (MixedOp(names, C, merge=merge).to(dtype) for merge in (False, True))
+    weights = {k: v.to(dtype).requires_grad_() for k, v in init_weights(plain, generator(0, "m")).items()}
+    logits = torch.randn(len(names), generator=generator(1, "m"), dtype=torch.float64).to(dtype)
+    x, mask = (None if t is None else t.to(dtype) for t in features(modality))
+    leaves, results = [*weights.values(), logits.requires_grad_()], []
     for node in (plain, merged):
         y = functional_call(node, weights, (x, logits.softmax(-1), mask))
-        first = torch.autograd.grad(y.sin().sum(), leaves, create_graph=True, allow_unused=True)
+        first = torch.autograd.grad(y.sin().mean(), leaves, create_graph=True, allow_unused=True)
         alive = [g for g in first if g is not None]
         second = torch.autograd.grad(
             torch.stack([g.square().sum() for g in alive]).sum(), leaves, allow_unused=True
@@ -97,7 +106,22 @@ def test_merged_equals_the_plain_sum_with_gradients_to_second_order(modality: st
         results.append([y, *alive, *(g for g in second if g is not None)])
     for a, b in zip(*results, strict=True):
         gap, size = float((a - b).abs().max().detach()), float(b.abs().max().detach())
-        assert gap <= 1e-9 * max(1.0, size)  # second derivatives are sums over all positions
+        assert gap <= tolerance * max(1.0, size)
+
+
+@pytest.mark.parametrize("modality", list(SHAPES))
+@pytest.mark.parametrize("name", list(OPS))
+def test_bfloat16_autocast_is_close_and_differentiable(name: str, modality: str) -> None:
+    op, weights = build(name)
+    op, leaves = op.float(), {k: v.float().requires_grad_() for k, v in weights.items()}
+    x, mask = (None if t is None else t.float() for t in features(modality))
+    exact = functional_call(op, leaves, (x, mask))
+    with torch.autocast("cpu", torch.bfloat16):
+        y = functional_call(op, leaves, (x, mask))
+    assert (y - exact).abs().max() <= 0.05 * exact.abs().max().clamp_min(1.0)  # bfloat16 has 8 bits
+    if leaves:
+        for g in torch.autograd.grad(y.float().sin().sum(), list(leaves.values())):
+            assert torch.isfinite(g).all() and g.dtype == torch.float32
 
 
 @pytest.mark.parametrize("name", ["gru", "lstm"])

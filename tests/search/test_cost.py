@@ -1,15 +1,20 @@
 """Costs against torch's own counter, closed forms and finite differences."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from metanas.config import ConfigError, plain, settings_of
 from metanas.episode import TaskSpec
-from metanas.kinds import OPS
+from metanas.kinds import METHODS, OPS
+from metanas.meta.inner import Rules, adapt, task_loss
+from metanas.meta.rule import sgd
 from metanas.params import stack
-from metanas.search.cost import Cost, expected_macs, expected_milliseconds, expected_parameters, penalty
+from metanas.search.budget import Cost
+from metanas.search.cost import expected_macs, expected_milliseconds, expected_parameters, penalty
 from metanas.search.latency import Latencies
 from metanas.search.relax import one_hot, softmax
 from metanas.search.variation import sample
@@ -105,6 +110,33 @@ def test_the_penalty_is_free_below_the_budget_and_its_gradient_right_above() -> 
     assert torch.autograd.gradcheck(priced, leaves)
     with pytest.raises(ValueError, match="cost.macs must be 0 .no budget. or positive, got -1"):
         Cost(macs=-1)
+
+
+def test_adapting_under_a_budget_ends_with_fewer_macs() -> None:
+    ends = []
+    for cost in (Cost(), Cost(macs=1.0, weight=3e-3)):
+        net, params = tiny.net(replace(tiny.SPACE, cost=cost))
+        end = adapt(
+            task_loss(net, tiny.SPEC),
+            stack(params, 2),
+            [tiny.episodes(2).support] * 5,
+            rules=Rules(sgd(0.1), sgd(0.5)),
+            create_graph=False,
+        )
+        ends.append(expected_macs(net.space, softmax(end.arch), tiny.SPEC))
+    assert (ends[1] < 0.9 * ends[0]).all()
+
+
+def test_set_reaches_the_budget() -> None:
+    settings = settings_of(METHODS["maml"], {"cost": {"macs": "1e6"}, "space": {"layers": 2}})
+    assert settings.space.cost == Cost(macs=1e6)
+    kept = plain(settings)
+    assert SearchSpace(**kept["space"]) == settings.space  # as the leaderboard reads it
+    assert settings_of(METHODS["maml"], kept) == settings
+    with pytest.raises(
+        ConfigError, match="no setting named 'space.cost.mac'; did you mean 'space.cost.macs'"
+    ):
+        settings_of(METHODS["maml"], {"cost": {"mac": 1}})
 
 
 def test_latencies_are_measured_once_and_kept_for_one_machine(tmp_path: Path) -> None:
