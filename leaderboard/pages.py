@@ -10,12 +10,12 @@ from rich.table import Table
 
 from leaderboard.board import Board
 from leaderboard.store.store import Store
-from leaderboard.web import links, render
+from leaderboard.web import links
 from leaderboard.web.routes import open_site
 from leaderboard.web.stored import Stored
-from leaderboard.web.views import exports, method
+from leaderboard.web.views import exports
 from leaderboard.web.words import cell, heading
-from metanas.evaluation.result import SUBMISSION, read_submission, write_atomically
+from metanas.evaluation.result import write_atomically
 
 NOTE = "a range of ranks where paired tests (Holm, 5 %) cannot tell"
 
@@ -28,19 +28,6 @@ def export(store: Store, out: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, site.get(address).content)
     return out / links.HOME
-
-
-def report(store: Store, folder: Path) -> None:
-    """report.html in a run folder: this run's page, in one file."""
-    submission = read_submission(folder / SUBMISSION)
-    source = Stored(store)
-    for board in boards(store):
-        for line in board.lines:
-            if line.standing.document == submission:
-                whole = source.one(line.standing.id) or line.standing
-                view = method.of_line({}, board, line, whole, ())
-                text = render.html(view, "report.html", live=False, standalone=True)
-                write_atomically(folder / "report.html", text.encode())
 
 
 def boards(store: Store) -> list[Board]:

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from metanas.commands import admin, arch, board, bundle, data, new
+from metanas.commands import admin, arch, board, bundle, compare, data, evaluate, new, report, transfer
 from metanas.commands.common import BOARD, AsJson, Database, Root, fail, print_rows
 
 app = typer.Typer(
@@ -22,6 +22,8 @@ bundle.hook(app)
 new.hook(app)
 app.add_typer(data.app, name="data")
 app.add_typer(arch.app, name="arch")
+for command in (compare.compare, evaluate.evaluate, report.report, transfer.transfer):
+    app.command()(command)
 KINDS = ("domains", "suites", "methods", "ops", "activations", "strategies")
 
 
