@@ -83,12 +83,13 @@ def _parts(views: Mapping[str, View]) -> _Parts:
     share, all_views = weights(next(iter(views.values()))), list(views.values())
     mean, seeds, rest = np.zeros(len(views)), np.full(len(views), np.nan), np.zeros(len(views))
     df, counts = np.ones(len(views)), np.array([len(next(iter(view.values()))) for view in all_views])
-    episodes = {task: np.stack([view[task].mean(0) for view in all_views]) for task in share}
+    episodes = {task: np.empty((len(views), all_views[0][task].shape[1])) for task in share}
     for count in np.unique(counts):
         some = np.flatnonzero(counts == count)
         of_seeds = np.zeros((len(some), count))
         for task, weight in share.items():
             scores = np.stack([all_views[i][task] for i in some])  # (M, S, E)
+            episodes[task][some] = scores.mean(1)
             mean[some] += weight * scores.mean((1, 2))
             of_seeds += weight * scores.mean(2)
             if count > 1:

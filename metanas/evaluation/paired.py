@@ -16,7 +16,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats as distributions
 
 from metanas import counter
 from metanas.evaluation.stats import (
@@ -104,6 +103,8 @@ def wilcoxon_p(gaps: Mapping[str, Floats]) -> float:
     values = np.concatenate(list(gaps.values()))
     if not (np.abs(values) > 1e-12).any():
         return 1.0
+    from scipy import stats as distributions  # half a second to import; a server needs none of it
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it approximates where there are ties
         return float(distributions.wilcoxon(values).pvalue)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats as distributions
 
 from metanas.evaluation.paired import LEVEL, Pair, pairs
 from metanas.evaluation.stats import Floats, Interval, View, estimate
@@ -69,14 +68,18 @@ def rank(views: Mapping[str, View], compared: Sequence[Pair] | None = None) -> l
 
 def task_ranks(views: Mapping[str, View]) -> dict[str, Floats]:
     """The rank of every method on every task, 1 the best, ties share the mean rank."""
+    from scipy.stats import rankdata  # half a second to import; a server needs none of it
+
     tasks = list(next(iter(views.values())))
     means = np.array([[view[task].mean() for task in tasks] for view in views.values()])
-    ranks = distributions.rankdata(-means, axis=0)
+    ranks = rankdata(-means, axis=0)
     return dict(zip(views, ranks, strict=True))
 
 
 def friedman(views: Mapping[str, View]) -> Friedman | None:
     """None with fewer than 3 methods or LEAST_TASKS tasks, where the test means nothing."""
+    from scipy import stats as distributions  # half a second to import; a server needs none of it
+
     ranks = task_ranks(views)
     tasks = len(next(iter(ranks.values())))
     if len(ranks) < 3 or tasks < LEAST_TASKS:

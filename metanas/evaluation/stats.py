@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import stdtrit
 
 from metanas import counter
@@ -96,6 +95,8 @@ class Estimate(NamedTuple):
         size = abs(self.mean) / max(self.variance, 1e-300) ** 0.5
         if self.critical(LEAST_P) <= size:
             return LEAST_P
+        from scipy.optimize import brentq  # half a second to import; a server needs none of it
+
         log = brentq(lambda a: self.critical(float(np.exp(a))) - size, np.log(LEAST_P), 0.0, xtol=1e-10)
         return float(np.exp(log))
 
