@@ -18,14 +18,14 @@ app = typer.Typer(
 )
 app.add_typer(board.app, name="leaderboard")
 app.add_typer(data.app, name="data")
-KINDS = ("domains", "suites", "methods", "ops", "activations", "strategies")
+KINDS = ("domains", "suites", "methods", "networks", "ops", "activations", "strategies")
 
 
 @app.command("list")
 def list_command(
     kind: Annotated[str, typer.Argument(help=" | ".join(KINDS))], as_json: AsJson = False
 ) -> None:
-    """What there is: domains, suites, methods, ops, activations, strategies."""
+    """What there is: domains, suites, methods, networks, ops, activations, strategies."""
     from metanas import listing
 
     if kind not in KINDS:

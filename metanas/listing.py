@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metanas.kinds import ACTIVATIONS, DOMAINS, METHODS, OPS
+from metanas.kinds import ACTIVATIONS, DOMAINS, METHODS, NETWORKS, OPS
 
 if TYPE_CHECKING:
     from metanas.registry import Registry
@@ -19,6 +19,7 @@ def rows(kind: str) -> Rows:
     registries: dict[str, Registry[object]] = {
         "domains": DOMAINS,  # type: ignore[dict-item]
         "methods": METHODS,  # type: ignore[dict-item]
+        "networks": NETWORKS,  # type: ignore[dict-item]
         "ops": OPS,  # type: ignore[dict-item]
         "activations": ACTIVATIONS,  # type: ignore[dict-item]
     }
