@@ -17,7 +17,7 @@ from metanas.meta.maml import meta_gradient
 from metanas.meta.outer import begin, by_group, descend, mean, params_of
 from metanas.meta.rule import adam, clipped, sgd
 from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.supernet.network import SuperNet
+from metanas.supernet.fixed import network
 from metanas.supernet.space import SearchSpace
 
 
@@ -43,7 +43,7 @@ class Maml(Method):
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings
-        self.net = SuperNet(settings.space, specs)
+        self.net = network(settings.space, specs)
         self.rules = Rules(sgd(settings.weight_rate), sgd(settings.arch_rate))
 
     def start(self, generator: torch.Generator) -> State:

@@ -20,7 +20,7 @@ from metanas.meta.outer import begin, by_group, descend, mean, params_of
 from metanas.meta.rule import adam, clipped
 from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.params import Params, detach, tensors
-from metanas.supernet.network import SuperNet
+from metanas.supernet.fixed import network
 from metanas.supernet.space import SearchSpace
 
 
@@ -42,7 +42,7 @@ class ProtoNet(Method):
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings
-        self.net = SuperNet(settings.space, specs)
+        self.net = network(settings.space, specs)
 
     def start(self, generator: torch.Generator) -> State:
         params = self.net.init(generator)

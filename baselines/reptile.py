@@ -19,7 +19,7 @@ from metanas.meta.reptile import displacement
 from metanas.meta.rule import adam
 from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.params import like, tensors
-from metanas.supernet.network import SuperNet
+from metanas.supernet.fixed import network
 from metanas.supernet.space import SearchSpace
 
 
@@ -43,7 +43,7 @@ class Reptile(Method):
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings
-        self.net = SuperNet(settings.space, specs)
+        self.net = network(settings.space, specs)
         self.rules = Rules(adam(settings.weight_rate, beta1=0.0), adam(settings.arch_rate, beta1=0.0))
 
     def start(self, generator: torch.Generator) -> State:

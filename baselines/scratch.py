@@ -14,7 +14,7 @@ from metanas.meta.inner import Rules, predictor
 from metanas.meta.outer import pack, params_of
 from metanas.meta.rule import adam
 from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.supernet.network import SuperNet
+from metanas.supernet.fixed import network
 from metanas.supernet.space import SearchSpace
 
 
@@ -36,7 +36,7 @@ class Scratch(Method):
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings
-        self.net = SuperNet(settings.space, specs)
+        self.net = network(settings.space, specs)
         self.rules = Rules(adam(settings.weight_rate), adam(settings.arch_rate))
 
     def start(self, generator: torch.Generator) -> State:

@@ -1,13 +1,15 @@
 """Rank what is stored: one board per track, rows by mean accuracy, rank ranges from paired tests."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboard.store import Drawing, Row, Store
-from metanas.evaluation.result import Submission, Task
+from leaderboard import standing
+from leaderboard.standing import Standing
+from leaderboard.store.store import Store
+from metanas.evaluation.result import Task
 from metanas.evaluation.stats import Interval, Ranked, paired_p, rank, two_level_bootstrap
 
 
@@ -16,9 +18,8 @@ class Line:
     """One method on a board."""
 
     place: Ranked
-    submission: Submission
+    standing: Standing
     tasks: Mapping[str, Interval]  # by task name
-    drawings: tuple[Drawing, ...]
 
     @property
     def ranks(self) -> str:
@@ -45,24 +46,21 @@ class Board:
 
 def boards(store: Store) -> list[Board]:
     """All boards, by track."""
-    with store.current() as rows:
-        tracks = sorted({row.track for row in rows})
-        return [_board(track, [row for row in rows if row.track == track]) for track in tracks]
+    return [_board(track, standing.current(store, track)) for track in standing.tracks(store)]
 
 
-def _board(track: str, rows: list[Row]) -> Board:
-    scores = {row.method: {score.task: score.array() for score in row.scores} for row in rows}
+def _board(track: str, rows: Sequence[Standing]) -> Board:
     by_method = {row.method: row for row in rows}
+    scores = {row.method: row.accuracies for row in rows}
     lines = [
         Line(
             place,
-            by_method[place.name].submission,
+            by_method[place.name],
             {task: two_level_bootstrap(array) for task, array in scores[place.name].items()},
-            tuple(by_method[place.name].drawings),
         )
         for place in rank(scores)
     ]
-    return Board(track, lines[0].submission.tasks, tuple(lines), _against(scores, "scratch"))
+    return Board(track, lines[0].standing.tasks, tuple(lines), _against(scores, "scratch"))
 
 
 def _against(

@@ -4,7 +4,6 @@ Pages need no script and no other host; the same store gives the same bytes. Int
 on one scale per task, so that overlap is seen at once.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.table import Table
 
 from leaderboard.board import Board, Line, boards
-from leaderboard.store import Store
+from leaderboard.store.store import Store
 from metanas.evaluation.result import SUBMISSION, Task, read_submission, write_atomically
 from metanas.evaluation.stats import Interval
 from metanas.supernet.drawing import draw
@@ -40,7 +39,7 @@ def report(store: Store, folder: Path) -> None:
     submission = read_submission(folder / SUBMISSION)
     for board in boards(store):
         for line in board.lines:
-            if line.submission == submission:
+            if line.standing.document == submission:
                 style = (Path(__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
                 page = {"board": board, "line": line, "drawings": drawings(line), "style": style}
                 _write(folder / "report.html", "method.html", **page)
@@ -77,12 +76,11 @@ def bar(interval: Interval) -> str:
 def drawings(line: Line) -> list[tuple[str, str, str]]:
     """(task, text form, SVG) of every adapted architecture of a line."""
     found = []
-    for drawing in line.drawings:
-        kept: dict[str, Any] = json.loads(drawing.text)
-        space = SearchSpace(**line.submission.settings["space"])
+    for task, kept in line.standing.architectures.items():
+        space = SearchSpace(**line.standing.document.settings["space"])
         choices = {key: kept[key] for key in ("node", "activation", "depth")}
-        title = f"{line.place.name} on {drawing.task}"
-        found.append((drawing.task, kept["text"], draw(title, space, **choices, text=kept["text"])))
+        title = f"{line.place.name} on {task}"
+        found.append((task, kept["text"], draw(title, space, **choices, text=kept["text"])))
     return found
 
 

@@ -93,7 +93,15 @@ def _expected(error: Exception) -> int | None:
     if isinstance(error, OSError):
         return 2
     codes = {"ConfigError": 2, "UnknownName": 2, "ValueError": 2, "ResultError": 3}
-    names = {"PluginError": 2, "DataError": 2, "TrainError": 2, "ProtocolError": 2, "CellFailed": 2}
+    names = {
+        "PluginError": 2,
+        "StoreError": 2,
+        "BlobError": 2,
+        "DataError": 2,
+        "TrainError": 2,
+        "ProtocolError": 2,
+        "CellFailed": 2,
+    }
     return {**codes, **names}.get(type(error).__name__)
 
 

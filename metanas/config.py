@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from metanas.kinds import METHODS
 from metanas.method import Method
+from metanas.search.strategy import as_text
 from metanas.suite import Budget, Suite, load_suite
 
 M = TypeVar("M", bound=BaseModel)
@@ -92,6 +93,7 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 
 def settings_of(method: type[Method], given: Mapping[str, Any]) -> Any:
     """The method's Settings with `given` in place of the defaults, types checked."""
+    given = _with_strategy(given)
     known = known_keys(method.Settings)
     for key in _flat(given):
         if key not in known:
@@ -106,6 +108,17 @@ def settings_of(method: type[Method], given: Mapping[str, Any]) -> Any:
         return TypeAdapter(method.Settings).validate_python({**default, **merged})
     except ValidationError as error:
         raise ConfigError(_first(error)) from error
+
+
+def _with_strategy(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """space.strategy may be a mapping or a file; the configuration keeps its text."""
+    space = given.get("space")
+    if not isinstance(space, dict) or "strategy" not in space:
+        return given
+    try:
+        return {**given, "space": {**space, "strategy": as_text(space["strategy"])}}
+    except ValidationError as error:
+        raise ConfigError(f"space.strategy.{_first(error)}") from error
 
 
 def plain(settings: Any) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class CellFailed(RuntimeError):
 
 
 def run(
-    wanted: Sequence[tuple[RunConfig, Path]], *, root: Path | None, jobs: int, db: Path, pages: Path | None
+    wanted: Sequence[tuple[RunConfig, Path]], *, root: Path | None, jobs: int, db: str, pages: Path | None
 ) -> None:
     """Run, store and print. Work that is already done is not done again."""
     console = Console()
@@ -41,7 +41,7 @@ def run(
     with console.status(f"preparing the data of {wanted[0][0].suite.name}"):
         runs.open_domains(wanted[0][0], root)  # all of one call share the suite
     _work(cells, min(jobs, max(len(cells), 1)), console)
-    store = plugins.load("leaderboard.store").Store(db)
+    store = plugins.load("leaderboard.store.store").Store(db)
     board = plugins.load("leaderboard.pages")
     for config, folder in wanted:
         if not (folder / "submission.json").exists():

@@ -9,9 +9,6 @@ if TYPE_CHECKING:
     from metanas.registry import Registry
 
 Rows = list[dict[str, str]]
-STRATEGIES = {
-    "all": "Search operations, activations and depth together.",
-}
 
 
 def rows(kind: str) -> Rows:
@@ -28,7 +25,9 @@ def rows(kind: str) -> Rows:
             {"name": e.name, "summary": e.summary, "module": e.module} for e in registries[kind].entries()
         ]
     if kind == "strategies":
-        return [{"name": name, "summary": text} for name, text in STRATEGIES.items()]
+        from metanas.search import strategy
+
+        return [{"name": name, "summary": strategy.load(name).summary} for name in strategy.names()]
     from metanas import suite
 
     return [{"name": name, "summary": suite.load_suite(name).summary} for name in suite.names()]

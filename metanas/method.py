@@ -26,10 +26,12 @@ class Adapted:
 
     predict: query inputs (T, Q, *input_shape) to class probabilities (T, Q, ways).
     arch: adapted architecture logits (T, ...) where the method has any.
+    weights: the weights (T, ...) it predicts with, for methods from which an architecture may inherit them.
     """
 
     predict: Callable[[Tensor], Tensor]
     arch: Tensors | None = None
+    weights: Tensors | None = None
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ Root = Annotated[
     Path | None, typer.Option("--data-root", envvar="METANAS_DATA", help="Folder with the data sets.")
 ]
 Database = Annotated[
-    Path, typer.Option("--db", envvar="METANAS_LEADERBOARD", help="The leaderboard's database file.")
+    str, typer.Option("--db", envvar="METANAS_LEADERBOARD", help="The leaderboard: an SQLite file or a URL.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-BOARD = Path("runs/leaderboard.db")
+BOARD = "runs/leaderboard.db"
 
 
 def group(summary: str) -> typer.Typer:

@@ -170,36 +170,46 @@ def write(folder: Path, submission: Submission) -> None:
 
 def read(folder: Path) -> Result:
     """A checked result. ResultError names the file and field of whatever is wrong."""
-    submission = read_submission(folder / SUBMISSION)
-    path = folder / PREDICTIONS
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ResultError(f"{PREDICTIONS}: cannot be read: {error.strerror}") from error
-    found = hashlib.sha256(content).hexdigest()
+    return check(_bytes(folder / SUBMISSION), _bytes(folder / PREDICTIONS))
+
+
+def read_submission(path: Path) -> Submission:
+    """Parse and check submission.json."""
+    return parse(_bytes(path))
+
+
+def check(document: bytes, predictions: bytes) -> Result:
+    """The same from the content of submission.json and predictions.parquet."""
+    submission = parse(document)
+    found = hashlib.sha256(predictions).hexdigest()
     if found != submission.predictions_sha256:
         raise ResultError(
             f"{PREDICTIONS}: SHA-256 is {found}, {SUBMISSION} says {submission.predictions_sha256}"
         )
     try:
-        rows = pq.read_table(pa.BufferReader(content))
+        rows = pq.read_table(pa.BufferReader(predictions))
     except (pa.ArrowException, OSError) as error:
         raise ResultError(f"{PREDICTIONS}: not a readable Parquet file: {error}") from error
     return Result(submission, answers(submission, rows))
 
 
-def read_submission(path: Path) -> Submission:
-    """Parse and check submission.json."""
+def parse(document: bytes) -> Submission:
+    """submission.json as a value."""
     try:
-        return Submission.model_validate(json.loads(path.read_bytes()))
-    except OSError as error:
-        raise ResultError(f"{path.name}: cannot be read: {error.strerror}") from error
+        return Submission.model_validate(json.loads(document))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise ResultError(f"{path.name}: {field}: {first['msg']}, got {first['input']!r:.80}") from error
+        raise ResultError(f"{SUBMISSION}: {field}: {first['msg']}, got {first['input']!r:.80}") from error
     except ValueError as error:
-        raise ResultError(f"{path.name}: not JSON: {error}") from error
+        raise ResultError(f"{SUBMISSION}: not JSON: {error}") from error
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ResultError(f"{path.name}: cannot be read: {error.strerror}") from error
 
 
 def answers(submission: Submission, rows: pa.Table) -> dict[str, Answers]:

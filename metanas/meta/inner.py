@@ -11,14 +11,17 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.func import vmap
+from torch import Tensor
+from torch.func import functional_call, vmap
 
 from metanas.episode import Batch, TaskSpec
 from metanas.meta.rule import UpdateRule
 from metanas.method import Adapted
-from metanas.networks.network import apply
-from metanas.params import Params, detach, like, stack, tensors
+from metanas.networks.network import Network
+from metanas.params import Params, Tensors, detach, like, stack, tensors
+from metanas.search.prior import penalty
+from metanas.search.relax import Mixture, Relaxation, softmax
+from metanas.supernet.network import SuperNet
 
 Loss = Callable[[Params, Batch], Tensor]  # params and batch of T tasks -> mean loss of each, (T,)
 
@@ -31,21 +34,34 @@ class Rules(NamedTuple):
     adapts: Callable[[str], bool] = lambda name: True
 
 
-def forward(net: nn.Module, spec: TaskSpec) -> Callable[[Params, Tensor], Tensor]:
+def forward(net: Network, spec: TaskSpec, relax: Relaxation = softmax) -> Callable[[Params, Tensor], Tensor]:
     """Logits (T, B, ways) of T networks of the same structure, each on its own x (T, B, ...)."""
-    return vmap(lambda params, x: apply(net, params, x, spec))
+    return lambda params, x: _run(net, spec, params.weights, relax(params.arch), x)
 
 
-def task_loss(net: nn.Module, spec: TaskSpec) -> Loss:
-    """Mean cross-entropy of each task's batch."""
-    run = forward(net, spec)
+def task_loss(net: Network, spec: TaskSpec, relax: Relaxation = softmax) -> Loss:
+    """Mean cross-entropy of each task's batch, plus what the strategy's prior asks for."""
 
     def loss(params: Params, batch: Batch) -> Tensor:
-        logits = run(params, batch.x)
+        mixture = relax(params.arch)
+        logits = _run(net, spec, params.weights, mixture, batch.x)
         flat = F.cross_entropy(logits.flatten(0, 1), batch.y.flatten(), reduction="none")
-        return flat.view_as(batch.y).mean(1)
+        found = flat.view_as(batch.y).mean(1)
+        held = penalty(net.space, mixture) if isinstance(net, SuperNet) else None
+        return found if held is None else found + held
 
     return loss
+
+
+def _run(net: Network, spec: TaskSpec, weights: Tensors, mixture: Mixture, x: Tensor) -> Tensor:
+    """The mixture is made before the batching over tasks, so that it may depend on all tasks' values."""
+
+    def one(weights: Tensors, shares: Tensors, x: Tensor) -> Tensor:
+        logits: Tensor = functional_call(net, weights, (x, mixture.of(shares), spec))
+        return logits
+
+    logits: Tensor = vmap(one)(weights, mixture.weights, x)
+    return logits
 
 
 def adapt(
@@ -94,7 +110,7 @@ def gradient(
 
 
 def predictor(
-    net: nn.Module, spec: TaskSpec, params: Params, support: Batch, *, rules: Rules, steps: int
+    net: Network, spec: TaskSpec, params: Params, support: Batch, *, rules: Rules, steps: int
 ) -> Adapted:
     """Adapt T tasks from the same start and predict with what came out: gradient methods' `adapt`."""
     start = stack(params, support.y.shape[0])
@@ -104,7 +120,7 @@ def predictor(
     def predict(x: Tensor) -> Tensor:
         return forward(net, spec)(adapted, x).softmax(-1)
 
-    return Adapted(predict, adapted.arch)
+    return Adapted(predict, adapted.arch, adapted.weights)
 
 
 def _rules_in_order(params: Params, rules: Rules) -> list[UpdateRule | None]:

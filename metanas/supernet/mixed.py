@@ -17,17 +17,36 @@ from metanas.supernet.ops import Linear, Mask, conv
 
 
 class MixedOp(nn.Module):
-    """Weighted sum of the candidates of one node (Liu et al., 2019, eq. 2)."""
+    """Weighted sum of the candidates of one node (Liu et al., 2019, eq. 2).
 
-    def __init__(self, ops: Sequence[str], channels: int, *, merge: bool = True) -> None:
+    With partial > 1 only the first 1 / partial of the channels are mixed, the others pass, and the channels
+    are shuffled so that the next node mixes others (PC-DARTS, Xu et al., 2020, eq. 1).
+    """
+
+    def __init__(self, ops: Sequence[str], channels: int, *, partial: int = 1, merge: bool = True) -> None:
         super().__init__()
-        self.candidates = nn.ModuleDict({name: OPS[name](channels) for name in ops})
+        self.candidates = nn.ModuleDict({name: OPS[name](channels // partial) for name in ops})
+        self.partial = partial
         self.merge = merge
 
-    def forward(self, x: Tensor, weights: Tensor, mask: Mask = None) -> Tensor:
-        """x (B, C, H, W), weights (O,) on the simplex, mask (B, 1, H, W) or None. Same shape as x."""
+    def forward(
+        self, x: Tensor, weights: Tensor, mask: Mask = None, active: Sequence[bool] | None = None
+    ) -> Tensor:
+        """x (B, C, H, W), weights (O,), mask (B, 1, H, W) or None. Same shape as x.
+
+        active (O,): which candidates to compute, the others having weight exactly 0; None: all.
+        """
+        if self.partial == 1:
+            return self._mix(x, weights, mask, active)
+        mixed, rest = x.tensor_split([x.shape[1] // self.partial], dim=1)
+        together = torch.cat([self._mix(mixed, weights, mask, active), rest], dim=1)
+        return together.unflatten(1, (self.partial, -1)).transpose(1, 2).flatten(1, 2)
+
+    def _mix(self, x: Tensor, weights: Tensor, mask: Mask, active: Sequence[bool] | None) -> Tensor:
         kernels, total = [], None
-        for weight, op in zip(weights.unbind(), self.candidates.values(), strict=True):
+        for i, (weight, op) in enumerate(zip(weights.unbind(), self.candidates.values(), strict=True)):
+            if active is not None and not active[i]:
+                continue
             if self.merge and isinstance(op, Linear):
                 kernels.append(weight * op.kernel())
             else:
@@ -36,8 +55,7 @@ class MixedOp(nn.Module):
         if kernels:
             merged = conv(x, add_centred(kernels))
             total = merged if total is None else total + merged
-        assert total is not None  # a space has at least one op
-        return total
+        return torch.zeros_like(x) if total is None else total
 
 
 def add_centred(kernels: Sequence[Tensor]) -> Tensor:

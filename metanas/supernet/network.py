@@ -1,9 +1,11 @@
-"""The supernet: stems, a chain of mixed nodes, a depth mixture over their exits, heads.
+"""The supernet: stems, layers of mixed nodes, a depth mixture over their exits, heads.
 
-Layer l, from h[l-1] (DESIGN's equations; softmax relaxation of Liu et al., 2019):
-    u = sum_k softmax(node[l])_k op_k(h[l-1])
-    h[l] = sum_a softmax(activation[l])_a act_a(norm(u)), plus h[l-1] in a residual space
-and the head reads sum_l softmax(depth)_l exit(h[l]). The same layers serve every modality.
+Layer l of a chain, from h[l-1] (DESIGN's equations):
+    u = sum_k node[l]_k op_k(h[l-1])
+    h[l] = sum_a activation[l]_a act_a(norm(u)), plus h[l-1] in a residual space
+and the head reads sum_l depth_l exit(h[l]), where the weights node, activation and depth are what a
+relaxation makes of the architecture logits (softmax if none is given; see search/relax.py). In a space of
+cells a layer is a graph of such nodes. The same layers serve every modality.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +17,7 @@ from metanas.episode import TaskSpec
 from metanas.kinds import ACTIVATIONS
 from metanas.networks.network import Head, Network, stem_name
 from metanas.params import Tensors
+from metanas.search.relax import Mixture, softmax
 from metanas.stem import Norm, Stem, halve
 from metanas.supernet.mixed import MixedOp
 from metanas.supernet.ops import Mask
@@ -32,49 +35,94 @@ class SuperNet(Network):
         self.activations = [ACTIVATIONS[name] for name in space.activations]
         self.stems = nn.ModuleDict({stem_name(spec): Stem(spec, space.channels) for spec in specs})
         self.nodes = nn.ModuleList(
-            MixedOp(space.ops, space.channels, merge=space.merge) for _ in range(space.layers)
+            MixedOp(space.ops, space.channels, partial=space.partial, merge=space.merge)
+            for _ in range(space.layers * space.edges)
         )
-        self.norms = nn.ModuleList(Norm(space.channels) for _ in range(space.layers))
-        self.exits = nn.ModuleList(Exit(space.channels) for _ in range(space.layers))
+        self.norms = nn.ModuleList(Norm(space.channels) for _ in range(space.layers * len(space.sources)))
+        self.exits = nn.ModuleDict({str(layer): Exit(space.channels) for layer in space.exits})
         self.heads = nn.ModuleDict(
             {f"ways{spec.ways}": Head(CELLS * space.channels, spec.ways) for spec in specs}
         )
 
     def arch(self) -> Tensors:
-        """Uniform architecture logits: node (L, O), activation (L, A), depth (L,)."""
+        """Initial architecture logits, the strategy's prior: node (L * E, O), activation (L, A), depth (X,).
+
+        L layers of E edges (1 in a chain), X exits. PC-DARTS cells also have edge<i> (L, inputs of node i).
+        """
         space = self.space
-        return {
-            "node": torch.zeros(space.layers, len(space.ops)),
-            "activation": torch.zeros(space.layers, len(space.activations)),
-            "depth": torch.zeros(space.layers),
-        }
+        logits = {name: torch.tensor(values) for name, values in space.prior().items()}
+        if space.nodes and space.partial > 1:
+            for i, sources in enumerate(space.sources):
+                logits[f"edge{i}"] = torch.zeros(space.layers, len(sources))
+        return logits
 
-    def forward(self, x: Tensor, arch: Mapping[str, Tensor], spec: TaskSpec, *, head: bool = True) -> Tensor:
-        """x (B, *input_shape) to logits (B, ways), or without the head to features (B, CELLS * C)."""
-        if not head:
-            return self.features(x, arch, spec)
-        return self.heads[f"ways{spec.ways}"](self.features(x, arch, spec))
+    def forward(
+        self, x: Tensor, arch: Mapping[str, Tensor] | Mixture, spec: TaskSpec, *, head: bool = True
+    ) -> Tensor:
+        """x (B, *input_shape) to logits (B, ways), or without the head to features (B, CELLS * C).
 
-    def features(self, x: Tensor, arch: Mapping[str, Tensor], spec: TaskSpec) -> Tensor:
+        arch: logits, which get a softmax, or the mixture that a relaxation made of them.
+        """
+        features = self.features(x, arch if isinstance(arch, Mixture) else softmax(arch), spec)
+        return self.heads[f"ways{spec.ways}"](features) if head else features
+
+    def features(self, x: Tensor, mixture: Mixture, spec: TaskSpec) -> Tensor:
         """x (B, *input_shape) to the depth-mixed, pooled features (B, CELLS * C) that the head reads."""
         h, mask = self.stems[stem_name(spec)](x)
-        depth = arch["depth"].softmax(-1)
+        before = h
+        used = mixture.row("depth", 0) or [True] * len(self.space.exits)
+        shares = {
+            layer: share
+            for layer, share, on in zip(
+                self.space.exits, mixture.weights["depth"].unbind(), used, strict=True
+            )
+            if on
+        }
         total = torch.zeros(())
-        for layer in range(self.space.layers):
-            h, mask = self._layer(layer, h, mask, arch)
-            total = total + depth[layer] * self.exits[layer](h, mask)
+        for layer in range(max(shares) + 1):
+            v = self._layer(layer, h, before, mask, mixture)
+            before = h
+            if layer in self.space.reductions:
+                before, _ = halve(before, mask)
+                v, mask = halve(v, mask)
+            h = v
+            if layer in shares:
+                total = total + shares[layer] * self.exits[str(layer)](h, mask)
         return total
 
-    def _layer(self, layer: int, h: Tensor, mask: Mask, arch: Mapping[str, Tensor]) -> tuple[Tensor, Mask]:
-        u = self.nodes[layer](h, arch["node"][layer].softmax(-1), mask)
-        v = self.norms[layer](u, mask)
-        shares = arch["activation"][layer].softmax(-1)
-        v = torch.stack([s * f(v) for s, f in zip(shares.unbind(), self.activations, strict=True)]).sum(0)
-        if mask is not None:
-            v = v * mask
-        if self.space.residual:
-            v = v + h
-        return halve(v, mask) if layer in self.space.reductions else (v, mask)
+    def _layer(self, layer: int, h: Tensor, before: Tensor, mask: Mask, mixture: Mixture) -> Tensor:
+        """A layer's output at its input's size; before: the input of the layer before, at that size too."""
+        space = self.space
+        states = [h, before]
+        edge, results = layer * space.edges, []
+        for i, sources in enumerate(space.sources):
+            u = None
+            for j, source in enumerate(sources):
+                part = self.nodes[edge](
+                    states[source], mixture.weights["node"][edge], mask, mixture.row("node", edge)
+                )
+                if (group := f"edge{i}") in mixture.weights:
+                    part = mixture.weights[group][layer, j] * part
+                u = part if u is None else u + part
+                edge += 1
+            v = self.norms[layer * len(space.sources) + i](u, mask)
+            v = self._activate(v, mixture.weights["activation"][layer], mixture.row("activation", layer))
+            if mask is not None:
+                v = v * mask
+            states.append(v)
+            results.append(v)
+        out = results[0] if len(results) == 1 else torch.stack(results).mean(0)
+        return out + h if space.residual else out
+
+    def _activate(self, v: Tensor, shares: Tensor, active: Sequence[bool] | None) -> Tensor:
+        parts = [
+            share * f(v)
+            for share, f, on in zip(
+                shares.unbind(), self.activations, active or [True] * len(self.activations), strict=True
+            )
+            if on
+        ]
+        return torch.stack(parts).sum(0)
 
 
 class Exit(nn.Module):

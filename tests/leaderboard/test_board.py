@@ -4,14 +4,9 @@ import pytest
 
 from leaderboard.board import boards
 from leaderboard.pages import export
-from leaderboard.store import Store
+from leaderboard.store.store import Store
 from metanas.evaluation.result import ResultError
 from tests import runs
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "board.db")
 
 
 def test_methods_are_ranked_by_recomputed_accuracy(store: Store, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from metanas.networks.network import apply
 from metanas.params import Params, each
 from metanas.registry import UnknownName
 from metanas.seeding import generator
-from metanas.supernet.architecture import Architecture, Node, derive, parse
 from metanas.supernet.drawing import draw
 from metanas.supernet.network import SuperNet
 from metanas.supernet.space import SearchSpace
@@ -57,33 +56,6 @@ def test_wrong_names_and_sizes_say_what_would_be_right() -> None:
         SearchSpace(layers=0)
     with pytest.raises(ValueError, match=r"reductions must lie in 0..1, got \(2,\)"):
         SearchSpace(layers=2, reductions=(2,))
-
-
-@pytest.mark.parametrize(
-    "text", ["conv3/relu > maxpool3 > gru/tanh > attn/gelu > fc/gelu", "skip", "conv5/silu"]
-)
-def test_text_forms_round_trip(text: str) -> None:
-    assert str(parse(text)) == text
-
-
-def test_letters_parse() -> None:
-    chain = parse("C-P-P-F")
-    assert chain == Architecture(
-        (Node("conv3", "relu"), Node("maxpool3"), Node("maxpool3"), Node("fc", "relu"))
-    )
-    assert parse(str(chain)) == chain
-
-
-def test_a_wrong_text_names_the_op() -> None:
-    with pytest.raises(UnknownName, match="no op named 'convv3'; did you mean 'conv3'"):
-        parse("convv3/relu")
-
-
-def test_derive_takes_the_strongest_up_to_the_strongest_exit() -> None:
-    space = SearchSpace(ops=("conv3", "none", "gru"), activations=("relu", "tanh"), layers=3)
-    node = [[0.1, 0.9, 0.0], [0.0, 0.2, 0.8], [1.0, 0.0, 0.0]]
-    activation = [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
-    assert str(derive(space, node, activation, [0.1, 0.6, 0.3])) == "conv3/relu > gru/tanh"
 
 
 def test_the_drawing_shows_every_candidate_and_is_well_formed() -> None:

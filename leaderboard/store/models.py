@@ -1,0 +1,268 @@
+"""The tables of a board, the same on SQLite and PostgreSQL (SQLAlchemy 2).
+
+A submission is immutable; what happens to it is a row of `event`. Its files lie as blobs beside the
+database (`blobs.py`), its recomputed scores here. The tables change only through `migrations/`; a test
+compares both. Next: `database.py` opens them by URL.
+"""
+
+import os
+import time
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from metanas.evaluation.result import Submission as Document
+
+NAMES = {  # every constraint has a name, so that a migration can drop it on both databases
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time, always UTC and aware; SQLite would forget the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {datetime: Moment, str: Text, bytes: LargeBinary}
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A UUID of version 7 (RFC 9562): sorts by time, and its random part cannot be guessed."""
+    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    number = number & ~(0xF << 76) | 0x7 << 76
+    return str(UUID(int=number & ~(0x3 << 62) | 0x2 << 62))
+
+
+class Account(Base):
+    """Who submits: a person or a group. Quotas count per account."""
+
+    __tablename__ = "account"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created: Mapped[datetime] = mapped_column(default=now)
+
+
+class Token(Base):
+    """A secret that speaks for an account. Only its SHA-256 is kept."""
+
+    __tablename__ = "token"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    label: Mapped[str]
+    digest: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[str]  # space-separated: "submit read:own"
+    created: Mapped[datetime] = mapped_column(default=now)
+    expires: Mapped[datetime]
+    revoked: Mapped[datetime | None]
+    used: Mapped[datetime | None]
+    account: Mapped[Account] = relationship()
+
+
+class Method(Base):
+    """A name on the board, owned by the account that submitted it first (None: local runs)."""
+
+    __tablename__ = "method"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+    created: Mapped[datetime] = mapped_column(default=now)
+
+
+class Submission(Base):
+    """One accepted bundle. `document` and `entry` are its JSON files, word for word."""
+
+    __tablename__ = "submission"
+    __table_args__ = (Index("ix_submission_place", "track", "method", "state"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    digest: Mapped[str] = mapped_column(unique=True)  # of the bundle: names and hashes of its files
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
+    method: Mapped[str] = mapped_column(ForeignKey("method.name"))
+    track: Mapped[str]
+    state: Mapped[str]
+    tier: Mapped[str]
+    superseded: Mapped[bool] = mapped_column(default=False)
+    accepted: Mapped[datetime] = mapped_column(default=now)
+    document: Mapped[str]
+    entry: Mapped[str | None]  # none for a local run
+    account: Mapped[Account | None] = relationship()
+    files: Mapped[list["File"]] = relationship(order_by="File.name", cascade="all, delete-orphan")
+    events: Mapped[list["Event"]] = relationship(order_by="Event.id", cascade="all, delete-orphan")
+    scores: Mapped[list["Score"]] = relationship(order_by="Score.id", cascade="all, delete-orphan")
+    details: Mapped[list["Detail"]] = relationship(order_by="Detail.id", cascade="all, delete-orphan")
+    flags: Mapped[list["Flag"]] = relationship(order_by="Flag.id", cascade="all, delete-orphan")
+
+    @property
+    def parsed(self) -> Document:
+        """submission.json as a value; it was checked when it came in."""
+        return Document.model_validate_json(self.document)
+
+
+class File(Base):
+    """A file of a bundle; its bytes are the blob of that SHA-256."""
+
+    __tablename__ = "file"
+
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submission.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(index=True)
+    size: Mapped[int]
+
+
+class Event(Base):
+    """A submission entered a state, and why. Never changed; the newest is its state."""
+
+    __tablename__ = "event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submission.id"), index=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+    state: Mapped[str]
+    reason: Mapped[str]
+
+
+class Score(Base):
+    """Recomputed answers of one task: right ones per seed and episode, little-endian uint16 (S, E)."""
+
+    __tablename__ = "score"
+    __table_args__ = (UniqueConstraint("submission_id", "kind", "task"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submission.id"))
+    kind: Mapped[str]  # "pinned": the suite's episodes; "fresh": a challenge's
+    task: Mapped[str]
+    seeds: Mapped[int]
+    queries: Mapped[int]  # per episode, all classes together
+    right: Mapped[bytes]
+    summary: Mapped[str]  # JSON: log-loss, calibration error, ...
+
+    def accuracies(self) -> NDArray[np.float64]:
+        """(S, E)"""
+        counts = np.frombuffer(self.right, "<u2").reshape(self.seeds, -1)
+        return counts.astype(np.float64) / self.queries
+
+
+class Detail(Base):
+    """What a page shows of one task beside scores, as JSON: `kind` is "architecture" or "curve"."""
+
+    __tablename__ = "detail"
+    __table_args__ = (UniqueConstraint("submission_id", "kind", "task"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submission.id"))
+    kind: Mapped[str]
+    task: Mapped[str]
+    text: Mapped[str]
+
+
+class Flag(Base):
+    """Something a person has to look at before the submission counts."""
+
+    __tablename__ = "flag"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submission.id"), index=True)
+    kind: Mapped[str]
+    detail: Mapped[str]
+    at: Mapped[datetime] = mapped_column(default=now)
+    cleared: Mapped[datetime | None]
+
+
+class Job(Base):
+    """A submission waits for its scores; made in the transaction that accepts it."""
+
+    __tablename__ = "job"
+    __table_args__ = (Index("ix_job_next", "state", "leased_until", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submission.id"), unique=True)
+    state: Mapped[str]  # waiting, leased, done, failed
+    attempts: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None]
+    leased_until: Mapped[datetime | None]
+    log: Mapped[str] = mapped_column(default="")
+
+
+class Attempt(Base):
+    """A use of a quota, counted in the transaction it allows; failures count too."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (Index("ix_attempt_count", "account_id", "kind", "at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    kind: Mapped[str]  # submission, challenge
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Idempotency(Base):
+    """Which answer an account's key was given, so that a retry is not a second submission."""
+
+    __tablename__ = "idempotency"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str]  # of the bundle it was used for
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submission.id"))
+
+
+class Audit(Base):
+    """One link of the audit chain: hash = SHA-256(previous hash, canonical JSON of the rest)."""
+
+    __tablename__ = "audit"
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    record: Mapped[str]  # canonical JSON: at, actor, action, subject, detail
+    hash: Mapped[str] = mapped_column(unique=True)
+
+
+class Challenge(Base):
+    """Fresh episodes for one commitment. The secret labels are drawn again from the server's key."""
+
+    __tablename__ = "challenge"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    method: Mapped[str]
+    suite: Mapped[str]
+    commitment: Mapped[str]  # SHA-256 of code and weights
+    created: Mapped[datetime] = mapped_column(default=now)
+    expires: Mapped[datetime]
+    tasks: Mapped[str]  # JSON: the tasks with their manifests' hashes
+    data: Mapped[str]  # SHA-256 of the blob that the entrant downloads
+    answers: Mapped[str]  # SHA-256 of the blob with the true labels; never served
+    submission_id: Mapped[str | None] = mapped_column(ForeignKey("submission.id"))

@@ -1,0 +1,147 @@
+"""Relaxations: from architecture logits to the weights with which candidates are mixed.
+
+A relaxation is a function of the logits alone, applied to all tasks' logits (T, L, O) at once, before the
+network is batched over tasks. So it can draw one sample per task, and can see which candidates have weight
+exactly 0 in every task: the network does not compute those (`Mixture.active`). What changes over a search
+(a temperature) is a function of the step, see `annealed`; a relaxation is made anew for every step.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metanas.params import Tensors
+from metanas.supernet.architecture import Architecture
+from metanas.supernet.space import SearchSpace
+
+Rows = tuple[tuple[bool, ...], ...]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """weights: of every candidate, shaped as the logits. active: which candidates are to be computed.
+
+    active has one row per mixture, without the task dimension; a group that is missing is active as a whole.
+    """
+
+    weights: Tensors
+    active: Mapping[str, Rows]
+
+    def of(self, weights: Tensors) -> "Mixture":
+        """The same with other weights (one task's, inside a batch over tasks)."""
+        return Mixture(weights, self.active)
+
+    def row(self, group: str, index: int) -> tuple[bool, ...] | None:
+        """Which candidates of a mixture are active; None: all."""
+        rows = self.active.get(group)
+        return None if rows is None else rows[index]
+
+
+Relaxation = Callable[[Mapping[str, Tensor]], Mixture]
+
+
+def softmax(logits: Mapping[str, Tensor]) -> Mixture:
+    """All candidates, weighted by the softmax of their logits (DARTS, Liu et al., 2019, eq. 2)."""
+    return Mixture({name: t.softmax(-1) for name, t in logits.items()}, {})
+
+
+def sparsemax(logits: Mapping[str, Tensor]) -> Mixture:
+    """The Euclidean projection of the logits onto the simplex: weak candidates get exactly 0.
+
+    Martins and Astudillo, 2016, "From softmax to sparsemax", algorithm 1.
+    """
+    return _sparse({name: _project(t) for name, t in logits.items()})
+
+
+def pruned(temperature: float, threshold: float) -> Relaxation:
+    """Softmax at a temperature, and candidates under the threshold dropped (Elsken et al., 2020, sec. 3.2).
+
+    With a temperature that falls to 0 over the steps (`annealed`) a mixture hardens into one candidate while
+    its weights adapt, so that the derived network needs no training of its own. Weights are not made to sum
+    to 1 again after dropping, as in the paper's code. The strongest candidate is never dropped.
+    """
+    _positive("temperature", temperature)
+    if not 0 <= threshold < 1:
+        raise ValueError(f"threshold must lie in [0, 1), got {threshold}")
+
+    def relax(logits: Mapping[str, Tensor]) -> Mixture:
+        found = {}
+        for name, t in logits.items():
+            weights = (t / temperature).softmax(-1)
+            keep = (weights >= threshold) | (weights == weights.amax(-1, keepdim=True))
+            found[name] = weights * keep
+        return _sparse(found)
+
+    return relax
+
+
+def gumbel(temperature: float, generator: torch.Generator) -> Relaxation:
+    """One candidate per mixture, drawn with the softmax's probabilities (GDAS, Dong and Yang, 2019, eq. 3-4).
+
+    Forward: the argmax of logits plus Gumbel noise, weight exactly 1. Backward: the gradient of the softmax
+    of the same at this temperature (straight through). Candidates that no task drew are not computed, so they
+    pass no gradient back: this is what makes GDAS cheap, as in its authors' code.
+    """
+    _positive("temperature", temperature)
+
+    def relax(logits: Mapping[str, Tensor]) -> Mixture:
+        found = {}
+        for name, t in logits.items():
+            noise = -torch.empty(t.shape, dtype=t.dtype).exponential_(generator=generator).log()
+            soft = ((t + noise.to(t.device)) / temperature).softmax(-1)
+            hard = torch.zeros_like(soft).scatter(-1, soft.argmax(-1, keepdim=True), 1.0)
+            found[name] = hard + (soft * hard - (soft * hard).detach())
+        return _sparse(found)
+
+    return relax
+
+
+def one_hot(space: SearchSpace, architecture: Architecture) -> Mixture:
+    """The mixture that is one architecture of the space; nothing else is computed."""
+    weights = {
+        "node": torch.zeros(space.layers * space.edges, len(space.ops)),
+        "activation": torch.zeros(space.layers, len(space.activations)),
+        "depth": torch.zeros(len(space.exits)),
+    }
+    for layer, chosen in enumerate(architecture.layers):
+        weights["activation"][layer, space.activations.index(chosen.activation)] = 1
+        edge = layer * space.edges
+        for sources, edges in zip(space.sources, chosen.graph, strict=True):
+            for kept in edges:
+                weights["node"][edge + sources.index(kept.source), space.ops.index(kept.op)] = 1
+            edge += len(sources)
+    weights["depth"][space.exits.index(len(architecture.layers) - 1)] = 1
+    return _sparse(weights)
+
+
+def annealed(start: float, end: float, step: int, steps: int) -> float:
+    """From `start` at step 0 to `end` at the last step, geometrically: a temperature's schedule."""
+    _positive("start", start)
+    _positive("end", end)
+    return float(start * (end / start) ** (step / max(steps - 1, 1)))
+
+
+def _sparse(weights: Tensors) -> Mixture:
+    """A mixture whose candidates with weight exactly 0 in every task are not computed."""
+    active = {}
+    for name, t in weights.items():
+        shape = t.shape[-2:] if name != "depth" else (1, t.shape[-1])  # depth is one mixture
+        used = (t.detach() != 0).reshape(-1, *shape).any(0)
+        active[name] = tuple(tuple(row) for row in used.tolist())
+    return Mixture(weights, active)
+
+
+def _project(t: Tensor) -> Tensor:
+    ordered = t.sort(-1, descending=True).values
+    total = ordered.cumsum(-1)
+    count = torch.arange(1, t.shape[-1] + 1, dtype=t.dtype, device=t.device)
+    support = (1 + count * ordered > total).sum(-1, keepdim=True)
+    threshold = (total.gather(-1, support - 1) - 1) / support
+    return (t - threshold).clamp_min(0)
+
+
+def _positive(name: str, value: float) -> None:
+    if value <= 0:
+        raise ValueError(f"{name} must be positive, got {value}")
