@@ -14,7 +14,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -33,6 +33,7 @@ from metanas.episode import EpisodeShape
 from metanas.evaluation import result
 from metanas.evaluation.evaluate import evaluate
 from metanas.kinds import METHODS
+from metanas.method import Method
 from metanas.params import Tensors
 from metanas.supernet.architecture import derive
 from metanas.supernet.drawing import draw
@@ -103,12 +104,17 @@ def open_domains(config: RunConfig, root: Path | None) -> list[Domain]:
     return domains
 
 
+def entrant(config: RunConfig, domains: Sequence[Domain]) -> Method:
+    """The method with its settings, for tasks of these domains."""
+    kind = METHODS[config.method]
+    specs = [domain.spec(config.suite.ways_of(domain.name)) for domain in domains]
+    return kind(specs, configs.settings_of(kind, config.settings))
+
+
 def work(cell: Cell, tell: Tell) -> None:
     """Meta-train and evaluate one cell, resuming from what is there."""
     config, domains = cell.config, open_domains(cell.config, cell.root)
-    kind = METHODS[config.method]
-    settings = configs.settings_of(kind, config.settings)
-    method = kind([domain.spec(config.suite.ways_of(domain.name)) for domain in domains], settings)
+    kind, method = METHODS[config.method], entrant(config, domains)
     source = Source(domains, config.suite.train_shapes, config.budget.tasks, cell.seed)
     iterations = config.budget.iterations if kind.trains else 0
     with Tracker(config, cell.seed, cell.folder) as tracker:
@@ -155,7 +161,7 @@ def finish(config: RunConfig, folder: Path, root: Path | None) -> None:
     submission = result.Submission(
         method=config.method,
         settings=config.settings,
-        transductive=METHODS[config.method].transductive,
+        transductive=entrant(config, domains).transductive,
         suite=config.suite.name,
         suite_version=config.suite.version,
         budget={"name": config.budget_name, **config.budget.model_dump()},

@@ -22,7 +22,7 @@ def displacement(
     everything = together(episodes)
     start = stack(params, everything.y.shape[0])
     parts = [Batch(everything.x[:, i::steps], everything.y[:, i::steps]) for i in range(steps)]
-    adapted = adapt(loss, start, parts, rules=rules, create_graph=False)
+    adapted = adapt(loss, start, parts, rules=rules, order=0)
     moved = [(a - x).mean(0) for a, x in zip(tensors(adapted), tensors(params), strict=True)]
     with torch.no_grad():
         after = float(loss(adapted, everything).mean())

@@ -1,7 +1,7 @@
 """Which network a method trains, as a setting: `--set network.kind=conv4 --set network.width=32`.
 
-Torch-free values and the one function that builds them. `kind` is `supernet`, a name of `metanas list
-networks`, or the text of an architecture (`C-P-F`, `conv3/relu > gru/tanh`).
+Torch-free values and the one function that builds them. `kind` is a name of `metanas list networks`, or
+`supernet`, which is what `space` says: a space to search, or one fixed architecture.
 """
 
 from collections.abc import Sequence
@@ -47,10 +47,10 @@ class Choice:
 
 def build(choice: Choice, space: "SearchSpace", specs: "Sequence[TaskSpec]") -> "Network":
     """The network for tasks of the given kinds. UnknownName says which was probably meant."""
-    from metanas.supernet.network import SuperNet
+    from metanas.supernet.fixed import network
 
     if choice.kind == "supernet":
-        return SuperNet(space, specs)
+        return network(space, specs)
     if choice.kind in NETWORKS:
         return NETWORKS[choice.kind](specs, choice)
     raise UnknownName("network", choice.kind, ("supernet", *NETWORKS))

@@ -5,7 +5,6 @@ running means, so predictions depend on the other queries: such rows carry the b
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.stem import Norm
@@ -13,7 +12,10 @@ from metanas.supernet.ops import Mask
 
 
 class BatchNorm(nn.Module):
-    """Per channel over batch and positions that are there (Ioffe and Szegedy, 2015)."""
+    """Per channel over batch and positions that are there (Ioffe and Szegedy, 2015).
+
+    Written out: torch's own loses second derivatives where vmap batches it over tasks of shared weights.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -22,7 +24,9 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
         if mask is None:
-            return F.batch_norm(x, None, None, self.scale, self.bias, training=True)
+            variance, mean = torch.var_mean(x, (0, 2, 3), correction=0, keepdim=True)
+            factor = torch.rsqrt(variance + 1e-5) * self.scale[:, None, None]
+            return (x - mean) * factor + self.bias[:, None, None]
         count = mask.sum((0, 2, 3), keepdim=True).clamp_min(1)
         centred = (x - (x * mask).sum((0, 2, 3), keepdim=True) / count) * mask
         variance = centred.square().sum((0, 2, 3), keepdim=True) / count
