@@ -1,0 +1,86 @@
+"""The transfer matrix: meta-training set in rows, test domain in columns, the value written in each cell."""
+
+from dataclasses import dataclass
+
+from metanas.evaluation.charts.theme import Spec, figure
+
+# Blue to orange through white, readable to colour-blind readers; the text carries the value anyway.
+DIVERGING = ["#0072B2", "#8fbbdb", "#f4f4f4", "#f3c27a", "#D55E00"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell, in points of accuracy. `difference` is to in-domain training, None on the diagonal."""
+
+    train: str
+    test: str
+    accuracy: float
+    low: float
+    high: float
+    difference: float | None
+    significant: bool
+
+    @property
+    def text(self) -> str:
+        """The value as it is written: the difference with its sign, or the in-domain accuracy."""
+        value = f"{self.accuracy:.1f}" if self.difference is None else f"{self.difference:+.1f}"
+        return value if self.significant or self.difference is None else f"{value} ns"
+
+
+def heatmap(title: str, cells: list[Cell]) -> Spec:
+    """Colour: difference to in-domain training. "ns" and a dashed frame: not significant at 5 %."""
+    trains = list(dict.fromkeys(cell.train for cell in cells))
+    tests = list(dict.fromkeys(cell.test for cell in cells))
+    widest = max([1.0, *(abs(cell.difference or 0) for cell in cells)])
+    rows = [
+        {
+            "train": cell.train,
+            "test": cell.test,
+            "accuracy": cell.accuracy,
+            "low": cell.low,
+            "high": cell.high,
+            "difference": cell.difference or 0.0,
+            "text": cell.text,
+            "kind": "in-domain" if cell.difference is None else ("clear" if cell.significant else "ns"),
+        }
+        for cell in cells
+    ]
+    x = {"field": "test", "type": "nominal", "sort": tests, "title": "tested on"}
+    x["axis"] = {"labelAngle": 0, "orient": "top", "labelLimit": 160}  # type: ignore[assignment]
+    y = {"field": "train", "type": "nominal", "sort": trains, "title": "meta-trained on"}
+    y["axis"] = {"labelLimit": 200}  # type: ignore[assignment]
+    tooltip = [{"field": name, "type": "nominal"} for name in ("train", "test", "kind")] + [
+        {"field": name, "type": "quantitative", "format": ".1f"}
+        for name in ("accuracy", "low", "high", "difference")
+    ]
+    dash = {"condition": {"test": "datum.kind == 'ns'", "value": [4, 3]}, "value": [1, 0]}
+    width = {"condition": {"test": "datum.kind == 'in-domain'", "value": 3}, "value": 1}
+    return figure(
+        title,
+        f"{len(trains)} meta-training sets by {len(tests)} test domains.",
+        rows,
+        width={"step": 110},
+        height={"step": 44},
+        layer=[
+            {
+                "mark": {"type": "rect", "stroke": "#5a6672"},
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "color": {
+                        "field": "difference",
+                        "type": "quantitative",
+                        "scale": {"domain": [-widest, widest], "range": DIVERGING},
+                        "legend": {"title": "points to in-domain"},
+                    },
+                    "strokeDash": dash,
+                    "strokeWidth": width,
+                    "tooltip": tooltip,
+                },
+            },
+            {
+                "mark": {"type": "text", "color": "#16202a", "fontSize": 13},
+                "encoding": {"x": x, "y": y, "text": {"field": "text", "type": "nominal"}},
+            },
+        ],
+    )

@@ -1,0 +1,101 @@
+"""Accuracy against a cost: which methods give most for what they take (Pareto, 1906)."""
+
+from dataclasses import dataclass
+
+from metanas.evaluation.charts.theme import BLUE, Spec, figure
+
+
+@dataclass(frozen=True)
+class Point:
+    """A method: accuracy with its interval in %, and a positive cost in the axis' units."""
+
+    method: str
+    accuracy: float
+    low: float
+    high: float
+    cost: float
+
+
+def front(points: list[Point]) -> set[str]:
+    """Methods that no other beats in accuracy at the same or a lower cost, nor matches at a lower one."""
+    return {
+        p.method
+        for p in points
+        if not any(
+            (q.accuracy >= p.accuracy and q.cost <= p.cost) and (q.accuracy > p.accuracy or q.cost < p.cost)
+            for q in points
+        )
+    }
+
+
+def pareto(title: str, points: list[Point], cost: str) -> Spec:
+    """The picture: front in colour and joined by steps, dominated methods grey; costs on a log axis.
+
+    `cost` names the axis and its unit. Only positive costs have a place on it: ValueError otherwise.
+    """
+    if bad := [p.method for p in points if p.cost <= 0]:
+        raise ValueError(f"costs must be positive to stand on a log axis, {bad[0]} has none")
+    best = front(points)
+    ordered = sorted(points, key=lambda p: (p.cost, -p.accuracy, p.method))
+    rows = [
+        {
+            "method": p.method,
+            "accuracy": p.accuracy,
+            "low": p.low,
+            "high": p.high,
+            "cost": p.cost,
+            "place": "on the front" if p.method in best else "dominated",
+        }
+        for p in ordered
+    ]
+    x = {"field": "cost", "type": "quantitative", "scale": {"type": "log"}, "title": cost}
+    y = {"field": "accuracy", "type": "quantitative", "scale": {"zero": False}, "title": "accuracy, %"}
+    colour = {
+        "field": "place",
+        "type": "nominal",
+        "scale": {"domain": ["on the front", "dominated"], "range": [BLUE, "#8a949e"]},
+        "legend": {"title": None, "orient": "top"},
+    }
+    tooltip = [{"field": name, "type": "nominal"} for name in ("method", "place")] + [
+        {"field": name, "type": "quantitative", "format": form}
+        for name, form in (("accuracy", ".1f"), ("low", ".1f"), ("high", ".1f"), ("cost", ",.3~g"))
+    ]
+    on_front = {"filter": "datum.place == 'on the front'"}
+    names = {
+        "mark": {"type": "text", "align": "left", "dx": 9, "dy": -8},
+        "encoding": {"x": x, "y": y, "text": {"field": "method", "type": "nominal"}},
+    }
+    return figure(
+        title,
+        f"{len(best)} of {len(points)} methods are on the front: {', '.join(sorted(best)[:12])}.",
+        rows,
+        width="container",
+        height=360,
+        layer=[
+            {
+                "transform": [on_front],
+                "mark": {"type": "line", "interpolate": "step-after", "color": BLUE, "opacity": 0.5},
+                "encoding": {"x": x, "y": y},
+            },
+            {
+                "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.6},
+                "encoding": {
+                    "x": x,
+                    "y": {**y, "field": "low"},
+                    "y2": {"field": "high"},
+                    "color": colour,
+                },
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "color": colour,
+                    "shape": {"field": "place", "type": "nominal", "legend": None},
+                    "tooltip": tooltip,
+                },
+            },
+            names if len(points) <= 20 else {**names, "transform": [on_front]},
+        ],
+    )
