@@ -23,6 +23,7 @@ from metanas.meta.rule import UpdateRule, adam, sgd
 from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.networks.choice import Choice, build
 from metanas.params import Params, Tensors, detach
+from metanas.search.relax import Relaxation, softmax
 from metanas.supernet.space import SearchSpace
 
 
@@ -32,6 +33,7 @@ class Maml(Method):
 
     transductive = False
     trains = True
+    relax: Relaxation = staticmethod(softmax)
 
     @dataclass(frozen=True)
     class Settings:
@@ -74,7 +76,7 @@ class Maml(Method):
         def gradient(episodes: Episodes, batching: Batching | None = None) -> tuple[Tensors, float]:
             way = batching or self.batching(episodes, lambda name: gradient(episodes, name))
             return meta_gradient(
-                TaskLoss(self.net, episodes.spec, batching=way),
+                TaskLoss(self.net, episodes.spec, self.relax, way),
                 params,
                 episodes,
                 rules=self.rules(rates),
@@ -88,7 +90,7 @@ class Maml(Method):
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         rules = self.rules(group(state, "rates"))
-        loss = TaskLoss(self.net, spec)
+        loss = TaskLoss(self.net, spec, self.relax)
         return predictor(loss, params_of(state), support, rules=rules, steps=self.settings.test_steps)
 
     def rates(self, params: Params, generator: torch.Generator) -> Tensors:

@@ -67,16 +67,27 @@ class Domain:
     def spec(self, ways: int) -> TaskSpec:
         """The task specification at that many ways."""
         shape = tuple(self._x.shape[1:])
-        return TaskSpec(self.name, self.modality, shape, ways, self.store.examples.vocabulary)
+        classes = len(self.tables["train"].sizes) if self.trains else 0
+        return TaskSpec(self.name, self.modality, shape, ways, self.store.examples.vocabulary, classes)
 
     def episodes(self, split: Split, shape: EpisodeShape, seed: int, ids: Sequence[int]) -> Episodes:
         """Episodes `ids` of (seed, split); support x (T, ways * shots, ...), query likewise."""
-        drawn = sample(self.tables[split], seed, shape, np.asarray(ids, np.int64))
+        table = self.tables[split]
+        drawn = sample(table, seed, shape, np.asarray(ids, np.int64))
         return Episodes(
             self.spec(shape.ways),
             Batch(self.gather(drawn.support), torch.from_numpy(drawn.support_y)),
             Batch(self.gather(drawn.query), torch.from_numpy(drawn.query_y)),
+            self._classes(drawn.support, shape) if split == "train" else None,
         )
+
+    def _classes(self, support: Ints, shape: EpisodeShape) -> Tensor:
+        """Which meta-train class, from 0, each label of an episode is: (T, ways)."""
+        labels = np.asarray(self.store.examples.labels)
+        firsts = self.tables["train"].rows[self.tables["train"].starts[:-1]]
+        known = np.argsort(labels[firsts])
+        of_way = labels[support.reshape(len(support), shape.ways, shape.shots)[:, :, 0]]
+        return torch.from_numpy(known[np.searchsorted(labels[firsts][known], of_way)])
 
     def gather(self, rows: Ints) -> Tensor:
         """Examples by store row, as a stem takes them: (*rows.shape, *input_shape)."""

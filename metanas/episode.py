@@ -33,6 +33,7 @@ class TaskSpec:
 
     input_shape: (1 or 3, H, W) for images, (W,) token ids for text, (bands, frames) for speech.
     vocabulary: number of token ids, 0 where there are none; id 0 is padding.
+    classes: how many meta-train classes there are, for methods that pretrain on all of them.
     """
 
     name: str
@@ -40,6 +41,7 @@ class TaskSpec:
     input_shape: tuple[int, ...]
     ways: int
     vocabulary: int = 0
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class Episodes:
-    """T few-shot problems of one spec: adapt on `support`, be judged on `query`."""
+    """T few-shot problems of one spec: adapt on `support`, be judged on `query`.
+
+    classes: which of the domain's meta-train classes each label stands for (T, ways); None in other splits.
+    """
 
     spec: TaskSpec
     support: Batch  # B = ways * shots
     query: Batch  # B = ways * queries
+    classes: "Tensor | None" = None
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,11 @@ class TaskLoss:
         held = self.held(mixture)
         return found if held is None else found + held
 
+    @property
+    def shares(self) -> bool:
+        """Whether the first step may be one big batch: a relaxation must look at each task alone."""
+        return self.batching == "shared" and self.relax is softmax
+
     def held(self, mixture: Mixture) -> Tensor | None:
         """What a strategy's prior adds to each task's loss."""
         return penalty(self.net.space, mixture) if isinstance(self.net, SuperNet) else None
@@ -131,7 +136,9 @@ def gradient(
 ) -> list[Tensor | None]:
     """Gradient of every task's loss for the tensors that have a rule; None for the others."""
     chosen = [i for i, rule in enumerate(moving) if rule is not None]
-    if isinstance(loss, TaskLoss) and loss.batching == "shared" and is_shared(params):
+    if not chosen:
+        return [None] * len(moving)
+    if isinstance(loss, TaskLoss) and loss.shares and is_shared(params):
         found: Sequence[Tensor | None] = gradient_of_shared(
             loss, params, batch, chosen, create_graph=create_graph
         )

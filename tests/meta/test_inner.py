@@ -8,7 +8,7 @@ from metanas.episode import Batch
 from metanas.meta.inner import Rules, TaskLoss, adapt, moves
 from metanas.meta.maml import last, meta_gradient
 from metanas.meta.reptile import displacement, together
-from metanas.meta.rule import UpdateRule, adam, clipped, sgd
+from metanas.meta.rule import UpdateRule, adam, clipped, momentum, sgd
 from metanas.networks.network import apply
 from metanas.params import Params, detach, each, like, stack, tensors
 from tests import tiny
@@ -22,6 +22,11 @@ RULES = Rules(sgd(0.3), sgd(0.7))
     ("rule", "optimiser"),
     [
         (sgd(0.1), lambda x: torch.optim.SGD(x, 0.1)),
+        (momentum(0.1, decay=0.02), lambda x: torch.optim.SGD(x, 0.1, momentum=0.9, weight_decay=0.02)),
+        (
+            adam(0.1, beta1=0.5, decay=0.1),
+            lambda x: torch.optim.Adam(x, 0.1, betas=(0.5, 0.999), weight_decay=0.1),
+        ),
         (adam(0.1), lambda x: torch.optim.Adam(x, 0.1)),
         (adam(0.02, beta1=0.0), lambda x: torch.optim.Adam(x, 0.02, betas=(0.0, 0.999))),
     ],
