@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from leaderboard import standing
 from leaderboard.standing import Standing
 from leaderboard.store.store import Store
+from metanas.evaluation.ranking import Ranked, rank
 from metanas.evaluation.result import Task
-from metanas.evaluation.stats import Interval, Ranked, paired_p, rank, two_level_bootstrap
+from metanas.evaluation.stats import Interval, difference, estimate
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def _board(track: str, rows: Sequence[Standing]) -> Board:
         Line(
             place,
             by_method[place.name],
-            {task: two_level_bootstrap(array) for task, array in scores[place.name].items()},
+            {task: estimate({task: array}).interval() for task, array in scores[place.name].items()},
         )
         for place in rank(scores)
     ]
@@ -75,7 +76,7 @@ def _against(
         return {t: a for t, a in scores[method].items() if t.partition("/")[0] == domain}
 
     return {
-        method: {domain: paired_p(of(method, domain), of(control, domain)) for domain in domains}
+        method: {domain: difference(of(method, domain), of(control, domain)).p() for domain in domains}
         for method in scores
         if method != control
     }

@@ -3,14 +3,20 @@
 Comes after `store.py` (arrays) and `episode.py` (indices); what it returns feeds the stems.
 """
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from metanas import counter
+from metanas.augment import spec_augment
 from metanas.episode import (
     Batch,
     ClassTable,
@@ -25,6 +31,8 @@ from metanas.episode import (
 )
 from metanas.kinds import DOMAINS
 from metanas.store import Store, open_store
+from metanas.suite import DomainOptions
+from metanas.vectors import word_table
 
 # Mean and deviation where no meta-train classes are to be measured: pixels to [-1, 1]; and log-mels of
 # speech at a usual level, from silence (log 1e-6, about -14) to loud vowels (about 2).
@@ -35,10 +43,12 @@ class Domain:
     """A data set made few-shot.
 
     Inputs leave here normalised by statistics of the meta-train classes alone, or by FIXED ones.
+    The arrays are maps of the cache's files, shared between processes.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, options: DomainOptions | None = None) -> None:
         self.store = store
+        self.options = options or DomainOptions()
         self.name = store.name
         self.modality: Modality = DOMAINS[store.name].modality
         self.synthetic: bool = DOMAINS[store.name].synthetic
@@ -52,7 +62,21 @@ class Domain:
         self.tables: dict[Split, ClassTable] = class_tables(
             store.name, np.asarray(examples.labels), splits, groups
         )
-        self._x = torch.from_numpy(np.array(examples.x))  # in memory: random rows of a map are slow
+        if self.options.group_disjoint:
+            self.tables["test"] = replace(self.tables["test"], disjoint=True)
+        if self.options.augment and self.modality != "speech":
+            raise ValueError(f"{self.name}: augment masks spectrograms, and this is {self.modality}")
+        self._x = torch.from_numpy(self._inputs())
+
+    def _inputs(self) -> NDArray[Any]:
+        examples, options = self.store.examples, self.options
+        if options.tokens == "words" and examples.words is None:
+            raise ValueError(
+                f"{self.name} has no words, which need a text with meta-train classes; use tokens: bytes"
+            )
+        if options.vectors is not None and options.tokens != "words":
+            raise ValueError(f"{self.name}: vectors are of words; set tokens: words as well")
+        return examples.x if options.tokens == "bytes" or examples.words is None else examples.words
 
     @property
     def trains(self) -> bool:
@@ -60,24 +84,49 @@ class Domain:
         return "train" in self.tables
 
     @classmethod
-    def open(cls, name: str, root: Path | None = None) -> "Domain":
+    def open(cls, name: str, root: Path | None = None, options: DomainOptions | None = None) -> "Domain":
         """Build or open the domain's store. KeyError for an unknown name, DataError for missing data."""
-        return cls(open_store(name, root))
+        return cls(open_store(name, root), options)
+
+    @property
+    def fingerprint(self) -> str:
+        """What pins the data as methods see it: the store's, and word tokens and vectors where chosen."""
+        if self.options.tokens == "bytes":
+            return self.store.fingerprint
+        vectors = np.load(self._vectors).tobytes() if self._vectors else b""
+        return hashlib.sha256(f"{self.store.fingerprint} words ".encode() + vectors).hexdigest()
+
+    @cached_property
+    def _vectors(self) -> str:
+        if self.options.vectors is None:
+            return ""
+        return str(word_table(self.options.vectors, self.store.extra["vocabulary"]))
 
     def spec(self, ways: int) -> TaskSpec:
         """The task specification at that many ways."""
         shape = tuple(self._x.shape[1:])
         classes = len(self.tables["train"].sizes) if self.trains else 0
-        return TaskSpec(self.name, self.modality, shape, ways, self.store.examples.vocabulary, classes)
+        spec = TaskSpec(
+            self.name, self.modality, shape, ways, self.store.examples.vocabulary, classes=classes
+        )
+        if self.options.tokens == "bytes":
+            return spec
+        words = self.store.words + 2
+        return replace(spec, vocabulary=words, lexicon=self.name, vectors=self._vectors)
 
     def episodes(self, split: Split, shape: EpisodeShape, seed: int, ids: Sequence[int]) -> Episodes:
         """Episodes `ids` of (seed, split); support x (T, ways * shots, ...), query likewise."""
-        table = self.tables[split]
-        drawn = sample(table, seed, shape, np.asarray(ids, np.int64))
+        numbers = np.asarray(ids, np.int64)
+        drawn = sample(self.tables[split], seed, shape, numbers)
+        support, query = self.gather(drawn.support), self.gather(drawn.query)
+        if self.options.augment and split == "train":
+            address = ("augment-v1", self.name, seed, shape)
+            support = spec_augment(support, counter.key(*address, "support"), numbers)
+            query = spec_augment(query, counter.key(*address, "query"), numbers)
         return Episodes(
             self.spec(shape.ways),
-            Batch(self.gather(drawn.support), torch.from_numpy(drawn.support_y)),
-            Batch(self.gather(drawn.query), torch.from_numpy(drawn.query_y)),
+            Batch(support, torch.from_numpy(drawn.support_y)),
+            Batch(query, torch.from_numpy(drawn.query_y)),
             self._classes(drawn.support, shape) if split == "train" else None,
         )
 
@@ -100,13 +149,8 @@ class Domain:
 
     @cached_property
     def _normalisation(self) -> tuple[Tensor, Tensor]:
-        """Mean and 1 / standard deviation per image channel or mel band, over meta-train examples."""
-        if not self.trains:
-            level, spread = FIXED[self.modality]
-            return torch.tensor(level), torch.tensor(1 / spread)
-        rows = torch.from_numpy(self.tables["train"].rows)
-        x = self._x[rows].float()  # (n, C, H, W) or (n, bands, frames)
-        over = (0, 2, 3) if self.modality == "image" else (0, 2)
-        mean = x.nanmean(over, keepdim=True)  # NaN marks padded speech frames
-        deviation = (x - mean).square().nanmean(over, keepdim=True).sqrt()
-        return mean[0], 1 / deviation[0].clamp_min(1e-3)
+        """Mean and 1 / standard deviation, to be broadcast over one image or spectrogram."""
+        mean, deviation = self.store.scale or tuple([value] for value in FIXED[self.modality])
+        shape = (-1, 1, 1) if self.modality == "image" else (-1, 1)
+        level, spread = (torch.tensor(values).reshape(shape) for values in (mean, deviation))
+        return level, 1 / spread

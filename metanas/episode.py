@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # indices and labels are numpy: scoring a submission never im
 Modality = Literal["image", "text", "speech"]
 Split = Literal["train", "val", "test"]  # meta-train, meta-val, meta-test: disjoint classes
 SPLITS: tuple[Split, ...] = get_args(Split)
+ATTEMPTS = 64  # orders of groups to be tried for one episode
 Ints = NDArray[np.int64]
 
 
@@ -33,6 +34,8 @@ class TaskSpec:
 
     input_shape: (1 or 3, H, W) for images, (W,) token ids for text, (bands, frames) for speech.
     vocabulary: number of token ids, 0 where there are none; id 0 is padding.
+    lexicon: whose word tokens they are; empty for bytes, which all domains share.
+    vectors: a .npy of frozen word vectors (vocabulary, dimensions) for these tokens; empty where none.
     classes: how many meta-train classes there are, for methods that pretrain on all of them.
     """
 
@@ -41,6 +44,8 @@ class TaskSpec:
     input_shape: tuple[int, ...]
     ways: int
     vocabulary: int = 0
+    lexicon: str = ""
+    vectors: str = ""
     classes: int = 0
 
 
@@ -98,7 +103,8 @@ class ClassTable:
     """The examples of one split, sorted by class.
 
     rows: (n,) store rows, class by class; starts: (C + 1,) where each class begins in `rows`;
-    groups: (n,) speaker or drawer of each row, or None where the domain has none.
+    groups: (n,) speaker or drawer of each row, or None where the domain has none;
+    disjoint: nobody has examples in both the support and the query set of an episode.
     """
 
     domain: str
@@ -106,6 +112,7 @@ class ClassTable:
     rows: Ints
     starts: Ints
     groups: Ints | None = None
+    disjoint: bool = False
 
     @classmethod
     def build(
@@ -125,6 +132,10 @@ class ClassTable:
     def sizes(self) -> Ints:
         """Examples per class (C,)."""
         return np.diff(self.starts)
+
+    def holds(self, shape: EpisodeShape) -> bool:
+        """Whether every class has enough examples for such an episode, and there are enough classes."""
+        return shape.ways <= len(self.sizes) and shape.shots + shape.queries <= int(self.sizes.min())
 
     def check(self, shape: EpisodeShape) -> None:
         """ValueError with the numbers if this split cannot hold such an episode."""
@@ -154,10 +165,14 @@ def sample(table: ClassTable, seed: int, shape: EpisodeShape, episodes: Ints) ->
     address = (table.domain, table.split, seed, shape)
     bits = counter.words(_key("classes", *address), episodes, 2 * ways)
     classes = _subset(np.full(count, len(table.sizes)), bits[:, :ways], bits[:, ways:])  # (T, ways)
-    cells = (episodes[:, None] * ways + np.arange(ways)).ravel()
-    bits = counter.words(_key("examples", *address), cells, 2 * each)
-    chosen = _subset(table.sizes[classes].ravel(), bits[:, :each], bits[:, each:])
-    rows = table.rows[table.starts[classes].ravel()[:, None] + chosen].reshape(count, ways, each)
+    if table.disjoint:
+        places = groups_apart(table, seed, shape, episodes, classes)
+    else:
+        cells = (episodes[:, None] * ways + np.arange(ways)).ravel()
+        bits = counter.words(_key("examples", *address), cells, 2 * each)
+        chosen = _subset(table.sizes[classes].ravel(), bits[:, :each], bits[:, each:])
+        places = table.starts[classes].ravel()[:, None] + chosen
+    rows = table.rows[places].reshape(count, ways, each)
     query_y = query_labels(*address[:3], shape, episodes)
     turn = _occurrence(query_y, ways)
     return Indices(
@@ -175,6 +190,46 @@ def digest(indices: Indices) -> str:
         sha.update(f"{name}{array.shape}".encode())
         sha.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
     return sha.hexdigest()
+
+
+def groups_apart(table: ClassTable, seed: int, shape: EpisodeShape, episodes: Ints, classes: Ints) -> Ints:
+    """Places in `table.rows` (T * ways, shots + queries): the shots' groups and the queries' are disjoint.
+
+    The groups stand in a random order; as many of the first as give every class (T, ways) its shots are
+    the support's, the others the queries'. An order that leaves too few for the queries is drawn anew.
+    ValueError if ATTEMPTS orders did.
+    """
+    if table.groups is None:
+        raise ValueError(f"{table.domain} has no speakers or drawers to keep apart (group_disjoint)")
+    members, group = np.unique(table.groups, return_inverse=True)
+    key = _key("groups", table.domain, table.split, seed, shape)
+    found = []
+    for episode, chosen in zip(episodes.tolist(), classes.tolist(), strict=True):
+        places = [np.arange(table.starts[c], table.starts[c + 1]) for c in chosen]
+        size = max(map(len, places))
+        for attempt in range(ATTEMPTS):
+            address = np.array([episode * ATTEMPTS + attempt], np.int64)
+            bits = counter.words(key, address, len(members) + shape.ways * size)[0]
+            rank = np.argsort(np.argsort(bits[: len(members)], kind="stable"), kind="stable")
+            ranks = [rank[group[place]] for place in places]
+            last = max(int(np.sort(r)[shape.shots - 1]) for r in ranks)  # the support's last group
+            if all(int((r > last).sum()) >= shape.queries for r in ranks):
+                order = bits[len(members) :].reshape(shape.ways, size)
+                found += [_both(p, r <= last, o, shape) for p, r, o in zip(places, ranks, order, strict=True)]
+                break
+        else:
+            raise ValueError(
+                f"{table.domain}/{table.split}: episode {episode}: no order of {len(members)} speakers or "
+                f"drawers leaves {shape.shots} shots and {shape.queries} queries a class without one in both"
+            )
+    return np.stack(found)
+
+
+def _both(places: Ints, support: NDArray[np.bool_], order: NDArray[np.uint32], shape: EpisodeShape) -> Ints:
+    """Shots from where `support` is true, queries from the rest, each by random order."""
+    shuffled = np.argsort(order[: len(places)], kind="stable")
+    mine = support[shuffled]
+    return places[np.concatenate([shuffled[mine][: shape.shots], shuffled[~mine][: shape.queries]])]
 
 
 def _key(stream: str, domain: str, split: Split, seed: int, shape: EpisodeShape) -> int:

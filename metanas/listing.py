@@ -34,18 +34,26 @@ def rows(kind: str) -> Rows:
 
 
 def data_status(root: Path | None) -> Rows:
-    """Per domain: ready, a sample, to be built, or missing; and the one command that gets it."""
+    """Per domain: ready, to be built, or missing; full or sample; and what gets it."""
     from metanas import store
 
     found = []
     for name in DOMAINS:
-        row = {"name": name, "state": "ready", "next": ""}
+        row = {"name": name, "state": "ready", "data": "", "fingerprint": "", "next": ""}
         try:
-            if not store.is_ready(name, root):
-                row |= {"state": "to be built", "next": "made from pip packages or files on first use"}
-            elif store.open_store(name, root).examples.sample:
-                row |= {"state": "sample", "next": "a part of the data set: ranked apart from the full set"}
+            if store.is_ready(name, root):
+                about = store.about(name, root)
+                row |= {"data": kind(about["sample"]), "fingerprint": about["fingerprint"][:12]}
+            else:
+                row |= {"state": "to be built", "next": f"metanas data prepare {name}, or on first use"}
         except store.DataError as error:
             row |= {"state": "missing", "next": str(error)}
-        found.append(row)
+        if unknown := [remote.path for remote in DOMAINS[name].remotes if not remote.digest]:
+            row["next"] += f" (no SHA-256 known beforehand: {', '.join(unknown)})"
+        found.append({key: text.strip() for key, text in row.items()})
     return found
+
+
+def kind(sample: bool) -> str:
+    """The word for a part of a data set, which is ranked apart, and for all of it."""
+    return "sample" if sample else "full"

@@ -1,21 +1,28 @@
-"""What a suite was pinned on: fingerprints of the data and hashes of the test episodes' index lists.
+"""What a suite was pinned on: fingerprints of the data and hashes of the episodes' index lists.
 
 `python -m metanas.manifest SUITE [DATA_ROOT]` writes `tasks/manifests/<suite>.json`; a run checks it, so
-that a changed package or file is an error with both hashes and never a silently different score.
+that a changed package or file is an error with both hashes and never a silently different score. What is
+pinned for the full data set and for a sample of it stands side by side.
 """
 
 import json
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metanas import plugins
-from metanas.domain import Domain
-from metanas.episode import EpisodeShape, digest, sample
+from metanas.episode import SPLITS, EpisodeShape, Split, digest, sample
+from metanas.kinds import DOMAINS
 from metanas.store import DataError
 from metanas.suite import Suite, load_suite
+
+if TYPE_CHECKING:  # the table of the manifests is written without torch
+    from metanas.domain import Domain
+
+PINNED: tuple[Split, ...] = ("val", "test")
 
 
 def path(suite: str) -> Path:
@@ -23,22 +30,43 @@ def path(suite: str) -> Path:
     return plugins.folder("tasks") / "manifests" / f"{suite}.json"
 
 
-def episodes_hash(domain: Domain, shape: EpisodeShape, episodes: int) -> str:
-    """SHA-256 of the pinned test episodes 0..episodes-1."""
-    return digest(sample(domain.tables["test"], 0, shape, np.arange(episodes)))
+def read(suite: str) -> dict[str, dict[str, Any]]:
+    """Entries by domain and kind of data ("full" or "sample"); empty if there is no manifest."""
+    file = path(suite)
+    found: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return found
 
 
-def describe(domain: Domain, suite: Suite) -> dict[str, Any]:
+def episodes_hash(domain: "Domain", shape: EpisodeShape, episodes: int, split: Split = "test") -> str:
+    """SHA-256 of the pinned episodes 0..episodes-1."""
+    return digest(sample(domain.tables[split], 0, shape, np.arange(episodes)))
+
+
+def describe(domain: "Domain", suite: Suite) -> dict[str, Any]:
     """The manifest entry of a domain as it is on this machine."""
-    hashes = {str(shape): episodes_hash(domain, shape, suite.episodes) for shape in suite.shapes(domain.name)}
-    return {"fingerprint": domain.store.fingerprint, "episodes": suite.episodes, "test": hashes}
+    examples = domain.store.examples
+    hashes: dict[str, Any] = {
+        split: {
+            str(shape): episodes_hash(domain, shape, suite.episodes, split)
+            for shape in suite.shapes(domain.name)
+            if split == "test" or domain.tables[split].holds(shape)
+        }
+        for split in PINNED
+        if split in domain.tables
+    }
+    return {
+        "fingerprint": domain.store.fingerprint,
+        "episodes": suite.episodes,
+        "examples": len(examples.labels),
+        "classes": {split: len(examples.splits.get(split, ())) for split in SPLITS},
+        **hashes,
+    }
 
 
-def check(domain: Domain, suite: Suite) -> None:
+def check(domain: "Domain", suite: Suite) -> None:
     """DataError with both hashes if the data is not what the suite was pinned on."""
-    entries = json.loads(path(suite.name).read_text(encoding="utf-8"))
     kind = "sample" if domain.store.examples.sample else "full"
-    pinned = entries.get(domain.name, {}).get(kind)
+    pinned = read(suite.name).get(domain.name, {}).get(kind)
     if pinned is None:
         raise DataError(f"{domain.name} ({kind}) is not pinned in {suite.name}; it has no manifest entry")
     if domain.store.fingerprint != pinned["fingerprint"]:
@@ -46,25 +74,78 @@ def check(domain: Domain, suite: Suite) -> None:
             f"{domain.name}: the data has fingerprint {domain.store.fingerprint}, {suite.name} was pinned on "
             f"{pinned['fingerprint']}; a package version or file has changed (see requirements.txt)"
         )
-    found = describe(domain, suite)["test"]
+    if pinned["episodes"] != suite.episodes:
+        return
     for shape in suite.shapes(domain.name):
         expected = pinned["test"].get(str(shape))
-        if expected is not None and pinned["episodes"] == suite.episodes and found[str(shape)] != expected:
+        if expected is not None and (found := episodes_hash(domain, shape, suite.episodes)) != expected:
             raise DataError(
-                f"{domain.name}: the test episodes {shape} hash to {found[str(shape)]}, "
+                f"{domain.name}: the test episodes {shape} hash to {found}, "
                 f"{suite.name} was pinned on {expected}"
             )
 
 
 def write(suite: Suite, root: Path | None) -> None:
     """Pin a suite on the data of this machine; entries for data that is not here are kept."""
-    file = path(suite.name)
-    entries = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    from metanas.domain import Domain
+
+    entries = read(suite.name)
     for name in suite.domains:
-        domain = Domain.open(name, root)
+        domain = Domain.open(name, root, suite.of(name))
         kind = "sample" if domain.store.examples.sample else "full"
         entries.setdefault(name, {})[kind] = describe(domain, suite)
-    file.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    text = json.dumps(entries, indent=1, sort_keys=True) + "\n"
+    path(suite.name).write_text(text, encoding="utf-8")
+
+
+COLUMNS = (
+    "domain",
+    "modality",
+    "train / val / test classes",
+    "examples",
+    "ways",
+    "licence",
+    "data",
+    "fingerprint",
+    "test episodes",
+)
+
+
+def page(suites: Iterable[str]) -> str:
+    """The domains of these suites as Markdown, from the manifests and the adapters alone."""
+    lines = ["# Domains", "", "Made by `metanas data table --out docs/domains.md`; do not edit."]
+    for name in suites:
+        suite = load_suite(name)
+        lines += ["", f"## {suite.name} {suite.version}", "", suite.summary, ""]
+        lines += [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+        lines += [f"| {' | '.join(row)} |" for row in _rows(suite)]
+    lines += [
+        "",
+        "Fingerprints and hashes of index lists are SHA-256; twelve digits of them stand here, all in",
+        "`tasks/manifests/`. *sample*: a part of the data set, never ranked together with all of it. A",
+        "domain without meta-train classes is not meta-trained on; it is what transfer is measured on.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _rows(suite: Suite) -> Iterator[tuple[str, ...]]:
+    entries = read(suite.name)
+    for name in suite.domains:
+        adapter = DOMAINS[name]
+        for kind, pinned in sorted(entries.get(name, {}).items()):
+            hashes = [f"{shape} `{sha256[:12]}`" for shape, sha256 in sorted(pinned["test"].items())]
+            yield (
+                name + (" (synthetic)" if adapter.synthetic else ""),
+                adapter.modality,
+                " / ".join(str(pinned["classes"][split]) for split in SPLITS),
+                f"{pinned['examples']:,}",
+                str(suite.ways_of(name)),
+                adapter.licence,
+                kind,
+                f"`{pinned['fingerprint'][:12]}`",
+                ", ".join(hashes),
+            )
 
 
 if __name__ == "__main__":

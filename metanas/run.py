@@ -88,7 +88,7 @@ def prepare(config: RunConfig, folder: Path, root: Path | None) -> list[Cell]:
 
 def open_domains(config: RunConfig, root: Path | None) -> list[Domain]:
     """The suite's domains, checked against what the suite was pinned on."""
-    domains = [Domain.open(name, root) for name in config.suite.domains]
+    domains = [Domain.open(name, root, config.suite.of(name)) for name in config.suite.domains]
     for domain in domains:
         manifest.check(domain, config.suite)
         for shape in config.suite.shapes(domain.name):
@@ -212,7 +212,7 @@ def _task(config: RunConfig, domain: Domain, shape: EpisodeShape) -> result.Task
         **dataclasses.asdict(shape),
         episodes=episodes,
         manifest=manifest.episodes_hash(domain, shape, episodes),
-        fingerprint=store.fingerprint,
+        fingerprint=domain.fingerprint,
         sample=store.examples.sample,
         synthetic=domain.synthetic,
     )

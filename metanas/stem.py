@@ -4,6 +4,7 @@ Feature maps are (B, C, H, W) for every modality: images H x W; text H = 1, W = 
 H = mel bands, W = frames. With them goes a mask (B, 1, H, W), None where nothing is padded.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,13 +16,20 @@ HALVINGS = {"image": 2, "text": 1, "speech": 3}  # how often a stem halves both 
 
 
 class Stem(nn.Module):
-    """Blocks of 3x3 convolution of stride 2, norm and ReLU, after a token embedding for text."""
+    """Blocks of 3x3 convolution of stride 2, norm and ReLU, after a token embedding for text.
+
+    The embedding is learned, or a learned projection of the frozen word vectors that the spec names.
+    """
 
     def __init__(self, spec: TaskSpec, channels: int) -> None:
         super().__init__()
         self.modality = spec.modality
         inputs = {"image": spec.input_shape[0], "text": channels, "speech": 1}[spec.modality]
-        if spec.modality == "text":
+        if spec.vectors:
+            vectors = torch.from_numpy(np.load(spec.vectors))
+            self.register_buffer("vectors", vectors, persistent=False)
+            self.projection = nn.Parameter(torch.empty(channels, vectors.shape[1]))
+        elif spec.modality == "text":
             self.embedding = nn.Parameter(torch.empty(spec.vocabulary, channels))
         sizes = [inputs] + [channels] * HALVINGS[spec.modality]
         self.weights = nn.ParameterList(
@@ -33,8 +41,10 @@ class Stem(nn.Module):
         """x (B, *input_shape) to features (B, C, H, W) and mask."""
         mask: Mask = None
         if self.modality == "text":
-            mask = (x != 0).to(self.embedding.dtype)[:, None, None, :]
-            x = F.embedding(x, self.embedding).transpose(1, 2)[:, :, None, :] * mask
+            there = x != 0
+            x = self._embed(x).transpose(1, 2)[:, :, None, :]
+            mask = there.to(x.dtype)[:, None, None, :]
+            x = x * mask
         elif self.modality == "speech":  # padded frames are NaN, see tasks/modality/speech.py
             there = ~torch.isnan(x[:, None, :1, :])
             x = torch.nan_to_num(x)[:, None]
@@ -44,6 +54,12 @@ class Stem(nn.Module):
             mask = None if mask is None else mask[..., ::2, ::2]
             x = norm(x, mask).relu()
         return x, mask
+
+    def _embed(self, x: Tensor) -> Tensor:
+        """Tokens (B, W) to (B, W, C)."""
+        if (vectors := self._buffers.get("vectors")) is not None:
+            return F.linear(F.embedding(x, vectors), self.projection)
+        return F.embedding(x, self.embedding)
 
 
 class Norm(nn.Module):

@@ -9,12 +9,13 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, TypedDict
 
 import numpy as np
 from filelock import FileLock
@@ -23,7 +24,11 @@ from numpy.typing import NDArray
 from metanas.episode import Modality, Split
 from metanas.kinds import DOMAINS
 
-ARRAYS = ("x", "labels", "groups")
+if TYPE_CHECKING:
+    from metanas.fetch import Remote
+
+ARRAYS = ("x", "words", "labels", "groups")
+FORMAT = 2  # of the cache folder
 
 
 class DataError(RuntimeError):
@@ -34,11 +39,13 @@ class DataError(RuntimeError):
 class Examples:
     """All examples of a domain, ready for a stem.
 
-    x: (n, *input_shape), uint8 images | int32 token ids (0 = padding) | float16 log-mels.
+    x: (n, *input_shape), uint8 images | int16 byte tokens (0 = padding) | float16 log-mels (NaN = padding).
+    words: (n, width) int32 word tokens of a text, over a vocabulary of the meta-train classes.
     labels: (n,) index into `classes`. groups: (n,) speaker or drawer, where there is one.
     source: SHA-256 of what was read, before any floating point (which differs between machines).
     sample: this is a part of the data set; scores on it are never ranked with the full set.
-    extra: what a page shows beside an example: {"text": [...]}; JSON, not used for learning.
+    vocabulary: number of byte tokens, 0 where x is no text.
+    extra: JSON that is read only when asked for: "text" or "clip" (what a page shows), "vocabulary".
     """
 
     x: NDArray[Any]
@@ -46,6 +53,7 @@ class Examples:
     classes: tuple[str, ...]
     splits: Mapping[Split, tuple[str, ...]]
     source: str
+    words: NDArray[np.int32] | None = None
     groups: NDArray[np.int64] | None = None
     sample: bool = False
     vocabulary: int = 0
@@ -61,6 +69,7 @@ class Adapter(Protocol):
     synthetic: ClassVar[bool]  # said wherever a score of it stands
     packages: ClassVar[tuple[str, ...]]  # the pip packages whose version decides the data
     recipe: ClassVar[str]  # raise it when preprocessing changes: "v1"
+    remotes: ClassVar[tuple["Remote", ...]] = ()  # the files of the full set, see source.py
 
     def locate(self, root: Path | None) -> Sequence[Path]:
         """The files that will be read; DataError says what is missing and how to get it."""
@@ -73,12 +82,33 @@ class Adapter(Protocol):
 
 @dataclass(frozen=True)
 class Store:
-    """An opened cache folder: `Examples` on disk, and the fingerprint that pins them."""
+    """An opened cache folder: `Examples` on disk, and the fingerprint that pins them.
+
+    scale: (mean, deviation) per image channel or mel band over the meta-train classes; None for text and
+    where there are no such classes. words: size of the word vocabulary, 0 where there is none.
+    """
 
     name: str
     path: Path
     examples: Examples
     fingerprint: str
+    scale: tuple[list[float], list[float]] | None = None
+    words: int = 0
+
+    @cached_property
+    def extra(self) -> dict[str, Any]:
+        """What lies beside the arrays, see `Examples.extra`."""
+        found: dict[str, Any] = json.loads((self.path / "extra.json").read_text(encoding="utf-8"))
+        return found
+
+
+class About(TypedDict):
+    """What `about` tells of a built domain without opening its arrays."""
+
+    fingerprint: str
+    sample: bool
+    examples: int
+    classes: dict[Split, int]  # per split
 
 
 def cache_folder() -> Path:
@@ -101,7 +131,7 @@ def folder_of(name: str, root: Path | None) -> Path:
     adapter = DOMAINS[name]()
     stamps = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in adapter.locate(root)]
     versions = [(package, _version(package, name)) for package in adapter.packages]
-    text = json.dumps([name, adapter.recipe, sorted(stamps), versions])
+    text = json.dumps([FORMAT, name, adapter.recipe, sorted(stamps), versions])
     return cache_folder() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
@@ -121,17 +151,36 @@ def is_ready(name: str, root: Path | None = None) -> bool:
     return folder_of(name, root).is_dir()
 
 
+def about(name: str, root: Path | None = None) -> About:
+    """What a built domain is. DataError if it is not built, or damaged."""
+    folder = folder_of(name, root)
+    try:
+        found = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        classes = {split: len(names) for split, names in found["splits"].items()}
+        return About(
+            fingerprint=found["fingerprint"],
+            sample=found["sample"],
+            examples=found["examples"],
+            classes=classes,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+
+
 def _build(name: str, root: Path | None, folder: Path) -> None:
     adapter = DOMAINS[name]()
     examples = adapter.load(root)
-    for stale in folder.parent.glob(f".{name}-*"):
-        shutil.rmtree(stale, ignore_errors=True)  # left by a kill; we hold the lock
-    temporary = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
+    temporary = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)  # left by a kill; we hold the lock
+    temporary.mkdir()
     try:
-        files = {}
         for key in ARRAYS:
             if (array := getattr(examples, key)) is not None:
-                files[f"{key}.npy"] = _write(temporary / f"{key}.npy", np.ascontiguousarray(array))
+                with _whole(temporary / f"{key}.npy") as file:
+                    np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+        with _whole(temporary / "extra.json") as file:
+            file.write(json.dumps(dict(examples.extra)).encode())
+        files = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
         about = {
             "name": name,
             "fingerprint": fingerprint(name, adapter.recipe, examples),
@@ -140,19 +189,52 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
             "splits": dict(examples.splits),
             "source": examples.source,
             "sample": examples.sample,
+            "examples": len(examples.labels),
             "vocabulary": examples.vocabulary,
-            "extra": dict(examples.extra),
+            "words": len(examples.extra.get("vocabulary", ())),
+            "scale": _scale(adapter.modality, examples),
         }
-        (temporary / "about.json").write_text(json.dumps(about), encoding="utf-8")
-        os.sync()
+        with _whole(temporary / "about.json") as file:
+            file.write(json.dumps(about).encode())
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write(path: Path, array: NDArray[Any]) -> str:
-    np.save(path, array, allow_pickle=False)
-    return _sha256(path)
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file to be written that is on the disk, not only on its way there, when the block ends."""
+    with path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """A .npy file, the whole of it or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with _whole(part) as file:
+        np.save(file, array, allow_pickle=False)
+    part.replace(path)
+
+
+def _scale(modality: Modality, examples: Examples) -> tuple[list[float], list[float]] | None:
+    """Mean and deviation per channel or band over the examples of the meta-train classes, in float64."""
+    train = [i for i, name in enumerate(examples.classes) if name in set(examples.splits.get("train", ()))]
+    if modality == "text" or not train:
+        return None
+    over = (0, 2, 3) if modality == "image" else (0, 2)
+    count, total, squares = (np.zeros(examples.x.shape[1]) for _ in range(3))
+    rows = np.flatnonzero(np.isin(examples.labels, train))
+    for part in np.array_split(rows, len(rows) // 4096 + 1):  # in pieces: all in float64 may not fit
+        x = examples.x[part].astype(np.float64)
+        there = ~np.isnan(x)
+        count, total = count + there.sum(over), total + np.nansum(x, over)
+        squares = squares + np.nansum(x**2, over)
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 1e-6))
+    return mean.tolist(), deviation.tolist()
 
 
 def _sha256(path: Path) -> str:
@@ -166,19 +248,21 @@ def _open(name: str, folder: Path) -> Store:
         for file, expected in about["files"].items():
             if _sha256(folder / file) != expected:
                 raise ValueError(f"{file} does not have the SHA-256 it was written with")
-        arrays = {
-            key: np.load(folder / f"{key}.npy", mmap_mode="r", allow_pickle=False)
+        arrays = {  # "c": pages shared with other processes, and never written back
+            key: np.load(folder / f"{key}.npy", mmap_mode="c", allow_pickle=False)
             for key in ARRAYS
             if f"{key}.npy" in about["files"]
         }
-        rest = {key: about[key] for key in ("source", "sample", "vocabulary", "extra")}
+        rest = {key: about[key] for key in ("source", "sample", "vocabulary")}
         splits = {split: tuple(names) for split, names in about["splits"].items()}
         examples = Examples(**arrays, classes=tuple(about["classes"]), splits=splits, **rest)
-        return Store(name, folder, examples, about["fingerprint"])
+        return Store(name, folder, examples, about["fingerprint"], about["scale"], about["words"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"the cache {folder} is damaged ({error}); delete that folder and run again"
-        ) from error
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> DataError:
+    return DataError(f"the cache {folder} is damaged ({error}); delete that folder and run again")
 
 
 def _version(package: str, domain: str) -> str:

@@ -4,7 +4,7 @@ Torch-free. What a suite's data and pinned episodes must be is in `manifest.py`.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,6 +33,10 @@ class DomainOptions(BaseModel):
 
     ways: Annotated[int, Field(ge=2)] | None = None  # a set of four classes is a 4-way problem
     queries: Positive | None = None
+    group_disjoint: bool = False  # in test episodes, no speaker (drawer) of the support is in the query set
+    augment: bool = False  # speech: masks on the spectrograms of meta-training
+    tokens: Literal["bytes", "words"] = "bytes"  # text: words come from the meta-train classes
+    vectors: Path | None = None  # text, words: a file of word vectors, which then stay as they are
 
 
 class Suite(BaseModel):

@@ -2,93 +2,93 @@
 
 Lake, Salakhutdinov, Tenenbaum 2015. Class split of Vinyals et al. 2016 as published with Prototypical
 Networks (`splits/omniglot_vinyals_*.txt`); rotations by 0, 90, 180, 270 degrees as classes (Santoro et
-al. 2016). 28x28, ink is high. Read from `<root>/omniglot/images_{background,evaluation}.parquet`, columns
-image, alphabet, character, drawer.
+al. 2016). 28x28, ink is high. Read from the two archives of its authors, or from Parquet files with the
+same images (columns image, alphabet, character, drawer). The archives' SHA-256 are those that TensorFlow
+Datasets lists.
 """
 
-import hashlib
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from metanas.episode import SPLITS, Split
+from metanas.fetch import Remote
 from metanas.kinds import DOMAINS
-from metanas.store import Adapter, DataError, Examples
+from metanas.source import FromFiles
+from metanas.store import DataError, Examples
+from tasks import splits
+from tasks.files import digest, members, table
+from tasks.modality.image import decode
 
-FILES = ("images_background.parquet", "images_evaluation.parquet")
-FULL = 32_460  # images in the complete data set
 TURNS = (0, 90, 180, 270)
+BASE = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
 
 
 @DOMAINS.register("omniglot")
-class Omniglot(Adapter):
+class Omniglot(FromFiles):
     """1,623 handwritten characters x 4 rotations, 28x28 (Lake et al., 2015); Vinyals split."""
 
+    name = "omniglot"
     modality = "image"
     licence = "MIT (brendenlake/omniglot)"
     citation = "Lake, Salakhutdinov, Tenenbaum 2015"
     synthetic = False
     packages = ("pillow",)
-    recipe = "v1"
-
-    def locate(self, root: Path | None) -> Sequence[Path]:
-        if root is None:
-            raise DataError("omniglot needs a data folder: --data-root DIR or METANAS_DATA=DIR")
-        files = [root / "omniglot" / name for name in FILES]
-        if missing := [file for file in files if not file.is_file()]:
-            raise DataError(f"omniglot: {missing[0]} is missing; --data-root must hold omniglot/{FILES[0]}")
-        return files
+    recipe = "v2"
+    items = 32_460
+    remotes = (
+        Remote(
+            "omniglot/images_background.zip",
+            f"{BASE}/images_background.zip",
+            "sha256:ad41ab679c8b5d90b271ef46be6987cc81211774a695c29dcc5367b2b26ee640",
+        ),
+        Remote(
+            "omniglot/images_evaluation.zip",
+            f"{BASE}/images_evaluation.zip",
+            "sha256:1f61a8f3366785b057fc117d9228e78a16e3d976c8953b2a10fcc74cf0609cee",
+        ),
+    )
+    layouts = (("omniglot/images_background.parquet", "omniglot/images_evaluation.parquet"),)
 
     def load(self, root: Path | None) -> Examples:
-        sha, images, characters, drawers = hashlib.sha256(), [], [], []
-        for file in self.locate(root):
-            for row in rows(file):
-                sha.update(row["image"]["bytes"])
-                images.append(shrunk(row["image"]["bytes"]))
-                characters.append(f"{row['alphabet']}/{row['character']}")
-                drawers.append(row["drawer"])
-        splits = {split: class_names(split) for split in SPLITS}
-        classes = [name for names in splits.values() for name in names]
+        drawings = [drawing for file in self.locate(root) for drawing in read(file)]
+        of_split = {
+            split: tuple(f"{character}@{turn}" for character in characters for turn in TURNS)
+            for split, characters in splits.read("omniglot_vinyals").items()
+        }
+        classes = [name for names in of_split.values() for name in names]
         number = {name: i for i, name in enumerate(classes)}
-        x = np.concatenate([np.rot90(np.stack(images), k, axes=(2, 3)) for k in range(4)])
-        names = [f"{character}@{turn}" for turn in TURNS for character in characters]
+        upright = np.stack([decode(d.name, d.png, "L", 28) for d in drawings])
+        names = [f"{drawing.character}@{turn}" for turn in TURNS for drawing in drawings]
+        if unknown := [name for name in names if name not in number]:
+            raise DataError(f"omniglot: no split has the character {unknown[0].partition('@')[0]!r}")
         return Examples(
-            x=x,
+            x=255 - np.concatenate([np.rot90(upright, k, axes=(2, 3)) for k in range(4)]),
             labels=np.array([number[name] for name in names], np.int64),
             classes=tuple(classes),
-            splits=splits,
-            source=sha.hexdigest(),
-            groups=np.tile(np.array(drawers, np.int64), 4),
-            sample=len(images) != FULL,
+            splits=of_split,
+            source=digest(drawing.png for drawing in drawings),
+            groups=np.tile([drawing.drawer for drawing in drawings], 4),
+            sample=len(drawings) != self.items,
         )
 
 
-def rows(file: Path) -> list[dict[str, Any]]:
-    """DataError names the file and what is wrong with it."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+class Drawing(NamedTuple):
+    """One image: 105x105, black on white. character: "Greek/character01"; drawer: 1 to 20."""
 
-    try:
-        table = pq.read_table(file, columns=["image", "alphabet", "character", "drawer"])
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{file}: not the expected Parquet file: {error}") from error
-    found: list[dict[str, Any]] = table.to_pylist()
-    return found
+    name: str
+    png: bytes
+    character: str
+    drawer: int
 
 
-def shrunk(png: bytes) -> NDArray[np.uint8]:
-    """A 105x105 image, black on white, to (1, 28, 28) with ink high."""
-    from PIL import Image
-
-    small = Image.open(io.BytesIO(png)).convert("L").resize((28, 28), Image.Resampling.BILINEAR)
-    return np.uint8(255) - np.asarray(small, np.uint8)[None]
-
-
-def class_names(split: Split) -> tuple[str, ...]:
-    """Characters of a split, each in four rotations: "Greek/character01@90"."""
-    text = (Path(__file__).parent / "splits" / f"omniglot_vinyals_{split}.txt").read_text()
-    return tuple(f"{character}@{turn}" for character in text.split() for turn in TURNS)
+def read(file: Path) -> Iterator[Drawing]:
+    """The drawings of one archive or Parquet file, in the order of their paths."""
+    if file.suffix == ".parquet":
+        for png, alphabet, character, drawer in table(file, ("image", "alphabet", "character", "drawer")):
+            yield Drawing(f"{file}: {png['path']}", png["bytes"], f"{alphabet}/{character}", drawer)
+        return
+    for name, png in members(file, ".png"):  # images_background/Greek/character01/0394_01.png
+        _, alphabet, character, drawing = name.rsplit("/", 3)
+        yield Drawing(f"{file}: {name}", png, f"{alphabet}/{character}", int(drawing[-6:-4]))

@@ -4,6 +4,7 @@ Comes before the first layer of conv4, resnet12, gru and transformer. Images and
 they are; text is embedded. Padding is zeroed and told by a mask, None where nothing is padded.
 """
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,16 +23,34 @@ class Entry(nn.Module):
         shape = {"image": spec.input_shape[1:], "text": (1, *spec.input_shape), "speech": spec.input_shape}
         self.height, self.width = shape[spec.modality]
         if spec.modality == "text":
-            self.embedding = nn.Parameter(torch.empty(spec.vocabulary, width))
+            self.words = Words(spec, width)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Mask]:
         if self.modality == "text":
-            mask = (x != 0).to(self.embedding.dtype)[:, None, None, :]
-            return F.embedding(x, self.embedding).transpose(1, 2)[:, :, None, :] * mask, mask
+            h = self.words(x).transpose(1, 2)[:, :, None, :]
+            mask = (x != 0).to(h.dtype)[:, None, None, :]
+            return h * mask, mask
         if self.modality == "speech":  # padded frames are NaN
             there = ~torch.isnan(x[:, None, :, :])
             return torch.nan_to_num(x)[:, None], there.to(x.dtype)
         return x, None
+
+
+class Words(nn.Module):
+    """Tokens (B, W) to (B, W, C): learned, or a learned projection of the spec's frozen word vectors."""
+
+    def __init__(self, spec: TaskSpec, width: int) -> None:
+        super().__init__()
+        if spec.vectors:
+            self.register_buffer("vectors", torch.from_numpy(np.load(spec.vectors)), persistent=False)
+            self.projection = nn.Parameter(torch.empty(width, self.get_buffer("vectors").shape[1]))
+        else:
+            self.embedding = nn.Parameter(torch.empty(spec.vocabulary, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if (vectors := self._buffers.get("vectors")) is not None:
+            return F.linear(F.embedding(x, vectors), self.projection)
+        return F.embedding(x, self.embedding)
 
 
 class Patches(nn.Module):

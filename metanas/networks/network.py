@@ -55,9 +55,9 @@ def is_head(name: str) -> bool:
 
 
 def stem_name(spec: TaskSpec) -> str:
-    """Tasks with the same kind of input share a stem: image1, image3, text257, speech."""
+    """Tasks with the same kind of input share a stem: image1, image3, text257, speech, text900-clinc150."""
     detail = {"image": spec.input_shape[0], "text": spec.vocabulary, "speech": ""}[spec.modality]
-    return f"{spec.modality}{detail}"
+    return f"{spec.modality}{detail}" + (f"-{spec.lexicon}" if spec.lexicon else "")
 
 
 def init_weights(net: nn.Module, generator: torch.Generator) -> Tensors:

@@ -1,27 +1,29 @@
 """Speech as log-mel spectrograms of one size; frames after the end of a clip are NaN (padding)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 RATE = 16_000  # Hz
 BANDS, FRAMES, HOP, WINDOW = 40, 64, 200, 512  # 12.5 ms a frame, 0.8 s in all
 
 
-def log_mels(clips: Sequence[NDArray[np.int16]], rate: int) -> NDArray[np.float16]:
-    """Clips of any length at `rate` Hz to natural-log mel energies (n, BANDS, FRAMES), cut or padded."""
+def log_mels(clips: Iterable[NDArray[np.int16]], rate: int, frames: int = FRAMES) -> NDArray[np.float16]:
+    """Clips of any length at `rate` Hz to natural-log mel energies (n, BANDS, frames), cut or padded."""
+    import torch  # here, so that a domain that is ready opens without it
     from torchaudio.functional import resample
     from torchaudio.transforms import MelSpectrogram
 
     mel = MelSpectrogram(RATE, n_fft=WINDOW, hop_length=HOP, n_mels=BANDS)
-    out = np.full((len(clips), BANDS, FRAMES), np.nan, np.float16)
-    for row, clip in zip(out, clips, strict=True):
+    out = []
+    for clip in clips:
+        row = np.full((BANDS, frames), np.nan, np.float16)
         wave = resample(torch.from_numpy(clip.astype(np.float32) / 32768), rate, RATE)
-        energy = torch.log(mel(wave) + 1e-6)[:, :FRAMES]
+        energy = torch.log(mel(wave) + 1e-6)[:, :frames]
         row[:, : energy.shape[1]] = energy.numpy()
-    return out
+        out.append(row)
+    return np.stack(out)
 
 
 def trimmed(clip: NDArray[np.int16], threshold: int = 200) -> NDArray[np.int16]:

@@ -29,7 +29,7 @@ def rows(folder: Path) -> pa.Table:
 
 def test_a_run_reads_back_and_its_accuracy_is_recomputed(folder: Path) -> None:
     found = result.read(folder)
-    assert [a.accuracy.shape for a in found.answers.values()] == [(2, 20)] * 2
+    assert [a.accuracy.shape for a in found.answers.values()] == [(3, 20)] * 2
     assert found.answers["digits/5w1s"].accuracy.mean() == pytest.approx(0.7, abs=0.06)
 
 

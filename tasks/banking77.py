@@ -1,0 +1,48 @@
+"""banking77: which of 77 intents is this question to a bank?
+
+Casanueva et al. 2020, the two CSV files of PolyAI. No agreed class split: classes in the order of a hash,
+45/12/20 (`splits/banking77_*.txt`). Training and test texts of a class are joined.
+"""
+
+from pathlib import Path
+
+from metanas.fetch import Remote
+from metanas.kinds import DOMAINS
+from metanas.source import FromFiles
+from metanas.store import Examples
+from tasks import splits
+from tasks.files import table
+from tasks.modality.text import text_examples
+
+BASE = "https://raw.githubusercontent.com/PolyAI-LDN/task-specific-datasets/master/banking_data"
+
+
+@DOMAINS.register("banking77")
+class Banking77(FromFiles):
+    """Questions to a bank by 77 intents (Casanueva et al., 2020); 45/12/20 classes."""
+
+    name = "banking77"
+    modality = "text"
+    licence = "CC BY 4.0"
+    citation = "Casanueva, Temcinas, Gerz, Henderson, Vulic 2020"
+    synthetic = False
+    packages = ()
+    recipe = "v1"
+    items = 13_083
+    remotes = (
+        Remote(
+            "text/banking77/train.csv",
+            f"{BASE}/train.csv",
+            "sha256:b06e26ac675513959a63135f11b94ea7786ed02da65db93a5650d8838cbc664b",
+        ),
+        Remote(
+            "text/banking77/test.csv",
+            f"{BASE}/test.csv",
+            "sha256:d12d6e3bc4c3103966ae786dc435913c0c563dfa328f5a3646d0e62cfeeb474d",
+        ),
+    )
+
+    def load(self, root: Path | None) -> Examples:
+        rows = [row for file in self.locate(root) for row in table(file, ("text", "category"))]
+        texts, names = zip(*rows, strict=True)
+        return text_examples(texts, names, splits.read(self.name), items=self.items, width=128, words=32)

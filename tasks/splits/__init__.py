@@ -1,0 +1,15 @@
+"""Class splits as data: `<name>_{train,val,test}.txt`, one class a line; no file, no such split."""
+
+from pathlib import Path
+
+from metanas.episode import SPLITS, Split
+
+
+def read(name: str) -> dict[Split, tuple[str, ...]]:
+    """The classes of each split, in the order of the file."""
+    files = {split: Path(__file__).with_name(f"{name}_{split}.txt") for split in SPLITS}
+    return {
+        split: tuple(file.read_text(encoding="utf-8").splitlines())
+        for split, file in files.items()
+        if file.exists()
+    }
