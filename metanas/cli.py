@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from metanas.commands import board, data
+from metanas.commands import board, data, reproduce, tune
 from metanas.commands.common import BOARD, AsJson, Database, Root, fail, print_rows
 
 app = typer.Typer(
@@ -18,14 +18,16 @@ app = typer.Typer(
 )
 app.add_typer(board.app, name="leaderboard")
 app.add_typer(data.app, name="data")
-KINDS = ("domains", "suites", "methods", "networks", "ops", "activations", "strategies")
+app.command()(tune.tune)
+app.command()(reproduce.reproduce)
+KINDS = ("domains", "suites", "methods", "networks", "ops", "activations", "strategies", "rows")
 
 
 @app.command("list")
 def list_command(
     kind: Annotated[str, typer.Argument(help=" | ".join(KINDS))], as_json: AsJson = False
 ) -> None:
-    """What there is: domains, suites, methods, networks, ops, activations, strategies."""
+    """What there is: domains, suites, methods, networks, ops, activations, strategies, rows."""
     from metanas import listing
 
     if kind not in KINDS:

@@ -28,6 +28,14 @@ def rows(kind: str) -> Rows:
         from metanas.search import strategy
 
         return [{"name": name, "summary": strategy.load(name).summary} for name in strategy.names()]
+    if kind == "rows":
+        from metanas import reproduce
+
+        return [{"name": name, "summary": reproduce.load(name).summary} for name in reproduce.names()]
+    if kind == "rows":
+        from metanas import reproduce
+
+        return [{"name": name, "summary": reproduce.load(name).summary} for name in reproduce.names()]
     from metanas import suite
 
     return [{"name": name, "summary": suite.load_suite(name).summary} for name in suite.names()]
