@@ -170,6 +170,7 @@ def about(name: str, root: Path | None = None) -> About:
 def _build(name: str, root: Path | None, folder: Path) -> None:
     adapter = DOMAINS[name]()
     examples = adapter.load(root)
+    _check_classes(name, examples)
     temporary = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)  # left by a kill; we hold the lock
     temporary.mkdir()
@@ -199,6 +200,15 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_classes(name: str, examples: Examples) -> None:
+    """DataError if a class of a split has no examples."""
+    there = np.bincount(examples.labels, minlength=len(examples.classes)) > 0
+    filled = {c for c, some in zip(examples.classes, there, strict=True) if some}
+    for split, classes in examples.splits.items():
+        if empty := [c for c in classes if c not in filled]:
+            raise DataError(f"{name}: class {empty[0]!r} of {split} has no examples")
 
 
 @contextmanager

@@ -160,6 +160,18 @@ class Architecture:
 
         return build(self, spec, inherit=inherit, generator=generator)
 
+    def macs(self, input_shape: Sequence[int], ways: int = 5) -> int:
+        """Multiply-accumulates of one example; what counts is said in supernet/macs.py."""
+        from metanas.supernet.macs import macs
+
+        return macs(self, input_shape, ways)
+
+    def parameters(self) -> int:
+        """Numbers in the layers, their norms and the exit; stem and head depend on the task."""
+        from metanas.supernet.macs import parameters
+
+        return parameters(self)
+
 
 def parse(text: str, frame: SearchSpace = USUAL) -> Architecture:
     """The architecture of that text form, or of letters: "C-P-F" is conv3/relu > maxpool3 > fc/relu.

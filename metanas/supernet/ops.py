@@ -21,13 +21,14 @@ Mask = Tensor | None
 Op = Callable[[int], nn.Module]
 
 
-def conv(x: Tensor, kernel: Tensor, stride: int = 1) -> Tensor:
+def conv(x: Tensor, kernel: Tensor, *, stride: int = 1, dilation: int = 1, groups: int = 1) -> Tensor:
     """Padded convolution; a one-row input (text) meets only the middle row of a square kernel."""
     size = kernel.shape[-1]
+    pad = dilation * (size // 2)
     if x.shape[-2] == 1:
         row = kernel[..., size // 2 : size // 2 + 1, :]
-        return F.conv2d(x, row, stride=(1, stride), padding=(0, size // 2))
-    return F.conv2d(x, kernel, stride=stride, padding=size // 2)
+        return F.conv2d(x, row, None, (1, stride), (0, pad), (1, dilation), groups)
+    return F.conv2d(x, kernel, None, stride, pad, dilation, groups)
 
 
 class Linear(nn.Module):
@@ -63,9 +64,7 @@ class SepConv(Linear):
         return self.point_weight[:, :, None, None] * self.depth_weight[:, 0]
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
-        size = self.depth_weight.shape[-1]
-        depth = F.conv2d(x, self.depth_weight, padding=size // 2, groups=x.shape[1])
-        return F.conv2d(depth, self.point_weight[:, :, None, None])
+        return conv(conv(x, self.depth_weight, groups=x.shape[1]), self.point_weight[:, :, None, None])
 
 
 class DilConv(Linear):
@@ -81,7 +80,7 @@ class DilConv(Linear):
         return rows @ self.weight @ rows.T
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
-        return F.conv2d(x, self.weight, padding=2, dilation=2)
+        return conv(x, self.weight, dilation=2)
 
 
 class AvgPool(Linear):
@@ -206,6 +205,11 @@ class Attention(nn.Module):
         self.in_weight = nn.Parameter(torch.empty(3 * channels, channels))
         self.out_weight = nn.Parameter(torch.empty(channels, channels))
 
+    def macs(self, height: int, width: int) -> int:
+        """Projections at every position, and scores and mixing over all pairs of positions."""
+        positions, channels = height * width, self.out_weight.shape[0]
+        return 4 * channels * channels * positions + 2 * channels * positions**2
+
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
         batch, channels, height, width = x.shape
         tokens = (x + positions(x)).flatten(2).transpose(1, 2)  # (B, S, C)
@@ -253,6 +257,10 @@ class FullyConnectedGlobal(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(channels, channels))
+
+    def macs(self, height: int, width: int) -> int:
+        """Once, whatever the size."""
+        return self.weight.numel()
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
         return F.linear(pool(x, mask), self.weight)[:, :, None, None].expand_as(x)
