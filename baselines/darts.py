@@ -13,13 +13,13 @@ import torch
 
 from metanas.episode import Batch, Episodes, TaskSpec
 from metanas.kinds import METHODS
-from metanas.meta.inner import Rules, TaskLoss, adapt, predicting
+from metanas.meta.inner import Rules, TaskLoss, adapt, gradient, predicting
 from metanas.meta.outer import pack, params_of
 from metanas.meta.rule import State as RuleState
 from metanas.meta.rule import UpdateRule, adam, momentum
 from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.params import Params, Tensors, stack
-from metanas.search.bilevel import How, arch_gradient, weight_gradient
+from metanas.params import Params, Tensors, detach, stack
+from metanas.search.darts import Order, arch_gradient
 from metanas.search.harden import harden, single
 from metanas.search.relax import Relaxation, softmax
 from metanas.supernet.network import SuperNet
@@ -35,10 +35,10 @@ class Darts(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        """order: first | second | difference. retrain_steps: of Adam on the derived network, anew."""
+        """order: first | exact | finite. retrain_steps: of Adam on the derived network, anew."""
 
         space: SearchSpace = field(default_factory=SearchSpace)
-        order: How = "first"
+        order: Order = "first"
         test_steps: int = 15
         retrain_steps: int = 15
         weight_rate: float = 0.025
@@ -72,17 +72,20 @@ class Darts(Method):
         memory: dict[str, RuleState] = {}
 
         def moved(group: Tensors, slope: Tensors, rule: UpdateRule) -> Tensors:
-            new = {}
+            new = dict(group)
             for name, t in group.items():
-                new[name], memory[name] = rule.update(t, slope[name], memory.get(name, rule.init(t)))
+                if name in slope:
+                    new[name], memory[name] = rule.update(t, slope[name], memory.get(name, rule.init(t)))
             return new
 
         for step in range(s.test_steps):
             loss = TaskLoss(self.net, spec, self.relax(step, seed))
             if step >= s.warm_up * s.test_steps:
-                slope = arch_gradient(loss, params, train, val, rate=s.weight_rate, how=s.order)
+                slope, _ = arch_gradient(loss, params, train, val, rate=s.weight_rate, order=s.order)
                 params = Params(params.weights, moved(params.arch, slope, arch_rule))
-            slope = weight_gradient(loss, params, train)
+            every = [weight_rule] * len(params.weights) + [None] * len(params.arch)
+            found = gradient(loss, detach(params), train, every, create_graph=False)
+            slope = {n: g for n, g in zip(params.weights, found, strict=False) if g is not None}
             params = Params(moved(params.weights, slope, weight_rule), params.arch)
         return params
 

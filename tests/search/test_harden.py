@@ -1,7 +1,6 @@
-"""DARTS' architecture gradient against the exact Hessian-vector product; GDAS' sampling; hard logits."""
+"""GDAS' sampling, soft pruning, hard logits, the halves of a support."""
 
 import torch
-from torch import Tensor
 
 from baselines.darts import halves
 from baselines.metanas_reptile import MetaNas
@@ -9,7 +8,6 @@ from metanas.episode import Batch
 from metanas.meta.inner import Rules, TaskLoss, adapt
 from metanas.meta.rule import sgd
 from metanas.params import Params, stack
-from metanas.search.bilevel import arch_gradient
 from metanas.search.harden import harden, logits_of, single
 from metanas.search.relax import gumbel
 from metanas.search.variation import sample
@@ -18,46 +16,7 @@ from metanas.supernet.architecture import derive
 from tests import tiny
 
 NET, PARAMS = tiny.net()
-LOSS = TaskLoss(NET, tiny.SPEC)
 EPISODES = tiny.episodes(2)
-RATE = 0.05
-
-
-def found(how: str, scale: float = 0.01) -> dict[str, Tensor]:
-    start = stack(PARAMS, 2)
-    support, query = EPISODES.support, EPISODES.query
-    return arch_gradient(LOSS, start, support, query, rate=RATE, how=how, scale=scale)  # type: ignore[arg-type]
-
-
-def test_second_order_darts_equals_the_exact_hessian_vector_product() -> None:
-    """d val / d a (w') - rate * (d2 train / d a d w) d val / d w', eq. 7, one task at a time."""
-    ours = found("second")
-    for task in range(2):
-        one = [Batch(b.x[task : task + 1], b.y[task : task + 1]) for b in (EPISODES.support, EPISODES.query)]
-        names = list(PARAMS.weights)
-
-        def value(weights: list[Tensor], arch: dict[str, Tensor], batch: Batch) -> Tensor:
-            params = Params(dict(zip(names, weights, strict=True)), arch)  # noqa: B023
-            return LOSS(stack(params, 1), batch).sum()
-
-        weights = [t.detach().requires_grad_() for t in PARAMS.weights.values()]
-        arch = {name: t.detach().requires_grad_() for name, t in PARAMS.arch.items()}
-        slope = torch.autograd.grad(value(weights, arch, one[0]), weights, create_graph=True)
-        after = [(w - RATE * g).detach().requires_grad_() for w, g in zip(weights, slope, strict=True)]
-        at_after = torch.autograd.grad(value(after, arch, one[1]), [*after, *arch.values()])
-        direction, direct = at_after[: len(after)], at_after[len(after) :]
-        curved = torch.autograd.grad(slope, list(arch.values()), direction)
-        for name, d, h in zip(arch, direct, curved, strict=True):
-            torch.testing.assert_close(ours[name][task], d - RATE * h, rtol=1e-8, atol=1e-12)
-
-
-def test_darts_finite_difference_agrees_with_the_exact_second_order() -> None:
-    """At a small epsilon exactly; the paper's own crosses kinks of the ReLUs, but beats first order."""
-    first, second, close = found("first"), found("second"), found("difference", scale=1e-5)
-    coarse = found("difference")
-    for name in second:
-        torch.testing.assert_close(close[name], second[name], rtol=1e-6, atol=1e-8)
-        assert (coarse[name] - second[name]).norm() < 0.5 * (first[name] - second[name]).norm()
 
 
 def test_gdas_draws_candidates_as_often_as_the_softmax_says() -> None:
