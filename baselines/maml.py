@@ -24,6 +24,7 @@ from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.networks.choice import Choice, build
 from metanas.params import Params, Tensors, detach
 from metanas.search.relax import Relaxation, softmax
+from metanas.supernet.network import SuperNet
 from metanas.supernet.space import SearchSpace
 
 
@@ -128,9 +129,14 @@ class Maml(Method):
         return adam(rates[name.partition("/")[0]] * left)
 
     def batching(self, episodes: Episodes, attempt: Callable[[Batching], object]) -> Batching:
-        """The way the tasks run, measured where the settings leave it open."""
+        """The way the tasks run, measured where the settings leave it open.
+
+        A supernet is many small operations, which only pay side by side; to measure it would cost more.
+        """
         s = self.settings
         if s.batching != "auto":
             return s.batching
+        if isinstance(self.net, SuperNet):
+            return "vmap"
         shapes = [tuple(batch.x.shape) for batch in (episodes.support, episodes.query)]
         return fastest(f"{type(self).__name__} {s} {episodes.spec} {shapes}", attempt)

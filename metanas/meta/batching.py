@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Batching = Literal["vmap", "shared", "loop"]
 WAYS: tuple[Batching, ...] = get_args(Batching)
-ROUNDS = 2  # timed runs of each way, after one to warm up
+ROUNDS = 1  # timed runs of each way, after one to warm up
 
 
 def run(
