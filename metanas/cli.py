@@ -7,7 +7,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from metanas.commands import board, data, reproduce, tune
+from metanas.commands import (
+    admin,
+    arch,
+    board,
+    bundle,
+    compare,
+    data,
+    evaluate,
+    new,
+    report,
+    reproduce,
+    transfer,
+    tune,
+)
 from metanas.commands.common import BOARD, AsJson, Database, Root, fail, print_rows
 
 app = typer.Typer(
@@ -17,9 +30,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(board.app, name="leaderboard")
+admin.hook(board.app)
+bundle.hook(app)
+new.hook(app)
 app.add_typer(data.app, name="data")
+app.add_typer(arch.app, name="arch")
+for command in (compare.compare, evaluate.evaluate, report.report, reproduce.reproduce, transfer.transfer):
+    app.command()(command)
 app.command()(tune.tune)
-app.command()(reproduce.reproduce)
 KINDS = ("domains", "suites", "methods", "networks", "ops", "activations", "strategies", "rows")
 
 
@@ -99,6 +117,12 @@ def _expected(error: Exception) -> int | None:
         "PluginError": 2,
         "StoreError": 2,
         "BlobError": 2,
+        "TokenError": 2,
+        "ReceiptError": 3,
+        "BundleError": 3,
+        "ServerRefused": 4,
+        "VerifyError": 3,
+        "ChainBroken": 3,
         "DataError": 2,
         "TrainError": 2,
         "ProtocolError": 2,

@@ -22,6 +22,8 @@ class FromFiles(Adapter):
     """
 
     name: ClassVar[str]
+    synthetic: ClassVar[bool] = False
+    packages: ClassVar[tuple[str, ...]] = ()
     remotes: ClassVar[tuple[Remote, ...]]
     layouts: ClassVar[tuple[tuple[str, ...], ...]] = ()
     items: ClassVar[int]

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from metanas.fetch import Remote
 
 ARRAYS = ("x", "words", "labels", "groups")
-FORMAT = 2  # of the cache folder
+FORMAT = 3  # of the cache folder
+
+
+Clip = tuple[NDArray[np.int16], int]  # samples and rate (Hz)
 
 
 class DataError(RuntimeError):
@@ -78,6 +81,10 @@ class Adapter(Protocol):
     def load(self, root: Path | None) -> Examples:
         """Read and preprocess everything. root: where data sets lie, None to download or for pip data."""
         ...
+
+    def clips(self, root: Path | None, names: Sequence[str]) -> Iterator[tuple[str, Clip]]:
+        """The sounds behind `Examples.extra["clip"]`, by name; for a page, not used for learning."""
+        yield from ()
 
 
 @dataclass(frozen=True)

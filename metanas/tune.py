@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from metanas.config import ConfigError, RunConfig, known_keys, resolve, settings_of
 from metanas.kinds import METHODS
-from metanas.run import entrant, open_domains
+from metanas.run import build, open_domains
 from metanas.train import Source, TrainError, meta_train
 from metanas.validate import accuracy
 
@@ -62,7 +62,7 @@ def tune(
         given = [*overrides, *(f"{key}={_text(value)}" for key, value in drawn.items())]
         chosen = resolve(config.method, config.suite.name, budget=config.budget_name, overrides=given)
         chosen = config.model_copy(update={"settings": chosen.settings})
-        method = entrant(chosen, domains)
+        method = build(chosen, domains)
         source = Source(domains, config.suite.train_shapes, config.budget.tasks, seed)
         with tempfile.TemporaryDirectory() as folder:
             try:

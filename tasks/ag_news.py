@@ -27,8 +27,6 @@ class AGNews(FromFiles):
     modality = "text"
     licence = "research and non-commercial use"
     citation = "Zhang, Zhao, LeCun 2015"
-    synthetic = False
-    packages = ()
     recipe = "v1"
     items = 127_600
     remotes = (

@@ -25,8 +25,6 @@ class Banking77(FromFiles):
     modality = "text"
     licence = "CC BY 4.0"
     citation = "Casanueva, Temcinas, Gerz, Henderson, Vulic 2020"
-    synthetic = False
-    packages = ()
     recipe = "v1"
     items = 13_083
     remotes = (

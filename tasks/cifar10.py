@@ -27,7 +27,6 @@ class Cifar10(FromFiles):
     modality = "image"
     licence = "none stated (research data set)"
     citation = "Krizhevsky 2009"
-    synthetic = False
     packages = ("pillow",)
     recipe = "v1"
     items = 60_000

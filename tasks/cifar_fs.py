@@ -28,7 +28,6 @@ class CifarFS(FromFiles):
     modality = "image"
     licence = "none stated (research data set)"
     citation = "Krizhevsky 2009; Bertinetto, Henriques, Torr, Vedaldi 2019"
-    synthetic = False
     packages = ("pillow",)
     recipe = "v1"
     items = 60_000

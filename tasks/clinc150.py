@@ -23,8 +23,6 @@ class Clinc150(FromFiles):
     modality = "text"
     licence = "CC BY 3.0"
     citation = "Larson et al. 2019"
-    synthetic = False
-    packages = ()
     recipe = "v1"
     items = 22_500
     remotes = (

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.store import DataError
+from metanas.store import Clip, DataError
 
 
 def table(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -104,6 +104,14 @@ def samples(name: str, content: bytes) -> tuple[NDArray[np.int16], int]:
     if not raw:
         raise DataError(f"{name}: no samples in it")
     return np.frombuffer(raw, "<i2").astype(np.int16), rate
+
+
+def sounds(path: Path, names: Iterable[str]) -> Iterator[tuple[str, Clip]]:
+    """The clips of a folder or archive whose paths end in one of `names`."""
+    wanted = tuple(f"/{name}" for name in names)
+    for name, content in members(path, ".wav"):
+        if f"/{name}".endswith(wanted):
+            yield next(n[1:] for n in wanted if f"/{name}".endswith(n)), samples(name, content)
 
 
 def digest(parts: Iterable[bytes]) -> str:

@@ -5,6 +5,7 @@ classes leave none for meta-validation. Read from GitHub's archive of that versi
 verified when this was written, or from a folder with its files.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ from metanas.episode import Split
 from metanas.fetch import Remote
 from metanas.kinds import DOMAINS
 from metanas.source import FromFiles
-from metanas.store import DataError, Examples
+from metanas.store import Clip, DataError, Examples
 from tasks import splits
-from tasks.files import digest, members, samples
+from tasks.files import digest, members, samples, sounds
 from tasks.modality.speech import log_mels
 
 RATE = 8_000  # Hz
@@ -33,7 +34,6 @@ class FSDD(FromFiles):
     modality = "speech"
     licence = "CC BY-SA 4.0"
     citation = "Jackson et al., Free Spoken Digit Dataset 1.0.10"
-    synthetic = False
     packages = ("torchaudio",)
     recipe = "v1"
     items = 3_000
@@ -44,6 +44,9 @@ class FSDD(FromFiles):
         ),
     )
     layouts = (("fsdd/recordings",),)
+
+    def clips(self, root: Path | None, names: Sequence[str]) -> Iterator[tuple[str, Clip]]:
+        return sounds(self.locate(root)[0], names)
 
     def load(self, root: Path | None) -> Examples:
         of_split = splits.read("digits_half")

@@ -30,19 +30,18 @@ class HuffPost(FromFiles):
     modality = "text"
     licence = "none stated"
     citation = "Misra 2018; Bao, Wu, Chang, Barzilay 2020"
-    synthetic = False
-    packages = ()
     recipe = "v1"
     items = 36_900
     remotes = (ARCHIVE,)
     layouts = (("text/huffpost/data.jsonl",),)
+    member, width, words = "huffpost.json", 96, 24
 
     def load(self, root: Path | None) -> Examples:
-        texts, labels = few_shot_texts(self.locate(root)[0], "huffpost.json")
+        texts, labels = few_shot_texts(self.locate(root)[0], self.member)
         of_split = splits.read(self.name)
         classes = [name for names in of_split.values() for name in names]
         names = [classes[label] for label in labels]
-        return text_examples(texts, names, of_split, items=self.items, width=96, words=24)
+        return text_examples(texts, names, of_split, items=self.items, width=self.width, words=self.words)
 
 
 def few_shot_texts(file: Path, member: str) -> tuple[list[str], list[int]]:

@@ -35,8 +35,6 @@ class Mnist(FromFiles):
     modality = "image"
     licence = "none stated"
     citation = "LeCun, Bottou, Bengio, Haffner 1998"
-    synthetic = False
-    packages = ()
     recipe = "v1"
     items = 70_000
     remotes = tuple(

@@ -26,8 +26,6 @@ class Newsgroups(FromFiles):
     modality = "text"
     licence = "none stated, freely distributed"
     citation = "Lang 1995; Bao, Wu, Chang, Barzilay 2020"
-    synthetic = False
-    packages = ()
     recipe = "v1"
     items = 18_846
     remotes = (

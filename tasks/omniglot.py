@@ -33,7 +33,6 @@ class Omniglot(FromFiles):
     modality = "image"
     licence = "MIT (brendenlake/omniglot)"
     citation = "Lake, Salakhutdinov, Tenenbaum 2015"
-    synthetic = False
     packages = ("pillow",)
     recipe = "v2"
     items = 32_460

@@ -6,6 +6,7 @@ chooses; a word spoken there fewer than LEAST times is left out, which happens o
 the published archive (the SHA-256 that torchaudio lists) or from a folder with its files.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from metanas.episode import Split
 from metanas.fetch import Remote
 from metanas.kinds import DOMAINS
 from metanas.source import FromFiles
-from metanas.store import DataError, Examples
+from metanas.store import Clip, DataError, Examples
 from tasks import splits
-from tasks.files import digest, members, samples
+from tasks.files import digest, members, samples, sounds
 from tasks.modality.speech import RATE, log_mels
 
 SHARES: tuple[tuple[float, Split], ...] = ((0.4, "train"), (0.6, "val"), (1.0, "test"))  # up to, of speakers
@@ -33,7 +34,6 @@ class SpeechCommands(FromFiles):
     modality = "speech"
     licence = "CC BY 4.0"
     citation = "Warden 2018"
-    synthetic = False
     packages = ("torchaudio",)
     recipe = "v1"
     items = 105_829
@@ -45,6 +45,9 @@ class SpeechCommands(FromFiles):
         ),
     )
     layouts = (("SpeechCommands/speech_commands_v0.02",),)
+
+    def clips(self, root: Path | None, names: Sequence[str]) -> Iterator[tuple[str, Clip]]:
+        return sounds(self.locate(root)[0], names)
 
     def load(self, root: Path | None) -> Examples:
         words = {word: split for split, kept in splits.read(self.name).items() for word in kept}

@@ -6,7 +6,7 @@ spoken by voices never heard in meta-training.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from metanas.episode import Split
 from metanas.kinds import DOMAINS
-from metanas.store import Adapter, Examples
+from metanas.store import Adapter, Clip, Examples
 from tasks.modality.espeak import RATE_HZ, speak
 from tasks.modality.speech import log_mels, trimmed
 
@@ -70,10 +70,11 @@ class SpokenWords(Adapter):
     def load(self, root: Path | None) -> Examples:
         words = [word for cast in CASTS.values() for word in cast.words]
         voices = [voice for cast in CASTS.values() for voice in cast.voices]
-        clips, labels, groups = [], [], []
+        clips, names, labels, groups = [], [], [], []
         for cast in CASTS.values():
             for word, voice, rate, pitch in product(cast.words, cast.voices, RATES, PITCHES):
                 clips.append(spoken(word, voice, rate, pitch))
+                names.append(f"{word} {voice} {rate} {pitch}")
                 labels.append(words.index(word))
                 groups.append(voices.index(voice))
         sha = hashlib.sha256()
@@ -86,7 +87,13 @@ class SpokenWords(Adapter):
             splits={split: cast.words for split, cast in CASTS.items()},
             source=sha.hexdigest(),
             groups=np.array(groups, np.int64),
+            extra={"clip": names},
         )
+
+    def clips(self, root: Path | None, names: Sequence[str]) -> Iterator[tuple[str, Clip]]:
+        for name in names:
+            word, voice, rate, pitch = name.split()
+            yield name, (spoken(word, voice, int(rate), int(pitch)), RATE_HZ)
 
 
 def spoken(word: str, voice: str, rate: int, pitch: int) -> NDArray[np.int16]:

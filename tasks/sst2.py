@@ -26,8 +26,6 @@ class SST2(FromFiles):
     modality = "text"
     licence = "none stated (research use)"
     citation = "Socher et al. 2013"
-    synthetic = False
-    packages = ()
     recipe = "v1"
     items = 9_613
     remotes = (

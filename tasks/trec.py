@@ -25,8 +25,6 @@ class TrecFine(FromFiles):
     modality = "text"
     licence = "none stated (research use)"
     citation = "Li, Roth 2002"
-    synthetic = False
-    packages = ()
     recipe = "v1"
     items = 5_952
     remotes = (

@@ -13,12 +13,18 @@ import pytest
 
 from metanas.evaluation import result
 
+ROOT = Path(__file__).parents[1]
 TINY = ["--set", "space.channels=8", "--set", "space.layers=1", "--set", "budget.eval_episodes=4"]
 
 
 def metanas(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "metanas.cli", *words], capture_output=True, text=True, cwd=cwd, timeout=280
+        [sys.executable, "-m", "metanas.cli", *words],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},  # this checkout, not another that is installed
+        timeout=280,
     )
 
 

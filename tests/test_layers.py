@@ -14,7 +14,13 @@ ALLOWED = {
     "baselines": {"metanas", "baselines"},
     "leaderboard": {"metanas", "leaderboard"},
 }
-BOARD_MAY = ("metanas.evaluation", "metanas.supernet.drawing", "metanas.supernet.space")
+BOARD_MAY = (
+    "metanas.plugins",
+    "metanas.suite",
+    "metanas.evaluation",
+    "metanas.supernet.drawing",
+    "metanas.supernet.space",
+)
 
 
 def imported(path: Path) -> set[str]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from leaderboard.bundle.names import ARCHITECTURE, Members
 from metanas.evaluation import result
 from metanas.evaluation.result import Answers, Submission
+from metanas.evaluation.scores import score_task
 
 SCORER = "1"  # raised whenever the same predictions would get other scores
 
@@ -28,12 +29,18 @@ class TaskScore:
     task: str
     right: NDArray[np.uint16]
     queries: int
-    summary: Mapping[str, float]
+    summary: Mapping[str, float]  # macro_f1, log_loss (nats), ece: means over seeds and episodes
 
     @classmethod
     def of(cls, answers: Answers) -> "TaskScore":
         right = (answers.predicted == answers.labels).sum(2).astype(np.uint16)
-        return cls(answers.task.name, right, answers.labels.shape[1], {})
+        found = score_task(answers)
+        summary = {
+            "macro_f1": float(found.macro_f1.mean()),
+            "log_loss": float(found.log_loss.mean()),
+            "ece": float(found.ece.mean()),
+        }
+        return cls(answers.task.name, right, answers.labels.shape[1], summary)
 
 
 @dataclass(frozen=True)

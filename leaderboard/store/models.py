@@ -119,6 +119,7 @@ class Submission(Base):
     accepted: Mapped[datetime] = mapped_column(default=now)
     document: Mapped[str]
     entry: Mapped[str | None]  # none for a local run
+    receipt: Mapped[str | None]  # what the submitter was given, as JSON; none for a local run
     account: Mapped[Account | None] = relationship()
     files: Mapped[list["File"]] = relationship(order_by="File.name", cascade="all, delete-orphan")
     events: Mapped[list["Event"]] = relationship(order_by="Event.id", cascade="all, delete-orphan")

@@ -47,6 +47,22 @@ def prepare(
 
 
 @app.command()
+def show(
+    domain: Annotated[str, typer.Argument(help="A domain.")],
+    out: Annotated[Path, typer.Option(help="The page to write.")],
+    suite: Annotated[str, typer.Option(help="Whose protocol to take; default: one that has it.")] = "",
+    split: Annotated[str, typer.Option(help="train | val | test")] = "test",
+    episode: Annotated[int, typer.Option(min=0, help="Its number.")] = 0,
+    shots: Annotated[int, typer.Option(min=1, help="Support examples per class.")] = 5,
+    root: Root = None,
+) -> None:
+    """Write one episode as a page to look at: images, texts, or waveforms with their spectrograms."""
+    from metanas import page
+
+    print(page.write(domain, out, suite=suite, split=split, episode=episode, shots=shots, root=root))
+
+
+@app.command()
 def table(
     suite: Annotated[str, typer.Option(help="A suite; default: all.")] = "",
     out: Annotated[Path | None, typer.Option(help="A file to write instead of printing.")] = None,

@@ -95,6 +95,8 @@ class Architecture:
     def __post_init__(self) -> None:
         if not self.layers:
             raise ValueError("an architecture needs at least one node")
+        if len({(type(layer), len(layer.graph)) for layer in self.layers}) > 1:
+            raise ValueError(f"layers are all operations, or all cells of as many nodes, got {self}")
         if self.channels < 1:
             raise ValueError(f"channels must be positive, got {self.channels}")
         if any(not 0 <= layer < len(self.layers) for layer in self.reductions):
@@ -159,6 +161,12 @@ class Architecture:
         from metanas.supernet.fixed import build
 
         return build(self, spec, inherit=inherit, generator=generator)
+
+    def to_svg(self, title: str = "") -> str:
+        """A drawing of it."""
+        from metanas.supernet.picture import picture
+
+        return picture(self, title)
 
     def macs(self, input_shape: Sequence[int], ways: int = 5) -> int:
         """Multiply-accumulates of one example; what counts is said in supernet/macs.py."""

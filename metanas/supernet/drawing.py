@@ -7,23 +7,24 @@ Colours are Okabe and Ito's (2008), which colour-blind readers can tell apart, o
 from collections.abc import Sequence
 from html import escape
 
+from metanas.supernet.families import OTHER, family
 from metanas.supernet.space import SearchSpace
 
-FAMILIES = {
-    "convolution": ("#0072B2", ("conv", "sepconv", "dilconv")),
-    "pooling": ("#E69F00", ("maxpool", "avgpool")),
-    "recurrent": ("#009E73", ("gru", "lstm")),
-    "attention": ("#CC79A7", ("attn",)),
-    "fully connected": ("#D55E00", ("fc",)),
-    "skip or none": ("#999999", ("skip", "none")),
+COLOURS = {
+    "convolution": "#0072B2",
+    "pooling": "#E69F00",
+    "recurrent": "#009E73",
+    "attention": "#CC79A7",
+    "fully connected": "#D55E00",
+    "skip or none": "#999999",
+    OTHER: "#555555",
 }
 ROW, COLUMN, LABEL, BAR, LEFT = 17, 236, 74, 106, 24
 
 
 def colour(op: str) -> str:
     """The colour of an op's family."""
-    found = [c for c, prefixes in FAMILIES.values() if op.startswith(prefixes)]
-    return found[0] if found else "#555555"
+    return COLOURS[family(op)]
 
 
 def draw(
@@ -34,7 +35,10 @@ def draw(
     depth: Sequence[float],
     text: str,
 ) -> str:
-    """The drawing of one task's mean adapted probabilities: node (L, O), activation (L, A), depth (L,)."""
+    """The drawing of one task's mean adapted probabilities: node (L * E, O), activation (L, A), depth (X,).
+
+    Of a cell's E edges the mean is shown.
+    """
     rows = len(space.ops) + len(space.activations)
     width, height = LEFT * 2 + COLUMN * space.layers, 150 + rows * ROW
     parts = [
@@ -50,10 +54,14 @@ def draw(
         parts.append(_text(x, 76, f"layer {layer + 1}", weight=600))
         if layer:
             parts.append(f'<path d="M{x - 26} 72h12m-4 -4l4 4l-4 4" fill="none" stroke="#666"/>')
-        parts += _bars(x, 88, space.ops, node[layer], [colour(op) for op in space.ops])
+        edges = node[layer * space.edges : (layer + 1) * space.edges]
+        shares = [sum(column) / space.edges for column in zip(*edges, strict=True)]
+        parts += _bars(x, 88, space.ops, shares, [colour(op) for op in space.ops])
         y = 98 + ROW * len(space.ops)
         parts += _bars(x, y, space.activations, activation[layer], ["#444444"] * len(space.activations))
-        parts += _bars(x, y + 10 + ROW * len(space.activations), ["exit"], [depth[layer]], ["#000000"])
+        if layer in space.exits:
+            share, below = depth[space.exits.index(layer)], y + 10 + ROW * len(space.activations)
+            parts += _bars(x, below, ["exit"], [share], ["#000000"])
     return "\n".join([*parts, "</svg>\n"])
 
 

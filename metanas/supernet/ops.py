@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.kinds import OPS
+from metanas.supernet.recurrent import GruCell, LstmCell, Recurrent
 
 Mask = Tensor | None
 Op = Callable[[int], nn.Module]
@@ -127,71 +128,6 @@ class MaxPool(nn.Module):
         away = mask == 0
         x = x.masked_fill(away, torch.finfo(x.dtype).min)
         return F.max_pool2d(x, 3, stride=1, padding=1).masked_fill(away, 0)
-
-
-class Recurrent(nn.Module):
-    """A recurrent cell over the row-major sequence of positions; padded positions are stepped over.
-
-    Written in differentiable tensor operations, since native RNN kernels have no double backward.
-    """
-
-    gates: int
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.input_weight = nn.Parameter(torch.empty(self.gates * channels, channels))
-        self.state_weight = nn.Parameter(torch.empty(self.gates * channels, channels))
-        self.bias = nn.Parameter(torch.empty(self.gates * channels))
-        self.state_bias = nn.Parameter(torch.empty(self.gates * channels))
-
-    def forward(self, x: Tensor, mask: Mask) -> Tensor:
-        sequence = x.flatten(2).permute(2, 0, 1)  # (S, B, C)
-        inputs = F.linear(sequence, self.input_weight, self.bias).unbind(0)
-        steps = None if mask is None else mask.flatten(2).permute(2, 0, 1).unbind(0)  # (B, 1) each
-        state = self.start(x)
-        outputs = []
-        for t, given in enumerate(inputs):
-            new = self.step(given, state)
-            if steps is not None:
-                new = tuple(torch.lerp(old, now, steps[t]) for old, now in zip(state, new, strict=True))
-            state = new
-            outputs.append(state[0])
-        return torch.stack(outputs, dim=-1).view_as(x)
-
-    def start(self, x: Tensor) -> tuple[Tensor, ...]:
-        return (x.new_zeros(x.shape[:2]),)
-
-    def step(self, given: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        raise NotImplementedError
-
-
-class Gru(Recurrent):
-    """Gated recurrent unit (Cho et al., 2014), with PyTorch's gate order r, z, n."""
-
-    gates = 3
-
-    def step(self, given: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        (h,) = state
-        split = 2 * h.shape[-1]
-        recurrent = F.linear(h, self.state_weight, self.state_bias)
-        r, z = torch.sigmoid(given[:, :split] + recurrent[:, :split]).chunk(2, dim=-1)
-        n = torch.tanh(given[:, split:] + r * recurrent[:, split:])
-        return (torch.lerp(n, h, z),)
-
-
-class Lstm(Recurrent):
-    """Long short-term memory (Hochreiter and Schmidhuber, 1997), PyTorch's gate order i, f, g, o."""
-
-    gates = 4
-
-    def start(self, x: Tensor) -> tuple[Tensor, ...]:
-        return (x.new_zeros(x.shape[:2]), x.new_zeros(x.shape[:2]))
-
-    def step(self, given: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        h, c = state
-        i, f, g, o = (given + F.linear(h, self.state_weight, self.state_bias)).chunk(4, dim=-1)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-        return torch.sigmoid(o) * torch.tanh(c), c
 
 
 class Attention(nn.Module):
@@ -324,13 +260,13 @@ def avgpool3(channels: int) -> nn.Module:
 @OPS.register("gru")
 def gru(channels: int) -> nn.Module:
     """Gated recurrent unit over the row-major sequence."""
-    return Gru(channels)
+    return Recurrent(channels, GruCell)
 
 
 @OPS.register("lstm")
 def lstm(channels: int) -> nn.Module:
     """Long short-term memory over the row-major sequence."""
-    return Lstm(channels)
+    return Recurrent(channels, LstmCell)
 
 
 @OPS.register("attn")

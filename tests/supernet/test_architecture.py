@@ -110,7 +110,7 @@ def test_all_architectures_are_drawn_and_equally_often() -> None:
         "conv3/relu > maxpool3 > gru/tanh > attn/gelu > fc/gelu",
         "skip",
         "conv5/silu (channels=16, reductions=none, residual=no)",
-        "[conv3@0 + skip@1, gru@2]/relu > conv1/tanh (reductions=0+1)",
+        "[conv3@0 + skip@1, gru@2]/relu > [conv1@0, fc@1]/tanh (reductions=0+1)",
     ],
 )
 def test_text_forms_round_trip(text: str) -> None:
@@ -137,6 +137,11 @@ def test_a_text_without_a_frame_takes_the_spaces() -> None:
         ("conv3/rellu", UnknownName, "no activation named 'rellu'; did you mean 'relu'"),
         ("[conv3]/relu", ValueError, "an edge of a cell reads op@input, for example conv3@0, got 'conv3'"),
         ("[conv3@2]/relu", ValueError, "node 0 of a cell may read 0..1, got conv3@2"),
+        (
+            "[conv3@0, gru@2]/relu > fc",
+            ValueError,
+            "layers are all operations, or all cells of as many nodes",
+        ),
         ("conv3 (width=3)", ValueError, "got 'width=3' in it"),
         ("conv3 (reductions=1)", ValueError, r"reductions must lie in 0..0, got \(1,\)"),
     ],

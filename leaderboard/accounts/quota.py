@@ -1,0 +1,58 @@
+"""Quotas, counted in the very transaction that allows a use; what fails counts too.
+
+The account's row is locked first (SQLite's writers exclude each other anyway), so of 200 requests at once
+exactly as many pass as the quota has left.
+"""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from leaderboard.store.models import Account, Attempt
+
+Limits = Mapping[str, tuple[tuple[int, timedelta], ...]]  # kind -> (how many, in which time)
+DAY = timedelta(days=1)
+DEFAULT: Limits = {
+    "submission": ((10, DAY), (60, 30 * DAY)),
+    "challenge": ((3, 30 * DAY),),
+}
+
+
+class QuotaExceeded(Exception):
+    """Too many. retry_after: seconds until the next one is allowed."""
+
+    def __init__(self, kind: str, most: int, window: timedelta, retry_after: int) -> None:
+        days = window / DAY
+        super().__init__(f"at most {most} {kind}s in {days:g} day{'s' * (days != 1)}; failed ones count")
+        self.retry_after = retry_after
+
+
+def lock(session: Session, account: int) -> None:
+    """Nobody else counts or submits for this account until the end of the transaction."""
+    session.scalar(select(Account.id).where(Account.id == account).with_for_update())
+
+
+def use(session: Session, account: int, kind: str, limits: Limits, at: datetime) -> None:
+    """Count one use. QuotaExceeded if none is left; then nothing is counted."""
+    lock(session, account)
+    for most, window in limits[kind]:
+        recent = (Attempt.account_id == account) & (Attempt.kind == kind) & (Attempt.at > at - window)
+        if (session.scalar(select(func.count()).where(recent)) or 0) >= most:
+            nth = select(Attempt.at).where(recent).order_by(Attempt.at.desc()).offset(most - 1).limit(1)
+            oldest = session.scalar(nth)
+            wait = window if oldest is None else oldest + window - at
+            raise QuotaExceeded(kind, most, window, max(1, math.ceil(wait.total_seconds())))
+    session.add(Attempt(account_id=account, kind=kind, at=at))
+
+
+def left(session: Session, account: int, kind: str, limits: Limits, at: datetime) -> list[dict[str, float]]:
+    """What remains: one entry per limit, windows in seconds."""
+    found = []
+    for most, window in limits[kind]:
+        recent = (Attempt.account_id == account) & (Attempt.kind == kind) & (Attempt.at > at - window)
+        used = session.scalar(select(func.count()).where(recent)) or 0
+        found.append({"limit": most, "seconds": window.total_seconds(), "left": max(0, most - used)})
+    return found

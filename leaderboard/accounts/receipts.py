@@ -1,0 +1,83 @@
+"""Receipts: the server's Ed25519 signature that it accepted a bundle, checkable without the server.
+
+A receipt names the bundle's digest and the audit chain's hash at that moment. So a submitter can prove
+what was accepted and when, and that the chain published later still contains it.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from leaderboard.bundle.names import canonical
+
+
+class ReceiptError(ValueError):
+    """A receipt is not genuine, or not a receipt."""
+
+
+class ServerKey:
+    """The server's signing key, kept in a file that only its user can read."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._private = Ed25519PrivateKey.from_private_bytes(raw)
+        self.public = self._private.public_key().public_bytes_raw().hex()
+
+    @classmethod
+    def open(cls, path: Path) -> "ServerKey":
+        """The key in this file, which is made if it is not there."""
+        return cls(secret(path))
+
+    def sign(self, submission: str, digest: str, accepted: datetime, seq: int, link: str) -> str:
+        """A receipt as JSON."""
+        body = {
+            "submission_id": submission,
+            "bundle_digest": digest,
+            "accepted_at": accepted.isoformat(),
+            "audit_seq": seq,
+            "audit_hash": link,
+            "server_key": self.public,
+        }
+        signature = self._private.sign(canonical(body)).hex()
+        return json.dumps({**body, "ed25519": signature}, sort_keys=True)
+
+
+def secret(path: Path) -> bytes:
+    """32 random bytes in a file of mode 600, made once; ReceiptError if it is anything else."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raw = bytes.fromhex(path.read_text())
+        if len(raw) != 32:
+            raise ReceiptError(f"{path} is not a key of 32 bytes; restore it from a backup") from None
+        if path.stat().st_mode & 0o077:
+            raise ReceiptError(f"{path} can be read by others; chmod 600 it") from None
+        return raw
+    raw = os.urandom(32)
+    with os.fdopen(handle, "w") as file:
+        file.write(raw.hex())
+        file.flush()
+        os.fsync(file.fileno())
+    return raw
+
+
+def verify(text: str, key: str | None = None) -> Mapping[str, Any]:
+    """A genuine receipt as a mapping. key: the server's public key in hex, from a place one trusts."""
+    try:
+        found = json.loads(text)
+        body = {name: value for name, value in found.items() if name != "ed25519"}
+        signer, signature = found["server_key"], bytes.fromhex(found["ed25519"])
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer)).verify(signature, canonical(body))
+    except InvalidSignature as error:
+        raise ReceiptError("the signature does not fit: this receipt was changed or forged") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ReceiptError(f"not a receipt: {error!r:.200}") from error
+    if key is not None and key != signer:
+        raise ReceiptError(f"signed by {signer}, not by the key you trust, {key}")
+    return body

@@ -1,0 +1,111 @@
+"""entry.json: who submits what, where its code lies, which data it saw. Typed by a person.
+
+Nothing here is a score; `claims` are only shown beside what is recomputed. The runner's own record of a run
+is submission.json (`metanas.evaluation.result`).
+"""
+
+import math
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from leaderboard.bundle import strict_json
+from leaderboard.bundle.names import ENTRY
+from leaderboard.bundle.problem import BundleError, Problem
+
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+Paragraph = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")]
+Url = Annotated[str, Field(max_length=500, pattern=r"^https?://[A-Za-z0-9.-]+(:\d+)?(/[^\s<>\"'`\\]*)?$")]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Email = Annotated[str, Field(max_length=200, pattern=r"^[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+$")]
+Family = Literal["baseline", "gradient-based", "metric-based", "nas", "evolutionary", "other"]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Author(Strict):
+    name: Line
+    affiliation: Line | None = None
+    orcid: Annotated[str, Field(pattern=r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$")] | None = None
+
+
+class Code(Strict):
+    """Where the method's source lies, and which state of it was run."""
+
+    url: Url
+    commit: Annotated[str, Field(pattern="^[0-9a-f]{7,64}$")]
+    licence: Line
+
+
+class External(Strict):
+    """Data or weights from outside the suite that the method saw."""
+
+    name: Line
+    url: Url
+    sha256: Sha256 | None = None
+    overlaps_with: Annotated[list[Line], Field(max_length=50)] = []  # domains whose test classes it holds
+
+
+class FileDigest(Strict):
+    sha256: Sha256
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class ChallengeRef(Strict):
+    """Which challenge these predictions answer (see leaderboard/challenge)."""
+
+    id: Annotated[str, Field(pattern="^[0-9a-f-]{36}$")]
+    commitment: Sha256
+
+
+class Entry(Strict):
+    schema_version: Literal[1] = 1
+    authors: Annotated[list[Author], Field(min_length=1, max_length=50)]
+    contact: Email  # never shown, never exported
+    family: Family
+    summary: Annotated[Paragraph, Field(min_length=1)]
+    code: Code | None = None
+    paper_url: Url | None = None
+    meta_train_domains: Annotated[list[Line], Field(max_length=100)]
+    external_data: Annotated[list[External], Field(max_length=50)] = []
+    pretrained_weights: Annotated[list[External], Field(max_length=50)] = []
+    hparam_trials: Annotated[int, Field(ge=1, le=10**9)]  # configurations tried before this one
+    claims: Annotated[dict[Line, float], Field(max_length=200)] = {}  # task name -> accuracy
+    files: Annotated[dict[Line, FileDigest], Field(max_length=10)]
+    challenge: ChallengeRef | None = None
+
+    @field_validator("claims", mode="before")
+    @classmethod
+    def _numbers(cls, value: object) -> object:
+        if isinstance(value, dict):
+            value = {k: float(v) if type(v) is int else v for k, v in value.items()}
+            if any(isinstance(v, float) and not math.isfinite(v) for v in value.values()):
+                raise ValueError("accuracies must be finite")
+        return value
+
+
+def is_name(text: str) -> bool:
+    """Whether this can be a method's name: it stands in addresses and file names."""
+    return re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", text) is not None
+
+
+def parse(content: bytes) -> Entry:
+    """entry.json as a value. BundleError lists every field that is wrong."""
+    found = strict_json.parse(ENTRY, content)
+    try:
+        return Entry.model_validate(found)
+    except ValidationError as error:
+        raise BundleError(from_pydantic(ENTRY, error)) from error
+
+
+def from_pydantic(file: str, error: ValidationError) -> list[Problem]:
+    """One problem per wrong field."""
+    problems = []
+    for found in error.errors(include_url=False, include_context=False):
+        field = ".".join(str(part)[:80] for part in found["loc"])
+        given = "" if found["type"] == "missing" else f", got {found['input']!r:.80}"
+        problems.append(Problem(file, f"{found['msg'][:300]}{given}", field=field[:200]))
+    return problems

@@ -1,0 +1,48 @@
+"""Make a bundle of a run folder: its files, and an entry.json that says whose it is. Same run, same bytes."""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from leaderboard.bundle.entry import Entry, from_pydantic
+from leaderboard.bundle.names import ENTRY, FILES, Members
+from leaderboard.bundle.problem import BundleError, refuse
+from metanas.evaluation import result
+
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every member, so that a bundle is the same bytes twice
+
+
+def collect(run: Path, about: Mapping[str, Any]) -> Members:
+    """The files of a bundle. about: the fields of entry.json but `files`. BundleError if they are wrong."""
+    members = {name: (run / name).read_bytes() for name in FILES if name != ENTRY and (run / name).is_file()}
+    if result.SUBMISSION not in members:
+        raise refuse(result.SUBMISSION, f"missing in {run}", hint="give the folder of a finished run")
+    trained = sorted({task.domain for task in result.parse(members[result.SUBMISSION]).tasks})
+    files = {
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        for name, content in members.items()
+    }
+    try:
+        entry = Entry.model_validate({"meta_train_domains": trained, **about, "files": files})
+    except ValidationError as error:
+        raise BundleError(from_pydantic(ENTRY, error)) from error
+    text = entry.model_dump_json(indent=1, exclude_none=True) + "\n"
+    return {**members, ENTRY: text.encode()}
+
+
+def to_zip(members: Members) -> bytes:
+    """One file to send. Parquet is packed already, so it is only stored."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        for name, content in sorted(members.items()):
+            stored = name.endswith(".parquet")
+            method = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+            info = zipfile.ZipInfo(name, EPOCH)
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, content, compress_type=method)
+    return sink.getvalue()

@@ -1,0 +1,43 @@
+"""What a Parquet file says of itself, checked before any of its columns is decoded."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from leaderboard.bundle.names import MIB
+from leaderboard.bundle.problem import refuse
+
+FOOTER_MOST, GROUPS_MOST, INFLATED_MOST = MIB, 1000, 256 * MIB
+
+
+def check(file: str, content: bytes, schema: pa.Schema, rows: int) -> None:
+    """BundleError unless it has just these columns, this many rows, no nulls and a sane size."""
+    if len(content) < 12 or content[:4] != b"PAR1" or content[-4:] != b"PAR1":
+        raise refuse(file, "not a Parquet file", hint="`metanas run` writes it")
+    footer = int.from_bytes(content[-8:-4], "little")
+    if footer > min(FOOTER_MOST, len(content) - 12):
+        raise refuse(file, f"its footer claims {footer} bytes")
+    try:
+        opened = pq.ParquetFile(pa.BufferReader(content))
+        about = opened.metadata
+        if not opened.schema_arrow.equals(schema):
+            found = ", ".join(f"{f.name}: {f.type}" for f in list(opened.schema_arrow)[:20])
+            wanted = ", ".join(f"{f.name}: {f.type}" for f in schema)
+            raise refuse(file, f"columns are {found[:600]}", hint=f"expected {wanted}")
+        if about.num_rows != rows:
+            raise refuse(file, f"{about.num_rows} rows, the tasks of submission.json ask for {rows}")
+        if about.num_row_groups > GROUPS_MOST:
+            raise refuse(file, f"{about.num_row_groups} row groups, at most {GROUPS_MOST}")
+        sizes = [about.row_group(i).total_byte_size for i in range(about.num_row_groups)]
+        if min(sizes, default=0) < 0 or sum(sizes) > INFLATED_MOST:
+            raise refuse(file, f"inflates to {sum(sizes)} bytes, at most {INFLATED_MOST} are read")
+        for column in opened.read(use_threads=False).columns:
+            _no_nulls(file, column)
+    except (pa.ArrowException, OSError, OverflowError, UnicodeError, MemoryError) as error:
+        raise refuse(file, f"a damaged Parquet file: {str(error)[:300]}") from error
+
+
+def _no_nulls(file: str, column: pa.ChunkedArray) -> None:
+    for chunk in column.chunks:
+        inner = chunk.flatten() if pa.types.is_list(chunk.type) else None
+        if chunk.null_count or (inner is not None and inner.null_count):
+            raise refuse(file, "a value is missing (null)", hint="every answer has all columns")

@@ -1,0 +1,99 @@
+"""What a submission to a shared board must be besides well-formed: a run of a suite we know, as it is pinned.
+
+A board on one's own machine takes any run; a shared one ranks only answers to the pinned episodes.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from leaderboard.bundle.entry import Entry
+from leaderboard.bundle.problem import Problem
+from metanas.evaluation.result import SUBMISSION, Submission, Task
+from metanas.plugins import folder
+from metanas.suite import Suite, load_suite, names
+
+DOMAINS_MOST, SEEDS_MOST, ANSWERS_MOST = 64, 20, 20_000_000
+
+
+def problems(submission: Submission, entry: Entry) -> Iterator[Problem]:
+    """Everything that breaks a rule."""
+    yield from _sizes(submission)
+    if submission.suite not in names():
+        known = ", ".join(names())
+        yield _problem("suite", f"no suite named {submission.suite!r:.80}", f"there are: {known}")
+        return
+    found = load_suite(submission.suite)
+    if submission.suite_version != found.version:
+        yield _problem(
+            "suite_version",
+            f"{submission.suite_version!r:.80}, this board has {found.version!r}",
+            "run it again with this version",
+        )
+    yield from _budget(submission, found)
+    if len(set(submission.seeds)) != len(submission.seeds) or len(submission.seeds) < len(found.seeds):
+        wanted = f"at least {len(found.seeds)} different ones, e.g. --seeds {','.join(map(str, found.seeds))}"
+        yield _problem("seeds", f"got {list(submission.seeds)[:20]}", wanted)
+    if entry.challenge is None:
+        yield from _pinned(submission, found)
+
+
+def _sizes(submission: Submission) -> Iterator[Problem]:
+    asked = [task.name for task in submission.tasks]
+    if len(asked) > DOMAINS_MOST or len(submission.seeds) > SEEDS_MOST:
+        yield _problem("tasks", f"{len(asked)} tasks and {len(submission.seeds)} seeds are too many")
+    if len(set(asked)) != len(asked):
+        twice = next(name for name in asked if asked.count(name) > 1)
+        yield _problem("tasks", f"{twice!r:.80} stands there twice")
+    answers = len(submission.seeds) * sum(t.episodes * t.ways * t.queries for t in submission.tasks)
+    if answers > ANSWERS_MOST:
+        yield _problem("tasks", f"{answers} answers, at most {ANSWERS_MOST} are accepted")
+
+
+def _budget(submission: Submission, found: Suite) -> Iterator[Problem]:
+    name = submission.budget.get("name")
+    if not isinstance(name, str) or name not in found.budgets:
+        yield _problem("budget.name", f"got {name!r:.80}", f"there are: {', '.join(found.budgets)}")
+        return
+    wanted = {"name": name, **found.budgets[name].model_dump()}
+    if dict(submission.budget) != wanted:
+        yield _problem(
+            "budget", f"{dict(submission.budget)!r:.200} is not the budget {name!r}", f"it is {wanted}"
+        )
+    for i, task in enumerate(submission.tasks):
+        if task.episodes != wanted["eval_episodes"]:
+            yield _problem(
+                f"tasks.{i}.episodes", f"{task.episodes}, the budget has {wanted['eval_episodes']} episodes"
+            )
+
+
+def _pinned(submission: Submission, found: Suite) -> Iterator[Problem]:
+    path = folder("tasks") / "manifests" / f"{found.name}.json"
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    for i, task in enumerate(submission.tasks):
+        if task.domain not in found.domains:
+            hint = f"it has {', '.join(found.domains)}"
+            yield _problem(f"tasks.{i}.domain", f"{task.domain!r:.80} is not in {found.name}", hint)
+        elif task.shape not in found.shapes(task.domain):
+            hint = f"there are {', '.join(map(str, found.shapes(task.domain)))}"
+            yield _problem(f"tasks.{i}", f"{found.name} has no episodes {task.shape} of {task.domain}", hint)
+        else:
+            yield from _matches(i, task, manifest.get(task.domain, {}))
+
+
+def _matches(i: int, task: Task, pinned: dict[str, Any]) -> Iterator[Problem]:
+    entry = pinned.get("sample" if task.sample else "full")
+    if entry is None:
+        yield _problem(f"tasks.{i}.sample", f"{task.domain} is not pinned as {task.sample=}")
+        return
+    if task.fingerprint != entry["fingerprint"]:
+        hint = f"it was pinned on {entry['fingerprint']}; see requirements.txt"
+        yield _problem(f"tasks.{i}.fingerprint", f"other data than the suite's: {task.fingerprint}", hint)
+    wanted = entry["test"].get(str(task.shape))
+    if task.episodes == entry["episodes"] and wanted is not None and task.manifest != wanted:
+        hint = f"they hash to {wanted}"
+        yield _problem(f"tasks.{i}.manifest", f"not the pinned episodes: {task.manifest}", hint)
+
+
+def _problem(field: str, message: str, hint: str = "") -> Problem:
+    return Problem(SUBMISSION, message, field=field, hint=hint)

@@ -1,0 +1,52 @@
+"""The network that a finished run derives for one task: adapt, take the strongest, inherit the weights."""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from metanas import config as configs
+from metanas.domain import Domain
+from metanas.kinds import METHODS
+from metanas.meta.outer import params_of
+from metanas.params import Params
+from metanas.run import open_domains
+from metanas.supernet.architecture import derive, parse
+from metanas.supernet.fixed import FixedNet
+from metanas.train import TrainError, load
+
+
+def derived(run: Path, domain: str, *, seed: int, episode: int, root: Path | None) -> tuple[FixedNet, Tensor]:
+    """The network for a pinned test episode of the domain at the suite's most shots, and its query inputs.
+
+    TrainError if the run has no such seed, domain or architecture. A method that adapts no weights (ProtoNet)
+    gives the meta-trained ones.
+    """
+    config = configs.read(run / "config.yaml")
+    if (trained := load(run / f"seed{seed}" / "state.safetensors")) is None:
+        raise TrainError(
+            f"{run} has no state of seed {seed}; its seeds are {', '.join(map(str, config.seeds))}"
+        )
+    if domain not in config.suite.domains:
+        raise TrainError(f"{run} has no domain {domain!r}; it has: {', '.join(config.suite.domains)}")
+    domains: dict[str, Domain] = {d.name: d for d in open_domains(config, root)}
+    kind = METHODS[config.method]
+    settings = configs.settings_of(kind, config.settings)
+    if not hasattr(settings, "space"):
+        raise TrainError(f"{config.method} has no architecture")
+    method = kind([d.spec(config.suite.ways_of(d.name)) for d in domains.values()], settings)
+    shape = config.suite.shapes(domain)[-1]
+    tasks = domains[domain].episodes("test", shape, 0, [episode])
+    adapted = method.adapt(trained.state, tasks.spec, tasks.support)
+    weights = (
+        params_of(trained.state).weights
+        if adapted.weights is None
+        else {name: t[0].detach() for name, t in adapted.weights.items()}
+    )
+    if adapted.arch:
+        choices = {name: t[0].softmax(-1).tolist() for name, t in adapted.arch.items()}
+        architecture = derive(settings.space, **choices)
+    elif settings.space.architecture:
+        architecture = parse(settings.space.architecture, settings.space)
+    else:
+        raise TrainError(f"{config.method} adapted no architecture in {run}")
+    return architecture.build(tasks.spec, inherit=Params(weights, {})), tasks.query.x[0]

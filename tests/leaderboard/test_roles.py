@@ -1,0 +1,92 @@
+"""Every endpoint x every role: who gets what, on something public and on something of one's own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from leaderboard.bundle.pack import to_zip
+from leaderboard.store.models import Submission
+from leaderboard.store.store import publish
+from tests.leaderboard import bundles
+from tests.leaderboard.serving import Served, served
+
+ROLES = ("nobody", "wrong", "reader", "owner", "other", "reviewer", "admin")
+FREE = (200,) * 7  # never looks at a token
+OPEN = (200, 401, 200, 200, 200, 200, 200)  # a wrong token is never taken for nobody
+SECRET = (404, 401, 200, 200, 404, 200, 200)
+OWN = (401, 401, 200, 200, 200, 200, 200)
+ID = "/api/v1/submissions/{identity}"
+# (method, path) -> statuses by role for a published submission, and for one that still waits
+TABLE = {
+    ("GET", "/healthz"): (FREE, FREE),
+    ("GET", "/readyz"): (FREE, FREE),
+    ("GET", "/api/v1/tracks"): (FREE, FREE),
+    ("GET", "/api/v1/leaderboard"): (FREE, FREE),
+    ("GET", "/api/v1/methods/{name}"): (FREE, (404,) * 7),
+    ("GET", "/api/v1/audit/head"): (FREE, FREE),
+    ("GET", "/api/v1/submissions"): (OWN, OWN),
+    ("GET", "/api/v1/quota"): (OWN, OWN),
+    ("GET", ID): (OPEN, SECRET),
+    ("GET", f"{ID}/events"): (OPEN, SECRET),
+    ("GET", f"{ID}/scores"): ((404, 401, 404, 404, 404, 404, 404),) * 2,  # published by hand: no scores
+    ("GET", f"{ID}/files/{{name}}"): (OPEN, SECRET),
+    ("POST", "/api/v1/submissions"): ((401, 401, 403, 202, 202, 403, 403),) * 2,
+    ("POST", f"{ID}/withdraw"): ((401, 401, 403, 200, 403, 403, 200), (404, 401, 403, 409, 404, 403, 409)),
+    ("POST", f"{ID}/decision"): ((401, 401, 403, 403, 403, 200, 200), (404, 401, 403, 403, 404, 409, 409)),
+    ("POST", f"{ID}/rescore"): ((401, 401, 403, 403, 403, 403, 409), (404, 401, 403, 403, 404, 403, 409)),
+}
+
+
+@pytest.fixture
+def server(url: str, tmp_path: Path) -> Iterator[Served]:
+    with served(url, tmp_path / "data") as found:
+        found.secrets["wrong"] = "mnas_" + "a" * 43 + "_aaaaaa"
+        yield found
+
+
+def ask(server: Served, verb: str, path: str, identity: str, bundle: bytes, role: str) -> int:
+    """The status of one request."""
+    name = "README.md" if "files" in path else "mine"
+    url = path.format(identity=identity, name=name)
+    if url == "/api/v1/submissions" and verb == "POST":
+        return int(server.post(bundle, role).status_code)
+    body = {"reason": "as tested", **({"verdict": "reproduced"} if "decision" in path else {})}
+    options = {"json": body} if verb == "POST" else {}
+    return int(server.client.request(verb, url, headers=server.headers(role), **options).status_code)
+
+
+def test_every_endpoint_answers_every_role_as_the_table_says(server: Served, tmp_path: Path) -> None:
+    paths = server.app.openapi()["paths"]
+    routes = {(verb.upper(), path) for path, verbs in paths.items() for verb in verbs}
+    assert routes == set(TABLE), "an endpoint without an entry here, or the other way round"
+    files = {name: bundles.members(tmp_path / name, name) for name in ("mine", "other")}
+    numbers = iter(range(10_000))
+
+    def fresh(name: str) -> bytes:
+        note = str(next(numbers)).encode()
+        return to_zip(bundles.resealed({**files[name], "README.md": b""}, README_md=note))
+
+    wrong = []
+    for column in (1, 0):  # what waits first: once something is published, the method is public
+        for number, role in enumerate(ROLES):
+            for (verb, path), expected in TABLE.items():
+                identity = server.post(fresh("mine")).json()["id"]
+                if column == 0:
+                    with server.context.store.database.write() as session:
+                        publish(session, session.get_one(Submission, identity), "by hand")
+                bundle = fresh("other" if role == "other" else "mine")
+                found = ask(server, verb, path, identity, bundle, role)
+                if found != expected[column][number]:
+                    wrong.append(f"{verb} {path} as {role}, {column=}: {found}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_contact_address_is_for_its_owner(server: Served, tmp_path: Path) -> None:
+    identity = server.post(bundles.zipped(tmp_path / "a")).json()["id"]
+    with server.context.store.database.write() as session:
+        publish(session, session.get_one(Submission, identity), "by hand")
+    codes = [server.get(f"submissions/{identity}/files/entry.json", role).status_code for role in ROLES]
+    assert codes == [401, 401, 403, 200, 403, 403, 200]
+    for path in (f"submissions/{identity}", "leaderboard", "methods/mine"):
+        assert "ada@example.org" not in server.get(path, "nobody").text

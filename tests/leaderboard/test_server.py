@@ -1,0 +1,233 @@
+"""The server's promises, on SQLite and PostgreSQL: accepted is kept, counted exactly, scored once."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from leaderboard.accounts import audit, receipts
+from leaderboard.bundle import reading
+from leaderboard.bundle.pack import to_zip
+from leaderboard.bundle.validate import validate
+from leaderboard.scoring import jobs
+from leaderboard.scoring.document import of_scored
+from leaderboard.store.models import Job, Submission, now
+from leaderboard.store.store import Store
+from tests.leaderboard import bundles, hostile
+from tests.leaderboard.serving import Served, served
+
+
+@pytest.fixture
+def server(url: str, tmp_path: Path) -> Iterator[Served]:
+    with served(url, tmp_path / "data") as found:
+        yield found
+
+
+def test_a_bundle_is_accepted_scored_and_shown_with_the_bytes_of_the_program(
+    server: Served, tmp_path: Path
+) -> None:
+    content = bundles.zipped(tmp_path / "a")
+    answer = server.post(content)
+    assert answer.status_code == 202
+    identity = answer.json()["id"]
+    assert server.get(f"submissions/{identity}").json()["jobs_ahead"] == 0
+    assert server.get(f"submissions/{identity}/scores").status_code == 404
+    server.work()
+    events = server.get(f"submissions/{identity}/events", "nobody").json()["events"]
+    assert [event["state"] for event in events] == ["received", "scoring", "published"]
+    found = server.get(f"submissions/{identity}/scores", "nobody").content
+    assert found == of_scored(validate(reading.read_zip(content)))
+    other = Store(f"sqlite:///{tmp_path}/local.db", tmp_path / "local")
+    other.add(tmp_path / "a")  # the way of one's own runs
+    other.close()
+    (row,) = server.get("leaderboard", "nobody").json()["submissions"]
+    assert row["owner"] == "ada"
+    assert "ada@example.org" not in server.get("leaderboard", "nobody").text
+
+
+def test_the_receipt_is_genuine_and_a_changed_one_is_not(server: Served, tmp_path: Path) -> None:
+    receipt = server.post(bundles.zipped(tmp_path / "a")).json()["receipt"]
+    key = server.get("audit/head", "nobody").json()["server_key"]
+    found = receipts.verify(json.dumps(receipt), key)
+    with server.context.store.database.read() as session:
+        assert audit.verify(session) == 1
+        link = audit.head(session)
+        assert link is not None and link.hash == found["audit_hash"]
+    for field in receipt:
+        changed = {**receipt, field: "0" * len(str(receipt[field]))}
+        with pytest.raises(receipts.ReceiptError, match="changed or forged|not a receipt"):
+            receipts.verify(json.dumps(changed))
+    with pytest.raises(receipts.ReceiptError, match="not by the key you trust"):
+        receipts.verify(json.dumps(receipt), "00" * 32)
+
+
+def test_the_same_request_twice_is_one_submission_with_one_receipt(server: Served, tmp_path: Path) -> None:
+    content = bundles.zipped(tmp_path / "a")
+    first, again = (server.post(content, key="the-same-key") for _ in range(2))
+    assert (first.json()["new"], again.json()["new"]) == (True, False)
+    assert first.json()["receipt"] == again.json()["receipt"]
+    other = bundles.zipped(tmp_path / "b", seed=1)
+    assert server.post(other, key="the-same-key").status_code == 409
+    assert "submitted before" in server.post(content, key="another-key").json()["detail"]
+
+
+def test_a_name_belongs_to_who_used_it_first(server: Served, tmp_path: Path) -> None:
+    assert server.post(bundles.zipped(tmp_path / "a")).status_code == 202
+    answer = server.post(bundles.zipped(tmp_path / "b", seed=1), role="other")
+    assert answer.status_code == 403
+    assert "belongs to someone else" in answer.json()["detail"]
+
+
+def test_of_200_posts_at_once_exactly_as_many_pass_as_the_quota_has(url: str, tmp_path: Path) -> None:
+    files = bundles.members(tmp_path / "run")
+    quotas = {"submission": ((7, timedelta(days=1)),), "challenge": ((1, timedelta(days=1)),)}
+    contents = [
+        to_zip(bundles.resealed({**files, "README.md": b"x"}, README_md=str(i).encode())) for i in range(200)
+    ]
+    with served(url, tmp_path / "data", quotas=quotas) as server, ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(server.post, contents))
+        codes = [answer.status_code for answer in answers]
+        assert {code: codes.count(code) for code in set(codes)} == {202: 7, 429: 193}
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert 86_000 < int(refused.headers["Retry-After"]) <= 86_400
+        assert "at most 7 submissions in 1 day; failed ones count" in refused.json()["detail"]
+        assert server.get("quota").json()["submission"][0]["left"] == 0
+        with server.context.store.database.read() as session:
+            assert session.query(Submission).count() == 7
+
+
+def test_failures_count_too(url: str, tmp_path: Path) -> None:
+    quotas = {"submission": ((2, timedelta(days=1)),), "challenge": ((1, timedelta(days=1)),)}
+    with served(url, tmp_path / "data", quotas=quotas) as server:
+        assert [server.post(b"nonsense").status_code for _ in range(3)] == [422, 422, 429]
+
+
+def test_a_retry_after_a_lost_answer_costs_no_quota(url: str, tmp_path: Path) -> None:
+    quotas = {"submission": ((1, timedelta(days=1)),), "challenge": ((1, timedelta(days=1)),)}
+    content = bundles.zipped(tmp_path / "a")
+    with served(url, tmp_path / "data", quotas=quotas) as server:
+        assert [server.post(content, key="one-key-1").status_code for _ in range(3)] == [202] * 3
+
+
+def test_hostile_bundles_never_break_the_server_and_leave_only_blobs(server: Served, tmp_path: Path) -> None:
+    before = {path for path in tmp_path.rglob("*") if "blobs" not in path.parts}
+    waiting = {}
+    for case in hostile.cases(bundles.members(tmp_path / "run")):
+        answer = server.post(case.content)
+        assert answer.status_code == (202 if case.accepted else 422), (case.name, answer.text[:300])
+        if case.accepted:
+            waiting[answer.json()["id"]] = case
+        else:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert case.says in answer.json()["detail"]
+    server.work()
+    for identity, case in waiting.items():
+        event = server.get(f"submissions/{identity}/events").json()["events"][-1]
+        assert (event["state"], case.says in event["reason"]) == ("rejected", True), (case.name, event)
+    after = {path for path in tmp_path.rglob("*") if "blobs" not in path.parts}
+    assert {path.name for path in after - before} <= {"run", *bundles.members(tmp_path / "again")}
+    assert not Path("/tmp/evil").exists()
+
+
+def test_a_job_whose_worker_died_is_done_by_another_and_only_once(server: Served, tmp_path: Path) -> None:
+    identity = server.post(bundles.zipped(tmp_path / "a")).json()["id"]
+    database = server.context.store.database
+    with database.write() as session:
+        dead = jobs.lease(session, "dead", 60, now())
+        assert dead is not None
+        assert jobs.lease(session, "eager", 60, now()) is None, "it is leased"
+    with database.write() as session:
+        late = now() + timedelta(seconds=61)
+        assert jobs.lease(session, "other", 0, late - timedelta(hours=1)) is None
+        taken = jobs.lease(session, "other", 60, late)
+        assert taken is not None and taken.attempt == 2
+    with database.write() as session:
+        assert not jobs.renew(session, dead, 60, now())
+        assert not jobs.finish(session, dead, ""), "who comes too late changes nothing"
+        assert jobs.finish(session, taken, "")
+        assert not jobs.finish(session, taken, ""), "nor does who comes twice"
+    assert server.get(f"submissions/{identity}").json()["state"] == "scoring"
+
+
+def test_a_job_that_kills_its_scorers_is_given_up_and_can_be_asked_for_again(
+    server: Served, tmp_path: Path
+) -> None:
+    identity = server.post(bundles.zipped(tmp_path / "a")).json()["id"]
+    database = server.context.store.database
+    for attempt in (1, 2, 3):
+        with database.write() as session:
+            held = jobs.lease(session, "w", 60, now())
+            assert held is not None and held.attempt == attempt
+            jobs.give_back(session, held, "ended with code -9")
+    found = server.get(f"submissions/{identity}").json()
+    assert found["state"] == "failed"
+    assert server.get("leaderboard").json()["submissions"] == []
+    answer = server.client.post(f"/api/v1/submissions/{identity}/rescore", headers=server.headers("admin"))
+    assert answer.status_code == 200
+    server.work()
+    assert server.get(f"submissions/{identity}").json()["state"] == "published"
+
+
+def test_copies_and_perfect_results_wait_for_a_person(server: Served, tmp_path: Path) -> None:
+    server.post(bundles.zipped(tmp_path / "a", skill=0.6))
+    copy = {"method": "copy"}
+    files = bundles.members(tmp_path / "b", "copy", skill=0.6)
+    assert json.loads(files["submission.json"])["method"] == copy["method"]
+    second = server.post(to_zip(files), role="other").json()["id"]
+    third = server.post(bundles.zipped(tmp_path / "c", "perfect", skill=1.0)).json()["id"]
+    server.work()
+    assert server.get(f"submissions/{second}", "other").json()["state"] == "flagged"
+    assert (
+        "agrees with mine"
+        in server.get(f"submissions/{second}/events", "other").json()["events"][-1]["reason"]
+    )
+    assert server.get(f"submissions/{third}").json()["flags"][0][0] == "perfect"
+    assert [row["method"] for row in server.get("leaderboard").json()["submissions"]] == ["mine"]
+    body = {"verdict": "publish", "reason": "the same code, as agreed"}
+    url = f"/api/v1/submissions/{second}/decision"
+    assert server.client.post(url, json=body, headers=server.headers("reviewer")).status_code == 200
+    assert len(server.get("leaderboard").json()["submissions"]) == 2
+
+
+def test_a_body_is_counted_as_it_comes_and_cut_off(url: str, tmp_path: Path) -> None:
+    with served(url, tmp_path / "data", body_bytes=1000, small_body_bytes=100) as server:
+
+        def endless() -> Iterator[bytes]:  # no Content-Length
+            for _ in range(10_000):
+                yield b"x" * 100
+
+        headers = {
+            **server.headers("owner"),
+            "Idempotency-Key": "12345678",
+            "Content-Type": "application/zip",
+        }
+        answer = server.client.post("/api/v1/submissions", content=endless(), headers=headers)
+        assert answer.status_code == 413
+        answer = server.post(b"x" * 1001)
+        assert (answer.status_code, answer.json()["detail"]) == (413, "more than 1000 bytes")
+        url = "/api/v1/submissions/00000000-0000-7000-8000-000000000000/withdraw"
+        answer = server.client.post(url, json={"reason": "x" * 200}, headers=server.headers("owner"))
+        assert answer.status_code == 413
+
+
+def test_writes_have_a_rate(url: str, tmp_path: Path) -> None:
+    with served(url, tmp_path / "data", writes_per_minute=3) as server:
+        codes = [server.post(b"x").status_code for _ in range(4)]
+        assert codes == [422, 422, 422, 429]
+        assert server.get("quota").status_code == 200
+
+
+def test_every_answer_carries_the_security_headers(server: Served) -> None:
+    for path in ("/healthz", "/readyz", "/nothing", "/api/v1/tracks", "/api/v1/openapi.json"):
+        headers = server.client.get(path).headers
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_jobs_are_rows_of_the_transaction_that_accepts(server: Served, tmp_path: Path) -> None:
+    server.post(bundles.zipped(tmp_path / "a"))
+    with server.context.store.database.read() as session:
+        assert session.query(Job).count() == session.query(Submission).count() == 1
