@@ -15,13 +15,13 @@ import torch
 
 from metanas.episode import Batch, Episodes, TaskSpec
 from metanas.kinds import METHODS
-from metanas.meta.inner import Rules, predictor, task_loss
+from metanas.meta.inner import Rules, TaskLoss, What, moves, predictor
 from metanas.meta.outer import pack, params_of
 from metanas.meta.reptile import displacement, mean_of_movers
 from metanas.meta.rule import adam
 from metanas.method import Adapted, Method, Metrics, Moment, State
+from metanas.networks.choice import Choice, build
 from metanas.params import like, tensors
-from metanas.supernet.fixed import network
 from metanas.supernet.space import SearchSpace
 
 
@@ -36,7 +36,9 @@ class Reptile(Method):
     class Settings:
         """Rates are per step; outer_step falls linearly to 0; test tasks get test_steps steps."""
 
+        network: Choice = field(default_factory=Choice)
         space: SearchSpace = field(default_factory=SearchSpace)
+        adapts: What = "both"
         steps: int = 5
         test_steps: int = 10
         weight_rate: float = 0.01
@@ -45,8 +47,11 @@ class Reptile(Method):
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings
-        self.net = network(settings.space, specs)
-        self.rules = Rules(adam(settings.weight_rate, beta1=0.0), adam(settings.arch_rate, beta1=0.0))
+        self.net = build(settings.network, settings.space, specs)
+        self.transductive = settings.network.transductive
+        self.rules = Rules(
+            adam(settings.weight_rate, beta1=0.0), adam(settings.arch_rate, beta1=0.0), moves(settings.adapts)
+        )
 
     def start(self, generator: torch.Generator) -> State:
         return pack(self.net.init(generator))
@@ -54,7 +59,7 @@ class Reptile(Method):
     def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
         params, losses, moves = params_of(state), {}, []
         for episodes in batch:
-            loss = task_loss(self.net, episodes.spec)
+            loss = TaskLoss(self.net, episodes.spec)
             moved, losses[episodes.spec.name] = displacement(
                 loss, params, episodes, rules=self.rules, steps=self.settings.steps
             )
@@ -64,6 +69,5 @@ class Reptile(Method):
         return pack(params), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        return predictor(
-            self.net, spec, params_of(state), support, rules=self.rules, steps=self.settings.test_steps
-        )
+        loss = TaskLoss(self.net, spec)
+        return predictor(loss, params_of(state), support, rules=self.rules, steps=self.settings.test_steps)

@@ -10,11 +10,11 @@ import torch
 
 from metanas.episode import Batch, Episodes, TaskSpec
 from metanas.kinds import METHODS
-from metanas.meta.inner import Rules, predictor
+from metanas.meta.inner import Rules, TaskLoss, What, moves, predictor
 from metanas.meta.outer import pack, params_of
 from metanas.meta.rule import adam
 from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.supernet.fixed import network
+from metanas.networks.choice import Choice, build
 from metanas.supernet.space import SearchSpace
 
 
@@ -29,15 +29,18 @@ class Scratch(Method):
     class Settings:
         """Rates and number of Adam steps on each test task."""
 
+        network: Choice = field(default_factory=Choice)
         space: SearchSpace = field(default_factory=SearchSpace)
+        adapts: What = "both"
         test_steps: int = 20
         weight_rate: float = 3e-3
         arch_rate: float = 1e-2
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings
-        self.net = network(settings.space, specs)
-        self.rules = Rules(adam(settings.weight_rate), adam(settings.arch_rate))
+        self.net = build(settings.network, settings.space, specs)
+        self.transductive = settings.network.transductive
+        self.rules = Rules(adam(settings.weight_rate), adam(settings.arch_rate), moves(settings.adapts))
 
     def start(self, generator: torch.Generator) -> State:
         return pack(self.net.init(generator))
@@ -46,6 +49,5 @@ class Scratch(Method):
         raise RuntimeError("scratch does not meta-train")
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        return predictor(
-            self.net, spec, params_of(state), support, rules=self.rules, steps=self.settings.test_steps
-        )
+        loss = TaskLoss(self.net, spec)
+        return predictor(loss, params_of(state), support, rules=self.rules, steps=self.settings.test_steps)

@@ -7,7 +7,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from metanas.commands import admin, arch, board, bundle, compare, data, evaluate, new, report, transfer
+from metanas.commands import (
+    admin,
+    arch,
+    board,
+    bundle,
+    compare,
+    data,
+    evaluate,
+    new,
+    report,
+    reproduce,
+    transfer,
+    tune,
+)
 from metanas.commands.common import BOARD, AsJson, Database, Root, fail, print_rows
 
 app = typer.Typer(
@@ -22,16 +35,17 @@ bundle.hook(app)
 new.hook(app)
 app.add_typer(data.app, name="data")
 app.add_typer(arch.app, name="arch")
-for command in (compare.compare, evaluate.evaluate, report.report, transfer.transfer):
+for command in (compare.compare, evaluate.evaluate, report.report, reproduce.reproduce, transfer.transfer):
     app.command()(command)
-KINDS = ("domains", "suites", "methods", "ops", "activations", "strategies")
+app.command()(tune.tune)
+KINDS = ("domains", "suites", "methods", "networks", "ops", "activations", "strategies", "rows")
 
 
 @app.command("list")
 def list_command(
     kind: Annotated[str, typer.Argument(help=" | ".join(KINDS))], as_json: AsJson = False
 ) -> None:
-    """What there is: domains, suites, methods, ops, activations, strategies."""
+    """What there is: domains, suites, methods, networks, ops, activations, strategies, rows."""
     from metanas import listing
 
     if kind not in KINDS:

@@ -105,9 +105,14 @@ class Domain:
     def spec(self, ways: int) -> TaskSpec:
         """The task specification at that many ways."""
         shape = tuple(self._x.shape[1:])
+        classes = len(self.tables["train"].sizes) if self.trains else 0
+        spec = TaskSpec(
+            self.name, self.modality, shape, ways, self.store.examples.vocabulary, classes=classes
+        )
         if self.options.tokens == "bytes":
-            return TaskSpec(self.name, self.modality, shape, ways, self.store.examples.vocabulary)
-        return TaskSpec(self.name, self.modality, shape, ways, self.store.words + 2, self.name, self._vectors)
+            return spec
+        words = self.store.words + 2
+        return replace(spec, vocabulary=words, lexicon=self.name, vectors=self._vectors)
 
     def episodes(self, split: Split, shape: EpisodeShape, seed: int, ids: Sequence[int]) -> Episodes:
         """Episodes `ids` of (seed, split); support x (T, ways * shots, ...), query likewise."""
@@ -122,7 +127,16 @@ class Domain:
             self.spec(shape.ways),
             Batch(support, torch.from_numpy(drawn.support_y)),
             Batch(query, torch.from_numpy(drawn.query_y)),
+            self._classes(drawn.support, shape) if split == "train" else None,
         )
+
+    def _classes(self, support: Ints, shape: EpisodeShape) -> Tensor:
+        """Which meta-train class, from 0, each label of an episode is: (T, ways)."""
+        labels = np.asarray(self.store.examples.labels)
+        firsts = self.tables["train"].rows[self.tables["train"].starts[:-1]]
+        known = np.argsort(labels[firsts])
+        of_way = labels[support.reshape(len(support), shape.ways, shape.shots)[:, :, 0]]
+        return torch.from_numpy(known[np.searchsorted(labels[firsts][known], of_way)])
 
     def gather(self, rows: Ints) -> Tensor:
         """Examples by store row, as a stem takes them: (*rows.shape, *input_shape)."""

@@ -36,6 +36,7 @@ class TaskSpec:
     vocabulary: number of token ids, 0 where there are none; id 0 is padding.
     lexicon: whose word tokens they are; empty for bytes, which all domains share.
     vectors: a .npy of frozen word vectors (vocabulary, dimensions) for these tokens; empty where none.
+    classes: how many meta-train classes there are, for methods that pretrain on all of them.
     """
 
     name: str
@@ -45,6 +46,7 @@ class TaskSpec:
     vocabulary: int = 0
     lexicon: str = ""
     vectors: str = ""
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class Episodes:
-    """T few-shot problems of one spec: adapt on `support`, be judged on `query`."""
+    """T few-shot problems of one spec: adapt on `support`, be judged on `query`.
+
+    classes: which of the domain's meta-train classes each label stands for (T, ways); None in other splits.
+    """
 
     spec: TaskSpec
     support: Batch  # B = ways * shots
     query: Batch  # B = ways * queries
+    classes: "Tensor | None" = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metanas.kinds import ACTIVATIONS, DOMAINS, METHODS, OPS
+from metanas.kinds import ACTIVATIONS, DOMAINS, METHODS, NETWORKS, OPS
 
 if TYPE_CHECKING:
     from metanas.registry import Registry
@@ -16,6 +16,7 @@ def rows(kind: str) -> Rows:
     registries: dict[str, Registry[object]] = {
         "domains": DOMAINS,  # type: ignore[dict-item]
         "methods": METHODS,  # type: ignore[dict-item]
+        "networks": NETWORKS,  # type: ignore[dict-item]
         "ops": OPS,  # type: ignore[dict-item]
         "activations": ACTIVATIONS,  # type: ignore[dict-item]
     }
@@ -27,6 +28,14 @@ def rows(kind: str) -> Rows:
         from metanas.search import strategy
 
         return [{"name": name, "summary": strategy.load(name).summary} for name in strategy.names()]
+    if kind == "rows":
+        from metanas import reproduce
+
+        return [{"name": name, "summary": reproduce.load(name).summary} for name in reproduce.names()]
+    if kind == "rows":
+        from metanas import reproduce
+
+        return [{"name": name, "summary": reproduce.load(name).summary} for name in reproduce.names()]
     from metanas import suite
 
     return [{"name": name, "summary": suite.load_suite(name).summary} for name in suite.names()]

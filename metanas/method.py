@@ -50,7 +50,7 @@ class Moment:
 class Method(Protocol):
     """One entrant. `Settings` is a frozen dataclass of its hyperparameters, all with defaults."""
 
-    transductive: ClassVar[bool]  # predictions may depend on the other queries
+    transductive: bool  # predictions may depend on the other queries; some settings decide it
     trains: ClassVar[bool]  # False: `step` is never called
     Settings: ClassVar[type[Any]]
 

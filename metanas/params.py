@@ -44,3 +44,9 @@ def like(params: Params, values: list[Tensor]) -> Params:
     """`values`, in the order of `tensors`, under the names of `params`."""
     rest = iter(values)
     return Params(*({name: next(rest) for name in group} for group in params))
+
+
+def named(params: Params) -> Tensors:
+    """All tensors in that order, as weights/<name> and arch/<name>."""
+    weights = {f"weights/{name}": t for name, t in params.weights.items()}
+    return weights | {f"arch/{name}": t for name, t in params.arch.items()}

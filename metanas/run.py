@@ -176,7 +176,7 @@ def finish(config: RunConfig, folder: Path, root: Path | None) -> None:
     submission = result.Submission(
         method=config.method,
         settings=config.settings,
-        transductive=METHODS[config.method].transductive,
+        transductive=build(config, domains).transductive,
         suite=config.suite.name,
         suite_version=config.suite.version,
         budget={"name": config.budget_name, **config.budget.model_dump()},

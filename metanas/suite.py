@@ -52,6 +52,7 @@ class Suite(BaseModel):
     shots: Annotated[tuple[Positive, ...], Field(min_length=1)]
     queries: Positive
     train_queries: Positive
+    train_ways: Annotated[int, Field(ge=2)] | None = None  # None: as in test episodes
     episodes: Positive
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     budgets: dict[str, Budget]
@@ -72,7 +73,8 @@ class Suite(BaseModel):
 
     def train_shapes(self, domain: str) -> list[EpisodeShape]:
         """The shapes of a domain's meta-training episodes."""
-        return [EpisodeShape(self.ways_of(domain), shots, self.train_queries) for shots in self.shots]
+        ways = self.train_ways or self.ways_of(domain)
+        return [EpisodeShape(ways, shots, self.train_queries) for shots in self.shots]
 
 
 def folder() -> Path:

@@ -2,94 +2,132 @@
 
 Every gradient-based method here is a setting of `adapt` plus an outer rule (`maml.py`, `reptile.py`), so
 a difference between two rows of the leaderboard is a difference between two methods. Tasks are adapted
-side by side: all tensors have a leading task dimension T and `torch.func.vmap` batches the network over
-it, while gradients of the summed loss stay separate because no task's loss sees another task's numbers.
+side by side: all tensors have a leading task dimension T, and gradients of the summed loss stay separate
+because no task's loss sees another task's numbers. `batching.py` says how the network runs over tasks.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.func import functional_call, vmap
 
 from metanas.episode import Batch, TaskSpec
-from metanas.meta.rule import UpdateRule
+from metanas.meta.batching import Batching, gradient_of_shared, is_shared, run
+from metanas.meta.rule import State, UpdateRule
 from metanas.method import Adapted
-from metanas.networks.network import Network
-from metanas.params import Params, Tensors, detach, like, stack, tensors
+from metanas.networks.network import Network, is_head
+from metanas.params import Params, detach, like, named, stack, tensors
 from metanas.search.prior import penalty
 from metanas.search.relax import Mixture, Relaxation, softmax
 from metanas.supernet.network import SuperNet
 
+Order = Literal[0, 1, 2]  # derivatives that lead back to the start: none, those of the updates, all
+What = Literal["both", "weights", "arch", "head"]  # what adapts to a task
 Loss = Callable[[Params, Batch], Tensor]  # params and batch of T tasks -> mean loss of each, (T,)
 
 
+class Stepper(Protocol):
+    """Says how every tensor moves in a step."""
+
+    def at(self, params: Params, step: int) -> list[UpdateRule | None]:
+        """One rule per tensor, in the order of `tensors`; None leaves a tensor where it is."""
+        ...
+
+
 class Rules(NamedTuple):
-    """How each group moves; None leaves it where it is. adapts: which weights move, by name."""
+    """How each group moves; None leaves it where it is. adapts: which tensors, by their `named` names."""
 
     weights: UpdateRule | None
     arch: UpdateRule | None
     adapts: Callable[[str], bool] = lambda name: True
 
+    def at(self, params: Params, step: int) -> list[UpdateRule | None]:
+        return [
+            (self.arch if name.startswith("arch/") else self.weights) if self.adapts(name) else None
+            for name in named(params)
+        ]
 
-def forward(net: Network, spec: TaskSpec, relax: Relaxation = softmax) -> Callable[[Params, Tensor], Tensor]:
-    """Logits (T, B, ways) of T networks of the same structure, each on its own x (T, B, ...)."""
-    return lambda params, x: _run(net, spec, params.weights, relax(params.arch), x)
+
+def moves(what: What) -> Callable[[str], bool]:
+    """Whether a tensor of that `named` name adapts; `head` is the classifier alone (ANIL)."""
+    return {
+        "both": lambda name: True,
+        "weights": lambda name: name.startswith("weights/"),
+        "arch": lambda name: name.startswith("arch/"),
+        "head": lambda name: is_head(name.removeprefix("weights/")),
+    }[what]
 
 
-def task_loss(net: Network, spec: TaskSpec, relax: Relaxation = softmax) -> Loss:
+@dataclass(frozen=True)
+class TaskLoss:
     """Mean cross-entropy of each task's batch, plus what the space's prior and budgets ask for."""
 
-    def loss(params: Params, batch: Batch) -> Tensor:
-        mixture = relax(params.arch)
-        logits = _run(net, spec, params.weights, mixture, batch.x)
-        flat = F.cross_entropy(logits.flatten(0, 1), batch.y.flatten(), reduction="none")
-        found = flat.view_as(batch.y).mean(1)
-        held = penalty(net.space, mixture, spec) if isinstance(net, SuperNet) else None
+    net: Network
+    spec: TaskSpec
+    relax: Relaxation = softmax
+    batching: Batching = "vmap"
+
+    def __call__(self, params: Params, batch: Batch) -> Tensor:
+        mixture = self.relax(params.arch)
+        logits = run(self.net, self.spec, params.weights, mixture, batch.x, self.batching)
+        found = cross_entropy(logits, batch.y)
+        held = self.held(mixture)
         return found if held is None else found + held
 
-    return loss
+    @property
+    def shares(self) -> bool:
+        """Whether the first step may be one big batch: a relaxation must look at each task alone."""
+        return self.batching == "shared" and self.relax is softmax
+
+    def held(self, mixture: Mixture) -> Tensor | None:
+        """What a strategy's prior adds to each task's loss."""
+        return penalty(self.net.space, mixture, self.spec) if isinstance(self.net, SuperNet) else None
+
+    def logits(self, params: Params, x: Tensor) -> Tensor:
+        """Logits (T, B, ways) of T networks, each on its own x (T, B, ...)."""
+        return run(self.net, self.spec, params.weights, self.relax(params.arch), x, self.batching)
 
 
-def _run(net: Network, spec: TaskSpec, weights: Tensors, mixture: Mixture, x: Tensor) -> Tensor:
-    """The mixture is made before the batching over tasks, so that it may depend on all tasks' values."""
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Mean over each task's batch: logits (T, B, ways), y (T, B) to (T,)."""
+    flat = F.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
+    return flat.view_as(y).mean(1)
 
-    def one(weights: Tensors, shares: Tensors, x: Tensor) -> Tensor:
-        logits: Tensor = functional_call(net, weights, (x, mixture.of(shares), spec))
-        return logits
 
-    logits: Tensor = vmap(one)(weights, mixture.weights, x)
-    return logits
+def trajectory(
+    loss: Loss | Sequence[Loss], params: Params, batches: Sequence[Batch], *, rules: Stepper, order: Order
+) -> Iterator[Params]:
+    """The parameters after each gradient step, one step per batch, for T tasks (Finn et al., 2017, eq. 1).
+
+    params: (T, ...) each. loss: one for all steps or one per step. order: 2 keeps the whole way back to
+    `params`; 1 takes the steps' gradients for constants; 0 returns leaves. Groups without a rule, and
+    weights the loss does not use, come back unchanged.
+    """
+    memory: dict[int, State] = {}
+    for step, batch in enumerate(batches):
+        now = loss[step] if isinstance(loss, Sequence) else loss
+        params = params if order else detach(params)
+        moving = rules.at(params, step)
+        gradients = gradient(now, params, batch, moving, create_graph=order == 2)
+        values = []
+        for i, (value, rule, g) in enumerate(zip(tensors(params), moving, gradients, strict=True)):
+            if rule is not None and g is not None:
+                known = memory[i] if i in memory else rule.init(value)
+                value, memory[i] = rule.update(value, g, known)
+            values.append(value if order else value.detach())
+        params = like(params, values)
+        yield params
 
 
 def adapt(
-    loss: Loss,
-    params: Params,
-    batches: Sequence[Batch],
-    *,
-    rules: Rules,
-    create_graph: bool,
+    loss: Loss | Sequence[Loss], params: Params, batches: Sequence[Batch], *, rules: Stepper, order: Order
 ) -> Params:
-    """One gradient step on each batch in turn, for T tasks (Finn et al., 2017, eq. 1).
-
-    batches: the support set once per step, or different parts of it.
-    params: (T, ...) each. create_graph keeps the way back to `params` (second order); without it the
-    result is a leaf. Groups without a rule, and weights the loss does not use, come back unchanged.
-    """
-    moving = _rules_in_order(params, rules)
-    states = [None if rule is None else rule.init(t) for rule, t in zip(moving, tensors(params), strict=True)]
-    for batch in batches:
-        params = params if create_graph else detach(params)
-        gradients = gradient(loss, params, batch, moving, create_graph=create_graph)
-        values = []
-        for i, (value, rule, g) in enumerate(zip(tensors(params), moving, gradients, strict=True)):
-            state = states[i]
-            if rule is not None and g is not None and state is not None:
-                value, states[i] = rule.update(value, g, state)
-            values.append(value if create_graph else value.detach())
-        params = like(params, values)
+    """The parameters after the last step of `trajectory`; `params` if there is no batch."""
+    for now in trajectory(loss, params, batches, rules=rules, order=order):
+        params = now
     return params
 
 
@@ -97,32 +135,35 @@ def gradient(
     loss: Loss, params: Params, batch: Batch, moving: Sequence[UpdateRule | None], *, create_graph: bool
 ) -> list[Tensor | None]:
     """Gradient of every task's loss for the tensors that have a rule; None for the others."""
-    values = tensors(params)
     chosen = [i for i, rule in enumerate(moving) if rule is not None]
-    total = loss(params, batch).sum()
-    found = torch.autograd.grad(
-        total, [values[i] for i in chosen], create_graph=create_graph, allow_unused=True
-    )
-    result: list[Tensor | None] = [None] * len(values)
+    if not chosen:
+        return [None] * len(moving)
+    if isinstance(loss, TaskLoss) and loss.shares and is_shared(params):
+        found: Sequence[Tensor | None] = gradient_of_shared(
+            loss, params, batch, chosen, create_graph=create_graph
+        )
+    else:
+        values = tensors(params)
+        at, total = [values[i] for i in chosen], loss(params, batch).sum()
+        found = torch.autograd.grad(total, at, create_graph=create_graph, allow_unused=True)
+    result: list[Tensor | None] = [None] * len(moving)
     for i, g in zip(chosen, found, strict=True):
         result[i] = g
     return result
 
 
-def predictor(
-    net: Network, spec: TaskSpec, params: Params, support: Batch, *, rules: Rules, steps: int
-) -> Adapted:
+def predictor(loss: TaskLoss, params: Params, support: Batch, *, rules: Stepper, steps: int) -> Adapted:
     """Adapt T tasks from the same start and predict with what came out: gradient methods' `adapt`."""
     start = stack(params, support.y.shape[0])
-    adapted = adapt(task_loss(net, spec), start, [support] * steps, rules=rules, create_graph=False)
+    adapted = adapt(loss, start, [support] * steps, rules=rules, order=0)
+    return predicting(loss, adapted)
+
+
+def predicting(loss: TaskLoss, adapted: Params) -> Adapted:
+    """T adapted tasks' answers."""
 
     @torch.no_grad()
     def predict(x: Tensor) -> Tensor:
-        return forward(net, spec)(adapted, x).softmax(-1)
+        return loss.logits(adapted, x).softmax(-1)
 
     return Adapted(predict, adapted.arch, adapted.weights)
-
-
-def _rules_in_order(params: Params, rules: Rules) -> list[UpdateRule | None]:
-    weights = [rules.weights if rules.adapts(name) else None for name in params.weights]
-    return [*weights, *([rules.arch] * len(params.arch))]

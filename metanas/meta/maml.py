@@ -1,33 +1,48 @@
 """MAML's meta-gradient: how the query loss after adaptation depends on where adaptation began.
 
 Finn et al., 2017, "Model-agnostic meta-learning", algorithm 1; here over weights and architecture alike,
-as in T-NAS (Lian et al., 2020). First order drops the second derivatives (sec. 5.2).
+as in T-NAS (Lian et al., 2020), and over learned inner rates where there are any (`rates.py`). First
+order takes the inner gradients for constants (sec. 5.2).
 """
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
 
 from metanas.episode import Episodes
-from metanas.meta.inner import Loss, Rules, adapt
-from metanas.params import Params, detach, stack, tensors
+from metanas.meta.inner import Loss, Order, Stepper, trajectory
+from metanas.params import Params, Tensors, named, stack
 
 
 def meta_gradient(
-    loss: Loss, params: Params, episodes: Episodes, *, rules: Rules, steps: int, second_order: bool
-) -> tuple[list[Tensor], float]:
-    """Gradient of the mean query loss of T tasks, in the order of `tensors`, and that loss."""
-    params = detach(params)
-    tasks = episodes.support.y.shape[0]
-    start = stack(params, tasks)
-    adapted = adapt(loss, start, [episodes.support] * steps, rules=rules, create_graph=second_order)
-    if second_order:
-        at = tensors(params)
-    else:
-        adapted = detach(adapted)
-        at = tensors(adapted)
-    total = loss(adapted, episodes.query).mean()
-    found = torch.autograd.grad(total, at, allow_unused=True)
-    gradients = [torch.zeros_like(x) if g is None else g for x, g in zip(at, found, strict=True)]
-    if not second_order:
-        gradients = [g.sum(0) for g in gradients]
+    loss: Loss,
+    params: Params,
+    episodes: Episodes,
+    *,
+    rules: Stepper,
+    order: Order,
+    steps: Sequence[float],
+    rates: Tensors | None = None,
+) -> tuple[Tensors, float]:
+    """Gradient of the mean query loss of T tasks by name, as in `params.named`, and that loss.
+
+    steps: the weight of the query loss after each inner step. MAML looks at the last step, (0, ..., 0, 1);
+    MAML++ at all of them (Antoniou et al., 2019, eq. 4). params and rates must be leaves that want gradients.
+    """
+    at = named(params) | {f"rates/{name}": t for name, t in (rates or {}).items()}
+    start = stack(params, episodes.support.y.shape[0])
+    total = torch.zeros(())
+    way = trajectory(loss, start, [episodes.support] * len(steps), rules=rules, order=order)
+    for weight, adapted in zip(steps, way, strict=True):
+        if weight:
+            total = total + weight * loss(adapted, episodes.query).mean()
+    found = torch.autograd.grad(total, list(at.values()), allow_unused=True)
+    gradients = {
+        name: torch.zeros_like(t) if g is None else g for (name, t), g in zip(at.items(), found, strict=True)
+    }
     return gradients, float(total.detach())
+
+
+def last(steps: int) -> list[float]:
+    """MAML's weights: the loss after the last of `steps` steps."""
+    return [0.0] * (steps - 1) + [1.0]

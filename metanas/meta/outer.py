@@ -1,65 +1,58 @@
-"""The outer state: parameters and the optimiser's memory, packed as named tensors for a checkpoint."""
+"""The outer state: what is learned and the optimiser's memory, as named tensors for a checkpoint."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from metanas.meta.rule import UpdateRule
-from metanas.method import State
-from metanas.params import Params, like, tensors
+from metanas.episode import Episodes
+from metanas.meta.rule import UpdateRule, clipped
+from metanas.method import Metrics, State
+from metanas.params import Params, Tensors, named
 
 
-def pack(params: Params, memory: Sequence[tuple[Tensor, ...]] = ()) -> State:
-    """Names are weights/<name>, arch/<name>, and memory/<i>/<j> for what the outer rule remembers."""
-    state = {f"weights/{name}": t.detach() for name, t in params.weights.items()}
-    state |= {f"arch/{name}": t.detach() for name, t in params.arch.items()}
-    for i, kept in enumerate(memory):
-        state |= {f"memory/{i}/{j}": t.detach() for j, t in enumerate(kept)}
-    return state
+def pack(params: Params, rates: Mapping[str, Tensor] | None = None) -> State:
+    """Names are weights/<name>, arch/<name>, rates/<name>; memory/<j>/<name> is what a rule remembers."""
+    everything = named(params) | {f"rates/{name}": t for name, t in (rates or {}).items()}
+    return {name: t.detach() for name, t in everything.items()}
+
+
+def group(state: State, name: str) -> Tensors:
+    """The tensors below a group's name, sorted: a checkpoint gives them back in another order."""
+    return {key.partition("/")[2]: state[key] for key in sorted(state) if key.partition("/")[0] == name}
 
 
 def params_of(state: State) -> Params:
     """The parameters in a state."""
-    groups: dict[str, dict[str, Tensor]] = {"weights": {}, "arch": {}}
-    for name, t in state.items():
-        group, _, rest = name.partition("/")
-        if group in groups:
-            groups[group][rest] = t
-    return Params(**groups)
+    return Params(group(state, "weights"), group(state, "arch"))
 
 
-def memory_of(state: State, count: int) -> list[tuple[Tensor, ...]]:
-    """The outer rule's memory of `count` tensors."""
-    memory: list[list[Tensor]] = [[] for _ in range(count)]
-    for i in range(count):
-        while (name := f"memory/{i}/{len(memory[i])}") in state:
-            memory[i].append(state[name])
-    return [tuple(kept) for kept in memory]
+def descend(state: State, gradients: Mapping[str, Tensor], rule: Callable[[str], UpdateRule]) -> State:
+    """One outer step of a gradient rule; what has no gradient stays as it is."""
+    new = dict(state)
+    for name, g in gradients.items():
+        update = rule(name)
+        known: list[Tensor] = []
+        while (key := f"memory/{len(known)}/{name}") in state:
+            known.append(state[key])
+        value, memory = update.update(state[name], g, tuple(known) or update.init(state[name]))
+        new[name] = value.detach()
+        new |= {f"memory/{j}/{name}": t.detach() for j, t in enumerate(memory)}
+    return new
 
 
-def begin(params: Params, rules: Sequence[UpdateRule]) -> State:
-    """A state with fresh memory; one rule per tensor."""
-    return pack(params, [rule.init(t) for rule, t in zip(rules, tensors(params), strict=True)])
-
-
-def descend(state: State, gradients: Sequence[Tensor], rules: Sequence[UpdateRule]) -> State:
-    """One outer step of a gradient rule."""
-    params = params_of(state)
-    values, memory = [], []
-    kept = memory_of(state, len(gradients))
-    for t, g, rule, old in zip(tensors(params), gradients, rules, kept, strict=True):
-        value, new = rule.update(t, g, old)
-        values.append(value)
-        memory.append(new)
-    return pack(like(params, values), memory)
-
-
-def by_group(params: Params, weights: UpdateRule, arch: UpdateRule) -> list[UpdateRule]:
-    """One rule per tensor from one per group."""
-    return [weights] * len(params.weights) + [arch] * len(params.arch)
-
-
-def mean(parts: Sequence[Sequence[Tensor]]) -> list[Tensor]:
-    """Mean over domains, tensor by tensor."""
-    return [torch.stack(same).mean(0) for same in zip(*parts, strict=True)]
+def over_domains(
+    batch: Sequence[Episodes], gradient: Callable[[Episodes], tuple[Tensors, float]], *, limit: float
+) -> tuple[Tensors, Metrics]:
+    """The mean gradient over domains, clipped to norm `limit` (infinity: not), and each one's loss."""
+    parts, losses = [], {}
+    for episodes in batch:
+        part, losses[episodes.spec.name] = gradient(episodes)
+        parts.append(part)
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    total = [
+        torch.stack([part[name] for part in parts if name in part]).sum(0) / len(parts) for name in names
+    ]
+    total = total if math.isinf(limit) else clipped(total, limit)
+    return dict(zip(names, total, strict=True)), losses

@@ -13,21 +13,32 @@ import torch
 from torch import Tensor
 
 from metanas.episode import Batch, Episodes
-from metanas.meta.inner import Loss, Rules, adapt
+from metanas.meta.inner import Loss, Stepper, adapt
 from metanas.params import Params, stack, tensors
 
 
 def displacement(
-    loss: Loss, params: Params, episodes: Episodes, *, rules: Rules, steps: int
+    loss: Loss | Sequence[Loss],
+    params: Params,
+    episodes: Episodes,
+    *,
+    rules: Stepper,
+    steps: int,
+    turns: int = 1,
 ) -> tuple[list[Tensor], float]:
-    """Mean over T tasks of (adapted - start), in the order of `tensors`, and the loss after adaptation."""
+    """Mean over T tasks of (adapted - start), in the order of `tensors`, and the loss after adaptation.
+
+    steps: the parts that the examples are dealt out to. turns: gradient steps on each part. loss: one for
+    all steps or one per step.
+    """
     everything = together(episodes)
     start = stack(params, everything.y.shape[0])
     parts = [Batch(everything.x[:, i::steps], everything.y[:, i::steps]) for i in range(steps)]
-    adapted = adapt(loss, start, parts, rules=rules, create_graph=False)
+    parts = [part for part in parts for _ in range(turns)]
+    adapted = adapt(loss, start, parts, rules=rules, order=0)
     moved = [(a - x).mean(0) for a, x in zip(tensors(adapted), tensors(params), strict=True)]
     with torch.no_grad():
-        after = float(loss(adapted, everything).mean())
+        after = float((loss[-1] if isinstance(loss, Sequence) else loss)(adapted, everything).mean())
     return moved, after
 
 

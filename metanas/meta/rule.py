@@ -25,8 +25,23 @@ def sgd(rate: float | Tensor) -> UpdateRule:
     return UpdateRule(lambda x: (), lambda x, g, state: (x - rate * g, state))
 
 
-def adam(rate: float, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> UpdateRule:
-    """Adam (Kingma and Ba, 2015, algorithm 1), equal to torch.optim.Adam; Reptile uses beta1 = 0."""
+def momentum(rate: float, *, beta: float = 0.9, decay: float = 0.0) -> UpdateRule:
+    """Heavy ball (Polyak, 1964) with L2 decay, equal to torch.optim.SGD(momentum, weight_decay)."""
+
+    def update(x: Tensor, g: Tensor, state: State) -> tuple[Tensor, State]:
+        speed = beta * state[0] + g + decay * x
+        return x - rate * speed, (speed,)
+
+    return UpdateRule(lambda x: (torch.zeros_like(x),), update)
+
+
+def adam(
+    rate: float, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, decay: float = 0.0
+) -> UpdateRule:
+    """Adam (Kingma and Ba, 2015, algorithm 1) with L2 decay, equal to torch.optim.Adam.
+
+    Reptile uses beta1 = 0, DARTS beta1 = 0.5 and a decay for the architecture.
+    """
 
     def init(x: Tensor) -> State:
         return (torch.zeros_like(x), torch.zeros_like(x), torch.zeros((), dtype=torch.float64))
@@ -34,6 +49,7 @@ def adam(rate: float, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 
     def update(x: Tensor, g: Tensor, state: State) -> tuple[Tensor, State]:
         first, second, step = state
         step = step + 1
+        g = g + decay * x if decay else g
         first = beta1 * first + (1 - beta1) * g
         second = beta2 * second + (1 - beta2) * g * g
         mean, variance = first / (1 - beta1**step), second / (1 - beta2**step)

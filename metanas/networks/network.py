@@ -5,7 +5,8 @@ meta-learner does not know which of them it trains. Numbers travel as `Params` (
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,11 @@ from torch.func import functional_call
 
 from metanas.episode import TaskSpec
 from metanas.params import Params, Tensors
+
+if TYPE_CHECKING:
+    from metanas.networks.choice import Choice
+
+    Builder = Callable[[Sequence[TaskSpec], Choice], "Network"]
 
 
 class Network(nn.Module):

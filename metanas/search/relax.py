@@ -77,19 +77,21 @@ def pruned(temperature: float, threshold: float) -> Relaxation:
     return relax
 
 
-def gumbel(temperature: float, generator: torch.Generator) -> Relaxation:
+def gumbel(temperature: float, generator: torch.Generator, *, alike: bool = False) -> Relaxation:
     """One candidate per mixture, drawn with the softmax's probabilities (GDAS, Dong and Yang, 2019, eq. 3-4).
 
     Forward: the argmax of logits plus Gumbel noise, weight exactly 1. Backward: the gradient of the softmax
     of the same at this temperature (straight through). Candidates that no task drew are not computed, so they
-    pass no gradient back: this is what makes GDAS cheap, as in its authors' code.
+    pass no gradient back: this is what makes GDAS cheap, as in its authors' code. alike: all tasks (the first
+    dimension) get the same noise, so that what a task draws does not depend on the tasks beside it.
     """
     _positive("temperature", temperature)
 
     def relax(logits: Mapping[str, Tensor]) -> Mixture:
         found = {}
         for name, t in logits.items():
-            noise = -torch.empty(t.shape, dtype=t.dtype).exponential_(generator=generator).log()
+            shape = t.shape[1:] if alike else t.shape
+            noise = -torch.empty(shape, dtype=t.dtype).exponential_(generator=generator).log()
             soft = ((t + noise.to(t.device)) / temperature).softmax(-1)
             hard = torch.zeros_like(soft).scatter(-1, soft.argmax(-1, keepdim=True), 1.0)
             found[name] = hard + (soft * hard - (soft * hard).detach())

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from metanas.config import ConfigError, plain, settings_of
 from metanas.episode import TaskSpec
 from metanas.kinds import METHODS, OPS
-from metanas.meta.inner import Rules, adapt, task_loss
+from metanas.meta.inner import Rules, TaskLoss, adapt
 from metanas.meta.rule import sgd
 from metanas.params import stack
 from metanas.search.budget import Cost
@@ -117,11 +117,11 @@ def test_adapting_under_a_budget_ends_with_fewer_macs() -> None:
     for cost in (Cost(), Cost(macs=1.0, weight=3e-3)):
         net, params = tiny.net(replace(tiny.SPACE, cost=cost))
         end = adapt(
-            task_loss(net, tiny.SPEC),
+            TaskLoss(net, tiny.SPEC),
             stack(params, 2),
             [tiny.episodes(2).support] * 5,
             rules=Rules(sgd(0.1), sgd(0.5)),
-            create_graph=False,
+            order=0,
         )
         ends.append(expected_macs(net.space, softmax(end.arch), tiny.SPEC))
     assert (ends[1] < 0.9 * ends[0]).all()

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from metanas.meta.inner import task_loss
+from metanas.meta.inner import TaskLoss
 from metanas.params import Params, stack
 from metanas.search.darts import Order, arch_gradient, step
 from metanas.supernet.space import SearchSpace
 from tests import tiny
 
 NET, PARAMS = tiny.net(SearchSpace(ops=("conv3", "gru", "attn"), layers=2, channels=4, reductions=()))
-LOSS = task_loss(NET, tiny.SPEC)
+LOSS = TaskLoss(NET, tiny.SPEC)
 TASKS, RATE = 2, 0.1
 EPISODES = tiny.episodes(TASKS)
 START = stack(PARAMS, TASKS)

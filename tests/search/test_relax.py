@@ -5,7 +5,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from metanas.meta.inner import forward, task_loss
+from metanas.meta.inner import TaskLoss
 from metanas.params import stack
 from metanas.search.relax import Relaxation, annealed, gumbel, pruned, softmax, sparsemax
 from metanas.seeding import generator
@@ -90,8 +90,8 @@ def test_leaving_out_what_is_zero_changes_nothing(relax: Relaxation) -> None:
     mixture = relax(start.arch)
     assert not all(all(row) for rows in mixture.active.values() for row in rows)
     x = tiny.episodes(2).support.x
-    sparse = forward(net, tiny.SPEC, lambda logits: mixture)(start, x)
-    full = forward(net, tiny.SPEC, lambda logits: softmax({}).of(mixture.weights))(start, x)
+    sparse = TaskLoss(net, tiny.SPEC, lambda logits: mixture).logits(start, x)
+    full = TaskLoss(net, tiny.SPEC, lambda logits: softmax({}).of(mixture.weights)).logits(start, x)
     torch.testing.assert_close(sparse, full, rtol=1e-9, atol=1e-10)
 
 
@@ -117,7 +117,7 @@ def test_the_loss_of_a_strategy_with_kl_is_higher_away_from_its_prior() -> None:
     ]
     (net, params), (held, _) = (tiny.net(space) for space in spaces)
     batch, start = tiny.episodes(2).support, stack(params, 2)
-    gap = task_loss(held, tiny.SPEC)(start, batch) - task_loss(net, tiny.SPEC)(start, batch)
+    gap = TaskLoss(held, tiny.SPEC)(start, batch) - TaskLoss(net, tiny.SPEC)(start, batch)
     at, prior = (
         torch.distributions.Categorical(logits=t)
         for t in (params.arch["depth"], torch.tensor([0.0, 1.0], dtype=torch.float64))

@@ -5,7 +5,7 @@ import torch
 
 from metanas.config import ConfigError, settings_of
 from metanas.kinds import METHODS, OPS
-from metanas.meta.inner import Rules, adapt, task_loss
+from metanas.meta.inner import Rules, TaskLoss, adapt
 from metanas.meta.rule import adam
 from metanas.params import each, stack
 from metanas.registry import UnknownName
@@ -37,9 +37,7 @@ def derived(name: str) -> list[Architecture]:
     params = each(lambda t: t.double(), net.init(generator(0, "strategy")))
     rules = Rules(adam(0.01), adam(0.05))
     tasks = tiny.episodes(TASKS)
-    end = adapt(
-        task_loss(net, tiny.SPEC), stack(params, TASKS), [tasks.support] * 5, rules=rules, create_graph=False
-    )
+    end = adapt(TaskLoss(net, tiny.SPEC), stack(params, TASKS), [tasks.support] * 5, rules=rules, order=0)
     shares = {key: t.softmax(-1) for key, t in end.arch.items()}
     return [derive(net.space, **{key: t[i].tolist() for key, t in shares.items()}) for i in range(TASKS)]
 

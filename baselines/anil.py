@@ -1,0 +1,22 @@
+"""ANIL, "almost no inner loop": as MAML, but only the classifier adapts to a task.
+
+Raghu, Raghu, Bengio, Vinyals: Rapid Learning or Feature Reuse? Towards Understanding the Effectiveness of
+MAML (ICLR 2020), eq. 2. The body and the architecture are learned in the outer loop alone.
+"""
+
+from dataclasses import dataclass
+
+from baselines.maml import Maml
+from metanas.kinds import METHODS
+from metanas.meta.inner import What
+
+
+@METHODS.register("anil")
+class Anil(Maml):
+    """MAML whose inner loop moves the head alone (Raghu et al., 2020)."""
+
+    @dataclass(frozen=True)
+    class Settings(Maml.Settings):
+        """As MAML's."""
+
+        adapts: What = "head"

@@ -1,0 +1,34 @@
+"""Regularised evolution over architectures with shared weights; the rest is as in `random_search.py`.
+
+Real, Aggarwal, Huang, Le: Regularized Evolution for Image Classifier Architecture Search (AAAI 2019),
+algorithm 1. Where we differ: fitness by shared weights instead of training each from scratch, and a smaller
+population (theirs: 100 and a tournament of 25).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from baselines.random_search import RandomSearch
+from metanas.kinds import METHODS
+from metanas.search.propose import Trial, evolve
+from metanas.supernet.architecture import Architecture
+
+
+@METHODS.register("evolution")
+class Evolution(RandomSearch):
+    """Regularised evolution with shared weights, then training of the best (Real et al., 2019)."""
+
+    @dataclass(frozen=True)
+    class Settings(RandomSearch.Settings):
+        """population: how many trials live. tournament: how many of them compete to be a parent."""
+
+        population: int = 20
+        tournament: int = 5
+
+    settings: Settings
+
+    def propose(self, history: Sequence[Trial], dice: torch.Generator) -> Architecture:
+        s = self.settings
+        return evolve(s.space, history, dice, population=s.population, tournament=s.tournament)

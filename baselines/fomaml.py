@@ -1,0 +1,20 @@
+"""First-order MAML: as MAML, with the second derivatives left out.
+
+Finn, Abbeel, Levine (ICML 2017), sec. 5.2: the meta-gradient is the query loss's at the adapted numbers.
+"""
+
+from dataclasses import dataclass
+
+from baselines.maml import Maml
+from metanas.kinds import METHODS
+
+
+@METHODS.register("fomaml")
+class FoMaml(Maml):
+    """First-order MAML on weights and architecture (Finn et al., 2017, sec. 5.2)."""
+
+    @dataclass(frozen=True)
+    class Settings(Maml.Settings):
+        """As MAML's."""
+
+        second_order: bool = False

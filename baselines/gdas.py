@@ -1,0 +1,31 @@
+"""GDAS on every task by itself: as `darts`, with one sampled candidate per node instead of the mixture.
+
+Dong, Yang: Searching for a Robust Neural Architecture in Four GPU Hours (CVPR 2019), eq. 3-4: hard Gumbel
+samples with a straight-through gradient, temperature from 10 to 0.1 over the search.
+"""
+
+from dataclasses import dataclass
+
+from baselines.darts import Darts
+from metanas.kinds import METHODS
+from metanas.search.relax import Relaxation, gumbel
+from metanas.seeding import generator
+
+
+@METHODS.register("gdas")
+class Gdas(Darts):
+    """Search by sampled architectures on each task from scratch (Dong and Yang, 2019)."""
+
+    @dataclass(frozen=True)
+    class Settings(Darts.Settings):
+        """first, last: the temperature, which falls linearly."""
+
+        first: float = 10.0
+        last: float = 0.1
+
+    settings: Settings
+
+    def relax(self, step: int, seed: int) -> Relaxation:
+        s = self.settings
+        temperature = s.first + (s.last - s.first) * step / max(s.test_steps - 1, 1)
+        return gumbel(temperature, generator(seed, "gdas", step), alike=True)

@@ -1,0 +1,32 @@
+"""Bayesian optimisation over architectures by a Gaussian process; the rest is as in `random_search.py`.
+
+Snoek, Larochelle, Adams: Practical Bayesian Optimization of Machine Learning Algorithms (NeurIPS 2012), by
+Optuna's sampler.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from baselines.random_search import RandomSearch
+from metanas.kinds import METHODS
+from metanas.search.propose import Trial, by_sampler
+from metanas.supernet.architecture import Architecture
+
+
+@METHODS.register("gp")
+class Gp(RandomSearch):
+    """Search by a Gaussian process, then training of the best (Snoek et al., 2012)."""
+
+    @dataclass(frozen=True)
+    class Settings(RandomSearch.Settings):
+        """startup: random trials before the model is asked."""
+
+        startup: int = 10
+
+    settings: Settings
+
+    def propose(self, history: Sequence[Trial], dice: torch.Generator) -> Architecture:
+        s, seed = self.settings, int(torch.randint(2**31, (), generator=dice))
+        return by_sampler(s.space, history, seed, sampler="gp", startup=s.startup)

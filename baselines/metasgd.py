@@ -1,0 +1,48 @@
+"""Meta-SGD: MAML whose inner rate is a vector as long as the weights, and learned with them.
+
+Li, Zhou, Chen, Li: Meta-SGD: Learning to Learn Quickly for Few-Shot Learning (2017), eq. 2 and algorithm 1:
+theta' = theta - alpha * grad, elementwise, one step. alpha starts uniformly in [low, high] (their 0.005 and
+0.1). Where we differ: architecture logits have rates of their own, which start `arch_scale` times as large,
+and the default range is higher, since our budgets are a thousandth of theirs.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from baselines.maml import Maml
+from metanas.kinds import METHODS
+from metanas.meta.inner import Stepper, moves
+from metanas.meta.rates import LearnedRates, start
+from metanas.params import Params, Tensors
+
+
+@METHODS.register("metasgd")
+class MetaSgd(Maml):
+    """MAML with one learned inner rate per weight (Li et al., 2017)."""
+
+    @dataclass(frozen=True)
+    class Settings(Maml.Settings):
+        """low, high: range of the first rates. weight_rate, arch_rate and eta of MAML are not used."""
+
+        steps: int = 1
+        test_steps: int = 1
+        low: float = 0.05
+        high: float = 0.3
+        arch_scale: float = 5.0
+        outer_eta_rate: float = 3e-3
+
+    settings: Settings
+
+    def rates(self, params: Params, generator: torch.Generator) -> Tensors:
+        s = self.settings
+
+        def first(name: str, shape: torch.Size) -> Tensor:
+            rates = s.low + (s.high - s.low) * torch.rand(shape, generator=generator)
+            return rates * (s.arch_scale if name.startswith("arch/") else 1.0)
+
+        return start(params, "element", s.steps, first)
+
+    def rules(self, rates: Tensors) -> Stepper:
+        return LearnedRates(rates, "element", moves(self.settings.adapts))

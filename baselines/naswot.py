@@ -1,0 +1,41 @@
+"""Search by activation patterns at initialisation: a zero-cost fitness, then training of the best.
+
+Mellor, Turner, Storkey, Crowley: Neural Architecture Search without Training (ICML 2021), as written in
+`metanas/search/proxies.py`. Nothing is trained before the search, so most of the budget is left for what was
+found; many candidates are tried, all at random.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from baselines.random_search import RandomSearch
+from metanas.episode import Episodes
+from metanas.kinds import METHODS
+from metanas.params import Params
+from metanas.search.harden import single
+from metanas.search.proxies import PROXIES
+
+
+@METHODS.register("naswot")
+class NasWot(RandomSearch):
+    """Random search by activation patterns of untrained networks (Mellor et al., 2021)."""
+
+    proxy: ClassVar[str] = "naswot"
+
+    @dataclass(frozen=True)
+    class Settings(RandomSearch.Settings):
+        """The share of the search is small, its candidates many: a trial costs one or two passes."""
+
+        sharing: float = 0.0
+        searching: float = 0.1
+        candidates: int = 16
+
+    def fitness(self, params: Params, episodes: Episodes) -> float:
+        """The proxy on the support of the first of the T tasks."""
+        mixture, support = single(params.arch), episodes.support
+        with torch.enable_grad():
+            return PROXIES[self.proxy](
+                self.net, params.weights, mixture, episodes.spec, support.x[0], support.y[0]
+            )

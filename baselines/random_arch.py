@@ -1,0 +1,35 @@
+"""A random architecture, meta-trained by MAML: the control that every search must beat.
+
+Yu et al. (ICLR 2020, "Evaluating the Search Phase of Neural Architecture Search") and Li and Talwalkar (UAI
+2019): searches often fail to beat it. One architecture of the space per seed, all equally likely.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from baselines.maml import Maml
+from metanas.kinds import METHODS
+from metanas.meta.inner import What
+from metanas.meta.outer import pack
+from metanas.method import State
+from metanas.params import Params
+from metanas.search.harden import logits_of, single
+from metanas.search.variation import sample
+
+
+@METHODS.register("random-arch")
+class RandomArch(Maml):
+    """MAML on one architecture drawn at random (Li and Talwalkar, 2019)."""
+
+    @dataclass(frozen=True)
+    class Settings(Maml.Settings):
+        """As MAML's."""
+
+        adapts: What = "weights"
+
+    relax = staticmethod(single)
+
+    def start(self, generator: torch.Generator) -> State:
+        drawn = logits_of(self.settings.space, sample(self.settings.space, generator))
+        return pack(Params(self.net.init(generator).weights, drawn))

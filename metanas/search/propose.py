@@ -1,0 +1,140 @@
+"""Which architecture to try next, from those that were tried: regularised evolution and Optuna's samplers.
+
+Pure functions of the history and a seed, so that a search can stop and go on anywhere. A history is a list
+of trials, oldest first; higher fitness is better. Random search is `variation.sample` itself.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import torch
+
+from metanas.search.variation import mutate, pick, sample
+from metanas.supernet.architecture import Architecture, Node, frame
+from metanas.supernet.space import SearchSpace
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+
+class Trial(NamedTuple):
+    """An architecture and what it scored each time it was tried (several times under halving)."""
+
+    architecture: Architecture
+    fitness: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return sum(self.fitness) / len(self.fitness)
+
+
+def best(history: Sequence[Trial]) -> Architecture:
+    """The best mean fitness among those that were tried most often."""
+    most = max(len(trial.fitness) for trial in history)
+    return max((t for t in history if len(t.fitness) == most), key=lambda t: t.mean).architecture
+
+
+def evolve(
+    space: SearchSpace,
+    history: Sequence[Trial],
+    generator: torch.Generator,
+    *,
+    population: int,
+    tournament: int,
+) -> Architecture:
+    """Regularised evolution (Real et al., 2019, algorithm 1): a mutated winner of a tournament.
+
+    The population is the youngest `population` trials, so that the oldest dies, not the worst.
+    """
+    if len(history) < population:
+        return sample(space, generator)
+    alive = history[-population:]
+    rivals = [pick(alive, generator) for _ in range(tournament)]
+    return mutate(space, max(rivals, key=lambda t: t.mean).architecture, generator)
+
+
+def by_sampler(
+    space: SearchSpace, history: Sequence[Trial], seed: int, *, sampler: Literal["tpe", "gp"], startup: int
+) -> Architecture:
+    """Bayesian optimisation over a chain's choices by Optuna (Akiba et al., 2019); `startup` random trials.
+
+    tpe: tree-structured Parzen estimator (Bergstra et al., 2011). gp: Gaussian process with log expected
+    improvement. ValueError in a space of cells.
+    """
+    study = _study(space, seed, sampler, startup)
+    for trial in history:
+        study.add_trial(_frozen(space, trial))
+    asked = study.ask()
+    layers = asked.suggest_categorical("depth", _depths(space))
+    nodes = [
+        Node(
+            asked.suggest_categorical(f"op{i}", _ops(space)),
+            asked.suggest_categorical(f"activation{i}", space.activations),
+        )
+        for i in range(space.layers)
+    ]
+    return frame(space, nodes[:layers])
+
+
+def goes_on(history: Sequence[Trial], seed: int, *, least: int, factor: int, top: int) -> bool:
+    """Whether successive halving tries the youngest trial once more (Jamieson and Talwalkar, 2016).
+
+    Asynchronous, as in Optuna's pruner (Li et al., 2020): after least * factor^k tries a trial goes on if it
+    is among the best 1 / factor that came so far; never beyond `top` tries.
+    """
+    import optuna
+
+    if not history or len(history[-1].fitness) >= top:
+        return False
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=least, reduction_factor=factor)
+    study = optuna.create_study(
+        direction="maximize", sampler=optuna.samplers.RandomSampler(seed=seed), pruner=pruner
+    )
+    for trial in history:  # told again in their order, as the pruner keeps its rungs in the trials
+        asked, pruned = study.ask(), False
+        for tried, value in enumerate(trial.fitness, start=1):
+            asked.report(value, tried)
+            pruned = asked.should_prune()
+        if trial is history[-1]:
+            return not pruned
+        study.tell(asked, trial.fitness[-1])
+    return False
+
+
+def _study(space: SearchSpace, seed: int, sampler: str, startup: int) -> "Study":
+    import optuna
+
+    if space.nodes:
+        raise ValueError(f"tpe and gp search chains, the space has cells (space.nodes={space.nodes})")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    kinds = {"tpe": optuna.samplers.TPESampler, "gp": optuna.samplers.GPSampler}
+    made = kinds[sampler](seed=seed, n_startup_trials=startup)
+    return optuna.create_study(direction="maximize", sampler=made)
+
+
+def _frozen(space: SearchSpace, trial: Trial) -> "FrozenTrial":
+    """A finished trial; layers above the depth get the first candidate, they were not tried."""
+    from optuna.distributions import BaseDistribution, CategoricalDistribution
+    from optuna.trial import create_trial
+
+    values: dict[str, int | str] = {"depth": len(trial.architecture.layers)}
+    kinds: dict[str, BaseDistribution] = {"depth": CategoricalDistribution(_depths(space))}
+    for i in range(space.layers):
+        node = trial.architecture.layers[i] if i < len(trial.architecture.layers) else None
+        chosen = node if isinstance(node, Node) else Node(_ops(space)[0], space.activations[0])
+        values |= {f"op{i}": chosen.op, f"activation{i}": chosen.activation}
+        kinds |= {
+            f"op{i}": CategoricalDistribution(_ops(space)),
+            f"activation{i}": CategoricalDistribution(space.activations),
+        }
+    return create_trial(params=values, distributions=kinds, value=trial.mean)
+
+
+def _ops(space: SearchSpace) -> tuple[str, ...]:
+    return tuple(op for op in space.ops if op != "none") or space.ops
+
+
+def _depths(space: SearchSpace) -> tuple[int, ...]:
+    return tuple(exit_ + 1 for exit_ in space.exits)

@@ -1,0 +1,50 @@
+"""Paper rows: every one is readable and runnable, and verdicts say what they should."""
+
+import pytest
+
+from metanas.config import resolve
+from metanas.registry import UnknownName
+from metanas.reproduce import Figure, Row, load, names, verdict
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_row_resolves_at_every_scale_and_publishes_figures_of_its_own_tasks(name: str) -> None:
+    row = load(name)
+    assert set(row.scales) == {"paper", "small"}
+    for setup in row.scales.values():
+        config = resolve(
+            row.method, row.suite, budget=setup.budget, domains=row.domains, overrides=setup.overrides
+        )
+        shots, ways = config.suite.shots, config.suite.ways
+        tasks = {f"{domain}/{ways}w{k}s" for domain in row.domains for k in shots}
+        assert set(row.published) <= tasks
+    assert row.scales["small"].hours <= 1
+    assert row.comparable or row.why_not
+
+
+def row(**changes: object) -> Row:
+    return load("protonet-omniglot-5w1s").model_copy(update=changes)
+
+
+def test_verdicts() -> None:
+    task = "omniglot/5w1s"
+    published = {task: Figure(accuracy=98.8, interval=0.2, source="x")}
+    known = row(published=published)
+    assert verdict(known, "paper", task, 98.5, 98.3, 98.7).word == "inside"
+    assert verdict(known, "paper", task, 97.5, 97.3, 97.7).word == "below"
+    assert verdict(known, "paper", task, 99.5, 99.3, 99.7).word == "above"
+    away = row(comparable=False, why_not="sample")
+    assert verdict(away, "paper", task, 98.5, 98.3, 98.7).word == "not comparable: sample"
+    small = verdict(known, "small", task, 98.5, 98.3, 98.7)
+    assert small.word.startswith("first measurement") and small.published == published[task]
+
+
+def test_a_published_cell_nobody_read_stays_empty() -> None:
+    bao = load("maml-huffpost")
+    assert bao.published == {}
+    assert verdict(bao, "paper", "huffpost/5w1s", 40, 39, 41).published is None
+
+
+def test_an_unknown_row_names_the_nearest() -> None:
+    with pytest.raises(UnknownName, match="no row named 'maml-huffpst'; did you mean 'maml-huffpost'"):
+        load("maml-huffpst")
