@@ -1,32 +1,74 @@
-"""Rank what is stored: one board per track, rows by mean accuracy, rank ranges from paired tests."""
+"""Rank what is published: one board per track, rows by mean accuracy, rank ranges from paired tests.
+
+Comes after `standing.py` (the values) and before `site/` (the pages). A board is ranked once and kept;
+what is costly and seldom wanted (all pairs) is computed when it is asked for.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from leaderboard import standing
 from leaderboard.standing import Standing
-from leaderboard.store.store import Store
-from metanas.evaluation.ranking import Ranked, rank
+from metanas.evaluation.many import intervals, significantly_better
+from metanas.evaluation.paired import LEVEL
+from metanas.evaluation.ranking import Friedman, friedman
 from metanas.evaluation.result import Task
-from metanas.evaluation.stats import Interval, difference, estimate
+from metanas.evaluation.stats import Interval, View, domain_of
 
 
 @dataclass(frozen=True)
 class Line:
     """One method on a board."""
 
-    place: Ranked
     standing: Standing
-    tasks: Mapping[str, Interval]  # by task name
+    overall: Interval  # the mean over the board's tasks
+    tasks: Mapping[str, Interval]  # accuracy by task name
+    first: int  # 1 + number of methods significantly better
+    last: int  # number of methods that are not significantly worse
+
+    @property
+    def method(self) -> str:
+        return self.standing.method
 
     @property
     def ranks(self) -> str:
-        """1, or 2-3 where the data cannot tell."""
-        first, last = self.place.first, self.place.last
-        return str(first) if first == last else f"{first}\u2013{last}"
+        """1, or 2\u20133 where the data cannot tell."""
+        return str(self.first) if self.first == self.last else f"{self.first}\u2013{self.last}"
+
+    @cached_property
+    def view(self) -> View:
+        """Accuracies on the board's tasks."""
+        return {name: self.standing.accuracies[name] for name in self.tasks}
+
+    @property
+    def mean(self) -> float:
+        return self.overall.mean
+
+    @cached_property
+    def domains(self) -> dict[str, float]:
+        """Mean accuracy per domain, every task of it the same."""
+        found: dict[str, list[float]] = {}
+        for task, interval in self.tasks.items():
+            found.setdefault(domain_of(task), []).append(interval.mean)
+        return {domain: float(np.mean(values)) for domain, values in found.items()}
+
+    @cached_property
+    def worst(self) -> tuple[str, float]:
+        """The domain it does worst on, and the accuracy there."""
+        domain = min(self.domains, key=lambda name: (self.domains[name], name))
+        return domain, self.domains[domain]
+
+    @cached_property
+    def normalised(self) -> float:
+        """Mean of (accuracy - chance) / (1 - chance): 0 is guessing, 1 is perfect."""
+        ways = {task.name: task.ways for task in self.standing.document.tasks}
+        parts: dict[str, list[float]] = {}
+        for name, interval in self.tasks.items():
+            chance = 1 / ways[name]
+            parts.setdefault(domain_of(name), []).append((interval.mean - chance) / (1 - chance))
+        return float(np.mean([np.mean(values) for values in parts.values()]))
 
 
 @dataclass(frozen=True)
@@ -36,47 +78,41 @@ class Board:
     track: str
     tasks: tuple[Task, ...]
     lines: tuple[Line, ...]
-    against_scratch: Mapping[str, Mapping[str, float]]  # method -> domain -> p of a paired test
 
-    @property
-    def slug(self) -> str:
-        """The track as a file name."""
-        words = "".join(c if c.isalnum() else " " for c in self.track.lower()).split()
-        return "-".join(words)
+    @cached_property
+    def by_method(self) -> dict[str, Line]:
+        return {line.method: line for line in self.lines}
+
+    @cached_property
+    def domains(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(task.domain for task in self.tasks))
+
+    def views(self, methods: Sequence[str] = ()) -> dict[str, View]:
+        """Accuracies of some methods, or of all in their order."""
+        wanted = methods or [line.method for line in self.lines]
+        return {name: self.by_method[name].view for name in wanted}
+
+    @cached_property
+    def friedman(self) -> Friedman | None:
+        """None where there are too few tasks or methods."""
+        return friedman(self.views())
 
 
-def boards(store: Store) -> list[Board]:
-    """All boards, by track."""
-    return [_board(track, standing.current(store, track)) for track in standing.tracks(store)]
-
-
-def _board(track: str, rows: Sequence[Standing]) -> Board:
-    by_method = {row.method: row for row in rows}
-    scores = {row.method: row.accuracies for row in rows}
+def rank_track(track: str, standings: Sequence[Standing], domain: str = "") -> Board:
+    """The board of a track, or of one of its domains alone. All standings must have the same tasks."""
+    tasks = tuple(t for t in standings[0].document.tasks if domain in ("", t.domain))
+    names = tuple(task.name for task in tasks)
+    views = {s.method: {name: s.accuracies[name] for name in names} for s in standings}
+    better = significantly_better(views, LEVEL)
+    by_task = [intervals({m: {name: view[name]} for m, view in views.items()}) for name in names]
     lines = [
         Line(
-            place,
-            by_method[place.name],
-            {task: estimate({task: array}).interval() for task, array in scores[place.name].items()},
+            standing,
+            overall,
+            dict(zip(names, own, strict=True)),
+            1 + int(better[i].sum()),
+            len(standings) - int(better[:, i].sum()),
         )
-        for place in rank(scores)
+        for i, (standing, overall, *own) in enumerate(zip(standings, intervals(views), *by_task, strict=True))
     ]
-    return Board(track, lines[0].standing.tasks, tuple(lines), _against(scores, "scratch"))
-
-
-def _against(
-    scores: Mapping[str, Mapping[str, NDArray[np.float64]]], control: str
-) -> dict[str, dict[str, float]]:
-    """Paired p-value of every method against the control, per domain (all its shots together)."""
-    if control not in scores:
-        return {}
-    domains = sorted({task.partition("/")[0] for task in scores[control]})
-
-    def of(method: str, domain: str) -> dict[str, NDArray[np.float64]]:
-        return {t: a for t, a in scores[method].items() if t.partition("/")[0] == domain}
-
-    return {
-        method: {domain: difference(of(method, domain), of(control, domain)).p() for domain in domains}
-        for method in scores
-        if method != control
-    }
+    return Board(track, tasks, tuple(sorted(lines, key=lambda line: (-line.mean, line.method))))

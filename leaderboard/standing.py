@@ -37,7 +37,8 @@ class Standing:
 
     accuracies: by task name, (S, E); empty until it is scored. fresh: the same on episodes drawn
     after a commitment; empty, since no such challenge is served yet.
-    architectures, curves: by task name, the JSON that came in the bundle.
+    architectures, curves: by task name, the JSON that came in the bundle; with files and events only
+    in what `one` and `history` give.
     entry: entry.json without the contact address; None for a run of one's own.
     """
 
@@ -72,6 +73,13 @@ def revision(store: Store) -> int:
         return session.scalar(select(func.max(Event.id))) or 0
 
 
+def shown_revision(store: Store) -> int:
+    """A number that grows whenever something is published or withdrawn: what is ranked may have changed."""
+    with store.database.read() as session:
+        query = select(func.max(Event.id)).where(Event.state.in_(("published", "withdrawn")))
+        return session.scalar(query) or 0
+
+
 def tracks(store: Store) -> tuple[str, ...]:
     """The tracks that have something published, by name."""
     with store.database.read() as session:
@@ -80,9 +88,15 @@ def tracks(store: Store) -> tuple[str, ...]:
 
 
 def current(store: Store, track: str | None = None) -> tuple[Standing, ...]:
-    """Published and not superseded, by track and method."""
+    """Published and not superseded, by track and method; with their scores, for the rest see `one`."""
     wanted = (Submission.state == "published") & ~Submission.superseded
-    return _read(store, wanted if track is None else wanted & (Submission.track == track))
+    return _read(store, wanted if track is None else wanted & (Submission.track == track), whole=False)
+
+
+def published(store: Store, track: str) -> tuple[Standing, ...]:
+    """The same with those that were superseded."""
+    wanted = (Submission.state == "published") & (Submission.track == track)
+    return _read(store, wanted, whole=False)
 
 
 def history(store: Store, method: str) -> tuple[Standing, ...]:
@@ -97,19 +111,16 @@ def one(store: Store, submission_id: str) -> Standing | None:
     return next(iter(_read(store, Submission.id == submission_id)), None)
 
 
-def _read(store: Store, wanted: ColumnElement[bool]) -> tuple[Standing, ...]:
+def _read(store: Store, wanted: ColumnElement[bool], *, whole: bool = True) -> tuple[Standing, ...]:
+    """A board of a thousand methods is ranked from scores alone; `whole` adds what one page shows."""
+    rest = (Submission.details, Submission.files, Submission.events)
     with store.database.read() as session:
         query = (
             select(Submission)
             .where(wanted)
             .order_by(Submission.track, Submission.method, Submission.id)
-            .options(
-                selectinload(Submission.scores),
-                selectinload(Submission.details),
-                selectinload(Submission.files),
-                selectinload(Submission.flags),
-                selectinload(Submission.events),
-            )
+            .options(selectinload(Submission.scores), selectinload(Submission.flags))
+            .options(*(selectinload(part) for part in rest if whole))
         )
         rows = list(session.scalars(query))
         owners = {number: name for number, name in session.execute(select(Account.id, Account.name))}
@@ -118,11 +129,12 @@ def _read(store: Store, wanted: ColumnElement[bool]) -> tuple[Standing, ...]:
         )
         attempts = {(track, method): n for track, method, n in session.execute(counts)}
     return tuple(
-        _standing(row, owners.get(row.account_id or 0), attempts[row.track, row.method]) for row in rows
+        _standing(row, owners.get(row.account_id or 0), attempts[row.track, row.method], whole=whole)
+        for row in rows
     )
 
 
-def _standing(row: Submission, owner: str | None, attempts: int) -> Standing:
+def _standing(row: Submission, owner: str | None, attempts: int, *, whole: bool) -> Standing:
     entry = None if row.entry is None else json.loads(row.entry)
     return Standing(
         id=row.id,
@@ -138,11 +150,11 @@ def _standing(row: Submission, owner: str | None, attempts: int) -> Standing:
         accuracies={s.task: s.accuracies() for s in row.scores if s.kind == "pinned"},
         fresh={s.task: s.accuracies() for s in row.scores if s.kind == "fresh"},
         summaries={s.task: json.loads(s.summary) for s in row.scores if s.kind == "pinned"},
-        architectures=_details(row, "architecture"),
-        curves=_details(row, "curve"),
-        files={f.name: (f.sha256, f.size) for f in row.files},
+        architectures=_details(row, "architecture") if whole else {},
+        curves=_details(row, "curve") if whole else {},
+        files={f.name: (f.sha256, f.size) for f in row.files} if whole else {},
         flags=tuple((f.kind, f.detail) for f in row.flags if f.cleared is None),
-        events=tuple(_happened(row.events)),
+        events=tuple(_happened(row.events)) if whole else (),
         attempts=attempts,
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from metanas.commands import admin, arch, board, bundle, data
+from metanas.commands import admin, arch, board, bundle, compare, data, evaluate, new, report, transfer
 from metanas.commands.common import BOARD, AsJson, Database, Root, fail, print_rows
 
 app = typer.Typer(
@@ -19,8 +19,11 @@ app = typer.Typer(
 app.add_typer(board.app, name="leaderboard")
 admin.hook(board.app)
 bundle.hook(app)
+new.hook(app)
 app.add_typer(data.app, name="data")
 app.add_typer(arch.app, name="arch")
+for command in (compare.compare, evaluate.evaluate, report.report, transfer.transfer):
+    app.command()(command)
 KINDS = ("domains", "suites", "methods", "ops", "activations", "strategies")
 
 

@@ -1,7 +1,7 @@
 """One run's configuration, resolved: what was asked for, checked, and written to config.yaml.
 
 Only this module and `cli.py` know files and the command line. `--set key=value` reaches the suite
-(`suite.episodes=50`), the budget (`budget.iterations=10`), `tracking`, and otherwise the method's
+(`suite.episodes=50`), the budget (`budget.iterations=10`), `tracking`, `trials`, and otherwise the method's
 settings (`weight_rate=0.1`, `space.layers=4`).
 """
 
@@ -39,6 +39,7 @@ class RunConfig(BaseModel):
     budget: Budget
     seeds: tuple[int, ...]
     tracking: Literal["none", "wandb"] = "none"
+    trials: int | None = None  # how many settings were tried before these; declared, shown beside the scores
 
 
 def resolve(
@@ -62,6 +63,9 @@ def resolve(
     tracking = given.pop("tracking", "none")
     if tracking not in ("none", "wandb"):
         raise ConfigError(f"tracking must be none or wandb, got {tracking!r}")
+    trials = given.pop("trials", None)
+    if trials is not None and (not isinstance(trials, int) or trials < 0):
+        raise ConfigError(f"trials must be a number of settings tried, got {trials!r}")
     final = _updated(Suite, base, changed, "suite")
     return RunConfig(
         method=method,
@@ -71,6 +75,7 @@ def resolve(
         suite=final,
         seeds=tuple(seeds) or base.seeds,
         tracking=tracking,
+        trials=trials,
     )
 
 

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from metanas import plugins
 from metanas import run as runs
 from metanas.config import RunConfig
+from metanas.evaluation import report
 from metanas.run import Cell
 
 Message = tuple[str, str, int]  # cell name, what is being done, units done
@@ -48,7 +49,7 @@ def run(
             runs.finish(config, folder, root)
         store.add(folder)
     for config, folder in wanted:
-        board.report(store, folder)
+        report.build([folder], folder / "report.html", twins=False)
         _print_architectures(console, config, folder)
     for table in board.show(store):
         console.print(table)

@@ -4,17 +4,15 @@ The unit of work is a cell, one (method, seed); cells go to worker processes wit
 each, since these networks are too small to fill two cores. Everything a cell leaves is written
 atomically and found again, so a killed run resumes. `submission.json` is written last: it says "whole".
 
-    run/  config.yaml  metrics.jsonl  predictions.parquet  architecture.json  architecture-*.svg
-          report.html  submission.json  seed0/{state.safetensors, *.parquet, arch.json}
+    run/  config.yaml  metrics.jsonl  predictions.parquet  choices.parquet  architecture.json
+          architecture-*.svg  report.html  submission.json  seed0/{state.safetensors, *.parquet, costs.json}
 """
 
 import dataclasses
 import json
-import os
-import platform
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -30,10 +28,10 @@ from metanas import manifest
 from metanas.config import ConfigError, RunConfig
 from metanas.domain import Domain
 from metanas.episode import EpisodeShape
-from metanas.evaluation import result
+from metanas.evaluation import choices, cost, result
 from metanas.evaluation.evaluate import evaluate
 from metanas.kinds import METHODS
-from metanas.params import Tensors
+from metanas.method import Method, State
 from metanas.supernet.architecture import derive
 from metanas.supernet.drawing import draw
 from metanas.supernet.space import SearchSpace
@@ -106,34 +104,56 @@ def open_domains(config: RunConfig, root: Path | None) -> list[Domain]:
 def work(cell: Cell, tell: Tell) -> None:
     """Meta-train and evaluate one cell, resuming from what is there."""
     config, domains = cell.config, open_domains(cell.config, cell.root)
-    kind = METHODS[config.method]
-    settings = configs.settings_of(kind, config.settings)
-    method = kind([domain.spec(config.suite.ways_of(domain.name)) for domain in domains], settings)
+    method = build(config, domains)
     source = Source(domains, config.suite.train_shapes, config.budget.tasks, cell.seed)
-    iterations = config.budget.iterations if kind.trains else 0
+    iterations = config.budget.iterations if method.trains else 0
     with Tracker(config, cell.seed, cell.folder) as tracker:
         trained = meta_train(
             method, source, iterations, cell.path, tell=lambda i: tell("meta-training", i), log=tracker.log
         )
-    started, done = time.monotonic(), iterations
+    seconds = test(cell, method, trained.state, domains, lambda what, n: tell(what, iterations + n))
+    if not (cell.path / "costs.json").exists():
+        batches = [source.batch(i) for i in range(len(config.suite.shots))] if iterations else []
+        flops = cost.train_flops(method, trained.state, batches, iterations) if batches else 0
+        keep_costs(cell, method, trained, domains, seconds, flops)
+
+
+def build(config: RunConfig, domains: Sequence[Domain]) -> Method:
+    """The method of a run, for tasks of these domains."""
+    kind = METHODS[config.method]
+    specs = [domain.spec(config.suite.ways_of(domain.name)) for domain in domains]
+    return kind(specs, configs.settings_of(kind, config.settings))
+
+
+def test(
+    cell: Cell,
+    method: Method,
+    state: State,
+    domains: Sequence[Domain],
+    tell: Tell,
+    *,
+    folder: Path | None = None,
+) -> float:
+    """Answers to the pinned episodes of every task that has none yet; returns the seconds it took."""
+    folder = folder or cell.path
+    config, started, done = cell.config, time.monotonic(), 0
     for domain in domains:
         for shape in config.suite.shapes(domain.name):
-            before = done
-            name = task_name(domain, shape)
-            if not _part(cell, name).exists():
+            before, name, episodes = done, task_name(domain, shape), config.budget.eval_episodes
+            if not part(folder, name).exists():
                 found = evaluate(
                     method,
-                    trained.state,
+                    state,
                     domain,
                     shape,
-                    config.budget.eval_episodes,
+                    episodes,
                     tell=lambda e, name=name, before=before: tell(f"testing {name}", before + e),  # type: ignore[misc]
                 )
-                _keep_arch(cell, name, found.arch)
-                result.write_table(_part(cell, name), result.table(name, cell.seed, 0, found.probabilities))
-            done += config.budget.eval_episodes
+                choices.keep(folder, name, cell.seed, found.arch)
+                result.write_table(part(folder, name), result.table(name, cell.seed, 0, found.probabilities))
+            done += episodes
             tell(f"testing {name}", done)
-    _keep_costs(cell, trained, time.monotonic() - started)
+    return time.monotonic() - started
 
 
 def task_name(domain: Domain, shape: EpisodeShape) -> str:
@@ -146,12 +166,13 @@ def finish(config: RunConfig, folder: Path, root: Path | None) -> None:
     domains = open_domains(config, root)
     cells = [Cell(config, folder, root, seed) for seed in config.seeds]
     names = [task_name(d, s) for d in domains for s in config.suite.shapes(d.name)]
-    tables = [pq.read_table(_part(cell, name)) for cell in cells for name in names]
+    tables = [pq.read_table(part(cell.path, name)) for cell in cells for name in names]
     digest = result.write_table(folder / result.PREDICTIONS, pa.concat_tables(tables).combine_chunks())
     rows = list(_metric_rows(cells))
     result.write_atomically(folder / "metrics.jsonl", "".join(row + "\n" for row in rows).encode())
     _finish_arch(cells, names)
-    costs = [json.loads((cell.path / "costs.json").read_text()) for cell in cells]
+    choices.join(folder, [cell.path for cell in cells], names)
+    found = cost.revision(Path(__file__))
     submission = result.Submission(
         method=config.method,
         settings=config.settings,
@@ -160,46 +181,30 @@ def finish(config: RunConfig, folder: Path, root: Path | None) -> None:
         suite_version=config.suite.version,
         budget={"name": config.budget_name, **config.budget.model_dump()},
         seeds=config.seeds,
-        tasks=tuple(_task(config, d, s) for d in domains for s in config.suite.shapes(d.name)),
-        costs=result.Costs(
-            train_seconds=sum(c["train_seconds"] for c in costs) / len(costs),
-            evaluate_seconds=sum(c["evaluate_seconds"] for c in costs) / len(costs),
-            parameters=max(c["parameters"] for c in costs),
-            peak_bytes=max(c["peak_bytes"] for c in costs),
-        ),
-        environment=environment(),
+        tasks=tuple(task_of(config, d, s) for d in domains for s in config.suite.shapes(d.name)),
+        costs=_costs(config, [json.loads((cell.path / "costs.json").read_text()) for cell in cells]),
+        environment=cost.environment(),
         package_version=version("metanas"),
+        provenance=result.Provenance(commit=found[0], dirty=found[1]) if found else None,
         created=datetime.now(UTC).replace(microsecond=0),
         predictions_sha256=digest,
     )
     result.write(folder, submission)
 
 
-def environment() -> dict[str, str]:
-    """Versions and hardware that a time or a last digit may depend on."""
-    import psutil
-
-    packages = {name: version(name) for name in ("torch", "numpy", "metanas")}
-    memory = f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
-    return {
-        **packages,
-        "python": platform.python_version(),
-        "os": platform.platform(terse=True),
-        "cpu": f"{cpu_name()}, {os.cpu_count()} cores, {memory}",
-        "threads": str(torch.get_num_threads()),
-        "device": "cpu",
+def _costs(config: RunConfig, cells: Sequence[dict[str, Any]]) -> result.Costs:
+    """Means over the seeds; the largest number of parameters and bytes."""
+    largest = {key: max(c[key] for c in cells) for key in ("parameters", "peak_bytes")}
+    seconds = {key: sum(c[key] for c in cells) / len(cells) for key in ("train_seconds", "evaluate_seconds")}
+    counted: dict[str, Any] = {
+        key: round(sum(c[key] for c in cells) / len(cells)) if all(key in c for c in cells) else None
+        for key in ("train_flops", "adapt_flops", "predict_macs")
     }
+    return result.Costs(**largest, **seconds, **counted, trials=config.trials)
 
 
-def cpu_name() -> str:
-    """The processor's model, as the kernel names it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def _task(config: RunConfig, domain: Domain, shape: EpisodeShape) -> result.Task:
+def task_of(config: RunConfig, domain: Domain, shape: EpisodeShape) -> result.Task:
+    """What is pinned of a task, for a submission."""
     episodes, store = config.budget.eval_episodes, domain.store
     return result.Task(
         domain=domain.name,
@@ -212,30 +217,31 @@ def _task(config: RunConfig, domain: Domain, shape: EpisodeShape) -> result.Task
     )
 
 
-def _part(cell: Cell, task: str) -> Path:
-    return cell.path / f"{task.replace('/', '-')}.parquet"
+def part(folder: Path, task: str) -> Path:
+    """Where a cell keeps its answers to a task."""
+    return folder / f"{task.replace('/', '-')}.parquet"
 
 
-def _keep_arch(cell: Cell, task: str, arch: Tensors | None) -> None:
-    """Mean probabilities of the adapted choices over the episodes."""
-    mean = {name: t.double().softmax(-1).mean(0).tolist() for name, t in (arch or {}).items()}
-    path = cell.path / f"{task.replace('/', '-')}.arch.json"
-    result.write_atomically(path, json.dumps(mean).encode())
-
-
-def _keep_costs(cell: Cell, trained: Trained, seconds: float) -> None:
-    """Training is timed over all resumed pieces; evaluation only when it was not resumed."""
-    path = cell.path / "costs.json"
-    if path.exists():
-        return
+def keep_costs(
+    cell: Cell, method: Method, trained: Trained, domains: Sequence[Domain], seconds: float, flops: int | None
+) -> None:
+    """costs.json of a cell. Training is timed over all resumed pieces, testing over the last one."""
     moved = [t for name, t in trained.state.items() if not name.startswith("memory/")]
+    shapes = [(domain, shape) for domain in domains for shape in cell.config.suite.shapes(domain.name)]
+    counted = [
+        cost.adapt_flops(method, trained.state, domain.episodes("test", shape, 0, [0]))
+        for domain, shape in shapes
+    ]
     costs = {
         "train_seconds": trained.seconds,
         "evaluate_seconds": seconds,
         "parameters": sum(t.numel() for t in moved),
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "train_flops": flops,
+        "adapt_flops": round(sum(adapt for adapt, _ in counted) / len(counted)),
+        "predict_macs": round(sum(macs for _, macs in counted) / len(counted)),
     }
-    result.write_atomically(path, json.dumps(costs).encode())
+    result.write_atomically(cell.path / "costs.json", json.dumps(costs).encode())
 
 
 def _metric_rows(cells: list[Cell]) -> Iterator[str]:
@@ -250,8 +256,7 @@ def _finish_arch(cells: list[Cell], names: list[str]) -> None:
     space = SearchSpace(**config.settings["space"]) if "space" in config.settings else None
     tasks: dict[str, Any] = {}
     for name in names:
-        files = [cell.path / f"{name.replace('/', '-')}.arch.json" for cell in cells]
-        means = [json.loads(file.read_text()) for file in files]
+        means = [choices.mean(cell.path, name) for cell in cells]
         if space is None or not means[0]:
             continue
         mean = {k: torch.tensor([m[k] for m in means]).mean(0).tolist() for k in means[0]}

@@ -108,14 +108,15 @@ def load(path: Path) -> Trained | None:
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["about"])
-            state = {name: file.get_tensor(name) for name in file.keys()}
+            names = about.get("names") or file.keys()  # safetensors sorts; a method may count on its order
+            state = {name: file.get_tensor(name) for name in names}
         return Trained(state, int(about["iteration"]), float(about["seconds"]))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"the checkpoint {path} is damaged ({error}); delete it to start again") from error
 
 
 def _save(path: Path, metrics: Path, now: Trained, rows: list[str]) -> None:
-    about = json.dumps({"iteration": now.iteration, "seconds": now.seconds})
+    about = json.dumps({"iteration": now.iteration, "seconds": now.seconds, "names": list(now.state)})
     write_atomically(metrics, "".join(row + "\n" for row in rows).encode())
     state = {name: t.contiguous() for name, t in now.state.items()}
     write_atomically(path, save(state, {"about": about}))

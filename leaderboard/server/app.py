@@ -11,10 +11,11 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from leaderboard.server import problems, reads, writes
+from leaderboard.server import pages, problems, reads, writes
 from leaderboard.server.context import open_context
 from leaderboard.server.guard import Guard
 from leaderboard.server.settings import Settings
+from leaderboard.web.live import Live
 
 DESCRIPTION = "Scores are recomputed from predictions. Errors are problem+json (RFC 9457)."
 
@@ -29,6 +30,7 @@ def create_app(settings: Settings) -> FastAPI:
             context.worker.start()
         yield
         context.worker.stop()
+        app.state.live.close()
         context.store.close()
 
     app = FastAPI(
@@ -41,9 +43,11 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.context = context
+    app.state.live = Live(context.store)
     problems.install(app)
     app.include_router(reads.health)
     app.include_router(reads.router)
     app.include_router(writes.router)
+    app.include_router(pages.router)  # last: it takes every address that is left
     app.add_middleware(Guard, settings=settings)
     return app

@@ -30,8 +30,14 @@ def serve(
     ] = ("127.0.0.1"),
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
 ) -> None:
-    """Serve the board: pages, API, and a worker that scores what is submitted."""
+    """Serve the board: pages, API, and a worker that scores what is submitted.
+
+    It opens with the results that are committed in leaderboard/results.
+    """
     uvicorn = _server("uvicorn")
+    store = _store(db, data)
+    load("leaderboard.committed").open_with(store)
+    store.close()
     settings = _server("leaderboard.server.settings").Settings(db=db, data=data)
     app = _server("leaderboard.server.app").create_app(settings)
     uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)

@@ -8,7 +8,7 @@ evaluate.py, before stats.py and the leaderboard. No torch here.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from metanas.episode import EpisodeShape, query_labels
 
 PREDICTIONS = "predictions.parquet"
 SUBMISSION = "submission.json"
+NEWEST = 2  # schema version
 SCHEMA = pa.schema(
     [
         ("task", pa.dictionary(pa.int16(), pa.string())),
@@ -70,18 +71,32 @@ class Task(Strict):
 
 
 class Costs(Strict):
-    """Measured, not typed. Seconds mean little without the hardware in `environment`."""
+    """Measured, not typed. Seconds mean little without the hardware in `environment`.
+
+    Means over seeds (parameters and bytes: the largest). None: from before it was measured (version 1).
+    """
 
     train_seconds: Annotated[float, Field(ge=0)]
     evaluate_seconds: Annotated[float, Field(ge=0)]
     parameters: Count
     peak_bytes: Count
+    train_flops: Count | None = None  # of the whole meta-training
+    adapt_flops: Count | None = None  # of adapting to one task, mean over the tasks
+    predict_macs: Count | None = None  # multiply-accumulates for one query with an adapted network
+    trials: Count | None = None  # declared: settings that were tried before these
+
+
+class Provenance(Strict):
+    """The code that ran: a git commit, and whether files differed from it."""
+
+    commit: Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
+    dirty: bool
 
 
 class Submission(Strict):
-    """All of a run but its predictions."""
+    """All of a run but its predictions. Every version since 1 is read for ever (tests/results)."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     method: Annotated[str, Field(min_length=1, max_length=64)]
     settings: dict[str, Any]
     transductive: bool
@@ -93,6 +108,7 @@ class Submission(Strict):
     costs: Costs
     environment: dict[str, str]
     package_version: str
+    provenance: Provenance | None = None  # None outside a checkout, and in version 1
     created: datetime
     predictions_sha256: Sha256
 
@@ -190,19 +206,26 @@ def check(document: bytes, predictions: bytes) -> Result:
         rows = pq.read_table(pa.BufferReader(predictions))
     except (pa.ArrowException, OSError) as error:
         raise ResultError(f"{PREDICTIONS}: not a readable Parquet file: {error}") from error
-    return Result(submission, answers(submission, rows))
+    return Result(submission, answers_of(submission.tasks, submission.seeds, rows))
 
 
 def parse(document: bytes) -> Submission:
     """submission.json as a value."""
     try:
-        return Submission.model_validate(json.loads(document))
+        content = json.loads(document)
+    except ValueError as error:
+        raise ResultError(f"{SUBMISSION}: not JSON: {error}") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > NEWEST:
+        raise ResultError(
+            f"{SUBMISSION}: schema_version: {version} is newer than this metanas, which reads 1 to {NEWEST}"
+        )
+    try:
+        return Submission.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise ResultError(f"{SUBMISSION}: {field}: {first['msg']}, got {first['input']!r:.80}") from error
-    except ValueError as error:
-        raise ResultError(f"{SUBMISSION}: not JSON: {error}") from error
 
 
 def _bytes(path: Path) -> bytes:
@@ -212,20 +235,20 @@ def _bytes(path: Path) -> bytes:
         raise ResultError(f"{path.name}: cannot be read: {error.strerror}") from error
 
 
-def answers(submission: Submission, rows: pa.Table) -> dict[str, Answers]:
-    """Predictions by task. Every (task, seed, episode, query) must be there exactly once."""
+def answers_of(tasks: Sequence[Task], seeds: tuple[int, ...], rows: pa.Table) -> dict[str, Answers]:
+    """Predictions by task, checked. Every (task, seed, episode, query) must be there exactly once."""
     if not rows.schema.equals(SCHEMA):
         raise ResultError(f"{PREDICTIONS}: columns are {_columns(rows.schema)}, expected {_columns(SCHEMA)}")
     by_task = rows.column("task").combine_chunks()
     if isinstance(by_task, pa.ChunkedArray):
         by_task = by_task.unify_dictionaries().combine_chunks()
     names, codes = by_task.dictionary.to_pylist(), by_task.indices.to_numpy(zero_copy_only=False)
-    expected = [task.name for task in submission.tasks]
+    expected = [task.name for task in tasks]
     if unknown := sorted(set(names) - set(expected)):
         raise ResultError(f"{PREDICTIONS}: task: {unknown[0]!r} is not in {SUBMISSION}")
     return {
-        task.name: _one(task, submission.seeds, rows.filter(pa.array(codes == _code(names, task.name))))
-        for task in submission.tasks
+        task.name: _one(task, seeds, rows.filter(pa.array(codes == _code(names, task.name))))
+        for task in tasks
     }
 
 

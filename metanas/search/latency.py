@@ -32,7 +32,7 @@ class Latencies:
     @classmethod
     def here(cls) -> "Latencies":
         """This machine's table, in the cache folder."""
-        from metanas.run import cpu_name
+        from metanas.evaluation.cost import cpu_name
 
         return cls(cache_folder() / "latency.json", cpu_name())
 

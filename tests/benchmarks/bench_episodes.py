@@ -23,7 +23,7 @@ import torch.nn.functional as F
 
 from metanas.domain import Domain
 from metanas.episode import Episodes, EpisodeShape
-from metanas.run import cpu_name
+from metanas.evaluation.cost import cpu_name
 
 TASKS, SHAPE = 32, EpisodeShape(5, 1, 15)
 ROOT = Path(__file__).parents[2].parent / "shared" / "data"

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metanas.episode import TaskSpec
+from metanas.evaluation.cost import cpu_name
 from metanas.params import Params, detach, tensors
-from metanas.run import cpu_name
 from metanas.seeding import generator
 from metanas.supernet.network import SuperNet
 from metanas.supernet.space import SearchSpace

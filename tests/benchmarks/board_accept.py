@@ -71,8 +71,9 @@ def measure(what: str, db: str, data: Path, files: Members) -> None:
     p50, p95 = np.percentile(accepted, [50, 95])
     s50, s95 = np.percentile(scored, [50, 95])
     print(
-        f"{what}: {POSTS} bundles of {size / 1e6:.1f} MB: accepted in p50 {1e3 * p50:.0f} ms, p95 {1e3 * p95:.0f} ms; "
-        f"scored and published after p50 {s50:.2f} s, p95 {s95:.2f} s, slowest {max(scored):.2f} s",
+        f"{what}: {POSTS} bundles of {size / 1e6:.1f} MB: accepted in p50 {1e3 * p50:.0f} ms, "
+        f"p95 {1e3 * p95:.0f} ms; scored and published after p50 {s50:.2f} s, p95 {s95:.2f} s, "
+        f"slowest {max(scored):.2f} s",
         flush=True,
     )
 

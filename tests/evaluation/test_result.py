@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from metanas.evaluation import result
 from metanas.evaluation.result import ResultError
 from tests import runs
+
+EARLIER = Path(__file__).parents[1] / "results"
 
 
 @pytest.fixture
@@ -82,7 +85,11 @@ def test_damaged_files_are_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("schema_version", 9, "submission.json: schema_version: Input should be 1, got 9"),
+        (
+            "schema_version",
+            9,
+            "submission.json: schema_version: 9 is newer than this metanas, which reads 1 to 2",
+        ),
         ("surprise", 1, "submission.json: surprise: Extra inputs are not permitted"),
         ("seeds", [], "submission.json: seeds: "),
     ],
@@ -91,4 +98,21 @@ def test_a_wrong_field_is_named(folder: Path, field: str, value: object, message
     document = json.loads((folder / result.SUBMISSION).read_text())
     (folder / result.SUBMISSION).write_text(json.dumps(document | {field: value}))
     with pytest.raises(ResultError, match=message):
+        result.read(folder)
+
+
+@pytest.mark.parametrize("version", sorted(path.name for path in EARLIER.iterdir()))
+def test_results_of_every_earlier_version_load_for_ever(version: str) -> None:
+    found = result.read(EARLIER / version)
+    assert f"v{found.submission.schema_version}" == version
+    assert found.answers["digits/5w1s"].accuracy.mean() == pytest.approx(0.7, abs=0.06)
+
+
+def test_a_truncated_table_whose_hash_fits_is_named(folder: Path) -> None:
+    path = folder / result.PREDICTIONS
+    path.write_bytes(path.read_bytes()[:-100])
+    document = json.loads((folder / result.SUBMISSION).read_text())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / result.SUBMISSION).write_text(json.dumps(document | {"predictions_sha256": digest}))
+    with pytest.raises(ResultError, match="predictions.parquet: not a readable Parquet file"):
         result.read(folder)

@@ -31,7 +31,7 @@ def forest(title: str, differences: Sequence[Difference], rope: float) -> Spec:
     ]
     return figure(
         title,
-        f"{len(pairs)} pairs on {len(tasks)} tasks; the grey band is practically equal (+-{rope} points).",
+        f"{', '.join(pairs[:6])}, by task; the grey band is practically equal (+-{rope} points).",
         rows,
         facet={
             "row": {

@@ -50,12 +50,10 @@ def pareto(title: str, points: list[Point], cost: str) -> Spec:
     ]
     x = {"field": "cost", "type": "quantitative", "scale": {"type": "log"}, "title": cost}
     y = {"field": "accuracy", "type": "quantitative", "scale": {"zero": False}, "title": "accuracy, %"}
-    colour = {
-        "field": "place",
-        "type": "nominal",
-        "scale": {"domain": ["on the front", "dominated"], "range": [BLUE, "#8a949e"]},
-        "legend": {"title": None, "orient": "top"},
-    }
+    places = {"field": "place", "type": "nominal", "legend": {"title": None, "orient": "top"}}
+    order = ["on the front", "dominated"]
+    colour = {**places, "scale": {"domain": order, "range": [BLUE, "#8a949e"]}}
+    shape = {**places, "scale": {"domain": order, "range": ["circle", "square"]}}
     tooltip = [{"field": name, "type": "nominal"} for name in ("method", "place")] + [
         {"field": name, "type": "quantitative", "format": form}
         for name, form in (("accuracy", ".1f"), ("low", ".1f"), ("high", ".1f"), ("cost", ",.3~g"))
@@ -92,7 +90,7 @@ def pareto(title: str, points: list[Point], cost: str) -> Spec:
                     "x": x,
                     "y": y,
                     "color": colour,
-                    "shape": {"field": "place", "type": "nominal", "legend": None},
+                    "shape": shape,
                     "tooltip": tooltip,
                 },
             },

@@ -48,6 +48,7 @@ def config(theme: Theme) -> Spec:
     ink, soft, line = _INK[theme]
     label = {"labelColor": soft, "titleColor": ink, "labelFontSize": 12, "titleFontSize": 12}
     return {
+        "mark": {"aria": False},  # the picture as a whole has words, and its numbers a table
         "background": "transparent",
         "font": "system-ui, sans-serif",
         "title": {"color": ink, "fontSize": 14, "fontWeight": 600, "offset": 12},

@@ -1,0 +1,63 @@
+"""The HTML pages: every address that is not the API's. Read the site, answer; nothing is computed twice.
+
+Pages show only what is published; they have no sign-in and set no cookie.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from leaderboard.web import render
+from leaderboard.web.live import Live
+from leaderboard.web.query import QueryError
+from leaderboard.web.render import Missing, Page
+from leaderboard.web.site import Site
+
+router = APIRouter(include_in_schema=False)
+LONGEST = 2_000  # of a query string
+
+
+def _live(request: Request) -> Live:
+    live: Live = request.app.state.live
+    return live
+
+
+@router.get("/{address:path}")
+@router.head("/{address:path}")
+async def page(request: Request, address: str, live: Annotated[Live, Depends(_live)]) -> Response:
+    """The page at an address, from the cache if it was drawn before."""
+    if address.startswith("api/"):
+        raise HTTPException(404, "the API has no such address; it is described at /api/v1/openapi.json")
+    site = live.site()
+    if len(request.url.query) > LONGEST:
+        return problem(site, 400, "Bad request", "the query is too long")
+    query = {name: request.query_params.getlist(name) for name in request.query_params}
+    try:
+        found = site.kept(address, query)
+        if found is None:
+            found = await run_in_threadpool(site.get, address, query)
+    except Missing:
+        return problem(site, 404, "Not found", "There is no such page, or it is not published.")
+    except QueryError as error:
+        return problem(site, 400, "Bad request", str(error))
+    return _answer(request, found)
+
+
+def problem(site: Site, status: int, title: str, message: str) -> Response:
+    """An error as a page."""
+    text = render.problem(site.tracks, title, message)
+    return Response(text, status, media_type="text/html; charset=utf-8")
+
+
+def _answer(request: Request, page: Page) -> Response:
+    tag = f'"{page.tag}"'
+    headers = {"etag": tag, "cache-control": "public, no-cache", "vary": "accept-encoding"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["content-encoding"] = "gzip"
+        return Response(page.packed, headers=headers, media_type=page.media)
+    return Response(page.content, headers=headers, media_type=page.media)

@@ -1,0 +1,48 @@
+"""Which address is whose: one line a page. The last stop before the server and the static export."""
+
+import re
+from collections.abc import Callable, Iterable
+
+from leaderboard.web.render import File, View
+from leaderboard.web.site import Route, Site, Source
+from leaderboard.web.views import (
+    compare,
+    exports,
+    method,
+    pareto,
+    ranked,
+    rules,
+    significance,
+    submission,
+    task,
+    transfer,
+)
+
+TRACK = r"(?P<track>[a-z0-9-]+)"
+METHOD = r"[a-z0-9][a-z0-9._-]*"
+
+
+def _route(pattern: str, view: Callable[..., View | File], paths: Callable[[Site], Iterable[str]]) -> Route:
+    return Route(re.compile(pattern), view, paths)
+
+
+ROUTES = (
+    _route(r"index\.html", ranked.home, lambda site: ["index.html"]),
+    _route(r"rules\.html", rules.page, rules.paths),
+    _route(r"submissions/(?P<identity>[a-z0-9-]+)\.html", submission.page, submission.paths),
+    _route(r"submissions/(?P<identity>[a-z0-9-]+)\.json", submission.scores, submission.score_paths),
+    _route(rf"{TRACK}/index\.html", ranked.ranked, ranked.paths),
+    _route(rf"{TRACK}/leaderboard\.(?P<form>json|csv|md|tex)", exports.export, exports.paths),
+    _route(rf"{TRACK}/pareto-(?P<cost>[a-z]+)\.html", pareto.page, pareto.paths),
+    _route(rf"{TRACK}/transfer\.html", transfer.page, transfer.paths),
+    _route(rf"{TRACK}/significance\.html", significance.page, significance.paths),
+    _route(rf"{TRACK}/compare\.html", compare.page, compare.paths),
+    _route(rf"{TRACK}/compare/(?P<a>{METHOD})/(?P<b>{METHOD})\.html", compare.two, compare.pair_paths),
+    _route(rf"{TRACK}/methods/(?P<name>{METHOD})\.html", method.page, method.paths),
+    _route(rf"{TRACK}/tasks/(?P<name>[a-z0-9-]+)\.html", task.page, task.paths),
+)
+
+
+def open_site(source: Source, *, live: bool) -> Site:
+    """The site of a board as it is now. `live`: filters are answered by the server."""
+    return Site(source, ROUTES, live=live)

@@ -1,0 +1,58 @@
+"""`metanas transfer`: meta-train on some domains, test on others."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metanas.commands.common import Root, fail
+
+
+def transfer(
+    method: Annotated[str, typer.Option(help="A method.")],
+    train: Annotated[list[str], typer.Option(help="A meta-training set a,b; loo; lom. May be repeated.")],
+    test: Annotated[str, typer.Option(help="Test domains a,b. Default: all of the suite's.")] = "",
+    suite: Annotated[str, typer.Option(help="A suite.")] = "mini-v1",
+    domains: Annotated[str, typer.Option(help="Only these domains of it: a,b.")] = "",
+    seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: the suite's.")] = "",
+    budget: Annotated[str, typer.Option(help="smoke | small | full")] = "small",
+    parts: Annotated[bool, typer.Option(help="Also weights alone, architecture alone, neither.")] = True,
+    out: Annotated[Path | None, typer.Option(help="The study's folder.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
+    executor: Annotated[str, typer.Option(help="local | ray")] = "local",
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as for `run`.")] = None,
+    root: Root = None,
+) -> None:
+    """A matrix of meta-training sets by test domains; the same command goes on after a kill."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from metanas import config
+    from metanas import executor as executors
+    from metanas import transfer as study
+    from metanas.evaluation import tables
+    from metanas.evaluation import transfer as scored
+    from metanas.evaluation.transfer import VARIANTS
+
+    if executor not in ("local", "ray"):
+        fail(f"--executor must be local or ray, got {executor!r}")
+    resolved = config.resolve(
+        method,
+        suite,
+        budget=budget,
+        domains=tuple(filter(None, domains.split(","))),
+        seeds=tuple(int(seed) for seed in seeds.split(",") if seed),
+        overrides=overrides or (),
+    )
+    folder = out or Path("runs") / "transfer" / suite / budget / method
+    tests = tuple(filter(None, test.split(",")))
+    variants = VARIANTS if parts else VARIANTS[:1]
+    pieces = study.plan(resolved, train, tests, variants, folder, root)
+    done = executors.run(study.work, pieces, jobs=jobs, kind="ray" if executor == "ray" else "local")
+    for _ in track(done, f"{method}: rows x seeds", total=len(pieces)):
+        pass
+    study.finish(pieces)
+    for table in tables.transfer(scored.read(folder)):
+        Console().print(tables.terminal(table))
+    print(folder)

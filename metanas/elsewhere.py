@@ -1,0 +1,109 @@
+"""A trained run on other episodes than its own: another suite, other domains, fewer or more steps.
+
+The network is built for the domains of both; what the run never saw (the stem of a new modality, a head of
+another number of ways) has the numbers that its training would have begun with.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from metanas import config as configs
+from metanas.config import ConfigError, RunConfig
+from metanas.domain import Domain
+from metanas.episode import query_labels
+from metanas.evaluation import result
+from metanas.evaluation.curves import CURVES, SCHEMA, STEPS
+from metanas.evaluation.evaluate import evaluate as answers
+from metanas.kinds import METHODS
+from metanas.run import Cell, build, finish, keep_costs, open_domains, prepare, task_name, test
+from metanas.seeding import generator
+from metanas.store import DataError
+from metanas.train import Trained, load
+
+CURVE_EPISODES = 50
+
+
+def evaluate(
+    run: Path,
+    suite: str,
+    domains: Sequence[str],
+    budget: str,
+    out: Path | None,
+    root: Path | None,
+    *,
+    curves: bool,
+) -> Path:
+    """Answer a suite with the checkpoints of `run`; returns the new run folder. ConfigError, DataError."""
+    if not (run / "config.yaml").exists():
+        raise ConfigError(f"{run} is not a run folder: it has no config.yaml")
+    before = configs.read(run / "config.yaml")
+    other = configs.resolve(before.method, suite or before.suite.name, budget=budget, domains=domains)
+    config = other.model_copy(
+        update={"settings": before.settings, "seeds": before.seeds, "trials": before.trials}
+    )
+    folder = out or run / f"on-{config.suite.name}"
+    cells = prepare(config, folder, root)
+    if cells:
+        here = open_domains(config, root)
+        names = {domain.name for domain in here}
+        there = [d for d in open_domains(before, root) if d.name not in names]
+        for cell in cells:
+            _cell(cell, run, [*there, *here], here)
+        finish(config, folder, root)
+    if curves:
+        _curves(config, folder, root, run)
+    return folder
+
+
+def _cell(cell: Cell, run: Path, known: Sequence[Domain], tested: Sequence[Domain]) -> None:
+    method = build(cell.config, known)
+    trained = _trained(run, cell.seed)
+    state = {**method.start(generator(cell.seed, "start")), **trained.state}
+    cell.path.mkdir(exist_ok=True)
+    seconds = test(cell, method, state, tested, lambda what, n: None)
+    (cell.path / "metrics.jsonl").touch()
+    keep_costs(cell, method, Trained(state, trained.iteration, trained.seconds), tested, seconds, None)
+
+
+def _trained(run: Path, seed: int) -> Trained:
+    found = load(run / f"seed{seed}" / "state.safetensors")
+    if found is None:
+        raise DataError(f"{run} has no checkpoint of seed {seed}: it was not trained, or deleted")
+    return found
+
+
+def _curves(config: RunConfig, folder: Path, root: Path | None, run: Path) -> None:
+    """curves.parquet: accuracy per episode after each number of steps, for methods with `test_steps`."""
+    if "test_steps" not in config.settings:
+        raise ConfigError(f"{config.method} has no setting test_steps, so it has no curve over steps")
+    domains = open_domains(config, root)
+    episodes = min(CURVE_EPISODES, config.budget.eval_episodes)
+    kind, tables = METHODS[config.method], []
+    specs = [d.spec(config.suite.ways_of(d.name)) for d in domains]
+    settings = configs.settings_of(kind, config.settings)
+    for seed in config.seeds:
+        state = _trained(run, seed).state
+        for steps in STEPS:
+            method = kind(specs, dataclasses.replace(settings, test_steps=steps))
+            whole = {**method.start(generator(seed, "start")), **state}
+            for domain in domains:
+                for shape in config.suite.shapes(domain.name):
+                    found = answers(method, whole, domain, shape, episodes).probabilities
+                    stored = found.astype(np.float16).argmax(-1)
+                    labels = query_labels(domain.name, "test", 0, shape, np.arange(episodes))
+                    columns = {
+                        "task": [task_name(domain, shape)] * episodes,
+                        "seed": np.full(episodes, seed, np.int16),
+                        "episode": np.arange(episodes, dtype=np.int32),
+                        "steps": np.full(episodes, steps, np.int16),
+                        "accuracy": (stored == labels).mean(1),
+                    }
+                    tables.append(pa.table(columns, schema=SCHEMA))
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.concat_tables(tables), sink, compression="zstd")
+    result.write_atomically(folder / CURVES, sink.getvalue().to_pybytes())

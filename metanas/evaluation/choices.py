@@ -1,0 +1,151 @@
+"""The adapted choices of every test episode: kept beside the answers, and analysed. No torch to read them.
+
+A method's architecture logits become probabilities per choice group ("node" (L, O), "activation" (L, A),
+"depth" (L,), ...), which `keep` writes per task and `join` puts into choices.parquet of the run. From it:
+how decided a domain's choices are (entropy), how far apart two domains are (Jensen-Shannon distance of the
+mean choices) and a map of all tasks (the two first principal components).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy.spatial.distance import jensenshannon
+
+from metanas.evaluation.result import write_atomically
+from metanas.evaluation.stats import Floats, domain_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CHOICES = "choices.parquet"
+SCHEMA = pa.schema(
+    [
+        ("task", pa.string()),
+        ("seed", pa.int16()),
+        ("episode", pa.int32()),
+        ("choices", pa.list_(pa.float32())),
+    ]
+)
+
+
+class Choices(NamedTuple):
+    """Probabilities of every choice: values (n, P); groups: name -> (first column, shape)."""
+
+    groups: Mapping[str, tuple[int, tuple[int, ...]]]
+    tasks: Sequence[str]  # (n,)
+    values: Floats  # (n, P)
+
+    def group(self, name: str) -> Floats:
+        """One group's probabilities (n, *shape)."""
+        first, shape = self.groups[name]
+        return self.values[:, first : first + int(np.prod(shape))].reshape(-1, *shape)
+
+
+def keep(folder: Path, task: str, seed: int, arch: "Mapping[str, Tensor] | None") -> None:
+    """Write a task's choices; arch: logits (E, ...) by group. A method without any leaves an empty table."""
+    found = {name: t.double().softmax(-1).numpy() for name, t in sorted((arch or {}).items())}
+    groups, at = {}, 0
+    for name, values in found.items():
+        groups[name] = [at, list(values.shape[1:])]
+        at += int(np.prod(values.shape[1:]))
+    episodes = len(next(iter(found.values()))) if found else 0
+    flat = [v.reshape(episodes, -1) for v in found.values()]
+    rows = np.concatenate(flat, axis=1).astype(np.float32) if flat else np.zeros((0, 0), np.float32)
+    table = pa.table(
+        {
+            "task": [task] * episodes,
+            "seed": np.full(episodes, seed, np.int16),
+            "episode": np.arange(episodes, dtype=np.int32),
+            "choices": pa.array(list(rows), pa.list_(pa.float32())),
+        },
+        schema=SCHEMA.with_metadata({"groups": json.dumps(groups)}),
+    )
+    _write(_path(folder, task), table)
+
+
+def mean(folder: Path, task: str) -> dict[str, Any]:
+    """Mean probabilities of one cell's task by group, as lists; empty without an architecture."""
+    found = _choices([pq.read_table(_path(folder, task))])
+    return {name: found.group(name).mean(0).tolist() for name in found.groups} if len(found.values) else {}
+
+
+def join(folder: Path, cells: Sequence[Path], tasks: Sequence[str]) -> None:
+    """choices.parquet of a run from those of its cells."""
+    _write(
+        folder / CHOICES,
+        pa.concat_tables(pq.read_table(_path(cell, task)) for cell in cells for task in tasks),
+    )
+
+
+def read(folder: Path) -> Choices | None:
+    """The choices of a run; None if it has none."""
+    path = folder / CHOICES
+    found = _choices([pq.read_table(path)]) if path.exists() else None
+    return found if found is not None and len(found.values) else None
+
+
+def entropies(found: Choices) -> dict[str, dict[str, float]]:
+    """domain -> group -> mean entropy of an adapted choice, as a share of the uniform choice's."""
+    result: dict[str, dict[str, float]] = {}
+    for domain, rows in _domains(found).items():
+        for name in found.groups:
+            p = found.group(name)[rows]
+            entropy = -(p * np.log(np.maximum(p, 1e-12))).sum(-1).mean()
+            result.setdefault(domain, {})[name] = (
+                float(entropy / np.log(p.shape[-1])) if p.shape[-1] > 1 else 0.0
+            )
+    return result
+
+
+def distances(found: Choices) -> tuple[list[str], Floats]:
+    """Domains, and the Jensen-Shannon distance (0 to 1) of their mean choices, mean over choices."""
+    domains = _domains(found)
+    names, matrix = list(domains), np.zeros((len(domains), len(domains)))
+    for group in found.groups:
+        p = found.group(group)
+        means = [p[rows].mean(0).reshape(-1, p.shape[-1]) for rows in domains.values()]
+        for i, a in enumerate(means):
+            for j, b in enumerate(means):
+                matrix[i, j] += np.nan_to_num(jensenshannon(a, b, base=2, axis=1)).mean() / len(found.groups)
+    return names, matrix
+
+
+def plane(found: Choices) -> tuple[Floats, tuple[float, float]]:
+    """Each row's two first principal components (n, 2), and the share of the variance that each explains."""
+    centred = found.values - found.values.mean(0)
+    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+    axes = (
+        axes[:2] * np.sign(axes[:2, np.abs(axes[:2]).argmax(1)].diagonal())[:, None]
+    )  # one sign for all machines
+    share = sizes**2 / max(float((sizes**2).sum()), 1e-12)
+    return centred @ axes.T, (float(share[0]), float(share[1]) if len(share) > 1 else 0.0)
+
+
+def _domains(found: Choices) -> dict[str, Any]:
+    of = np.array([domain_of(task) for task in found.tasks])
+    return {domain: of == domain for domain in dict.fromkeys(of.tolist())}
+
+
+def _choices(tables: Sequence[pa.Table]) -> Choices:
+    table = pa.concat_tables(tables)
+    groups = json.loads((table.schema.metadata or {}).get(b"groups", b"{}"))
+    column = table.column("choices").combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    values = flat.reshape(table.num_rows, -1) if table.num_rows else np.zeros((0, 0))
+    shapes = {name: (int(first), tuple(shape)) for name, (first, shape) in groups.items()}
+    return Choices(shapes, table.column("task").to_pylist(), values)
+
+
+def _path(folder: Path, task: str) -> Path:
+    return folder / f"{task.replace('/', '-')}.choices.parquet"
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_atomically(path, sink.getvalue().to_pybytes())

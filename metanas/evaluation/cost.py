@@ -1,0 +1,87 @@
+"""What a method costs, measured where it runs: operations, seconds, memory, and on what machine.
+
+Floating-point operations are counted by torch's own counter while the real code runs: matrix products and
+convolutions, forward and backward; element-wise work (activations, norms, recurrent gates) is not in it.
+`tests/evaluation/test_cost.py` holds the count against hand-computed multiply-accumulates.
+"""
+
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from metanas.episode import Batch, Episodes
+from metanas.method import Method, Moment, State
+
+
+def count(work: Callable[[], object]) -> int:
+    """Floating-point operations of `work` (a multiply-accumulate is two)."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return int(counter.get_total_flops())
+
+
+def train_flops(method: Method, state: State, batches: Sequence[list[Episodes]], iterations: int) -> int:
+    """Of a whole meta-training, from one iteration on each kind of batch (they are taken in turn)."""
+    each = [count(lambda b=batch: method.step(state, Moment(0, iterations), b)) for batch in batches]  # type: ignore[misc]
+    return round(sum(each) / len(each) * iterations)
+
+
+def adapt_flops(method: Method, state: State, episodes: Episodes) -> tuple[int, int]:
+    """Of adapting to one task, and the multiply-accumulates of predicting one query with the result."""
+    one = Batch(episodes.support.x[:1], episodes.support.y[:1])
+    adapted = None
+
+    def adapt() -> None:
+        nonlocal adapted
+        adapted = method.adapt(state, episodes.spec, one)
+
+    adapting = count(adapt)
+    assert adapted is not None
+    predict = adapted.predict
+    return adapting, count(lambda: predict(episodes.query.x[:1, :1])) // 2
+
+
+def environment() -> dict[str, str]:
+    """Versions and hardware that a time or a last digit may depend on."""
+    import psutil
+
+    packages = {name: version(name) for name in ("torch", "numpy", "metanas")}
+    memory = f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
+    return {
+        **packages,
+        "python": platform.python_version(),
+        "os": platform.platform(terse=True),
+        "cpu": f"{cpu_name()}, {os.cpu_count()} cores, {memory}",
+        "threads": str(torch.get_num_threads()),
+        "device": "cpu",
+    }
+
+
+def cpu_name() -> str:
+    """The processor's model, as the kernel names it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def revision(source: Path) -> tuple[str, bool] | None:
+    """The git commit of this code and whether files differ from it; None outside a checkout."""
+    root = source.resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = _git(root, "rev-parse", "HEAD").strip()
+        return commit, bool(_git(root, "status", "--porcelain").strip())
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(root: Path, *words: str) -> str:
+    return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,257 @@
+"""A report on runs and transfer studies: one HTML file with everything in it, and the pictures beside it.
+
+Every picture stands as an SVG (readable without a script), is redrawn by Vega-Lite where scripts run (for
+values under the pointer), and has its numbers in a table. Every table says how its numbers were computed.
+The page asks no host for anything: scripts are vl-convert's own copy of Vega. No torch.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from metanas.evaluation import choices, curves, tables, transfer
+from metanas.evaluation.charts import critical, heatmap, pareto, plane, theme
+from metanas.evaluation.charts import curves as curve_chart
+from metanas.evaluation.charts import scores as score_chart
+from metanas.evaluation.charts.theme import Spec
+from metanas.evaluation.compare import Comparison, compare
+from metanas.evaluation.gather import Run, gather
+from metanas.evaluation.paired import LEVEL
+from metanas.evaluation.result import write_atomically
+from metanas.evaluation.stats import Interval
+from metanas.evaluation.tables import Table, percent
+
+PLACES = 60  # episodes of a domain on the map of architectures
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture and the numbers in it. Without a table the one that stands above it has them."""
+
+    name: str
+    spec: Spec
+    table: Table | None = None
+
+    @property
+    def svg(self) -> str:
+        return theme.svg(self.spec)
+
+    @property
+    def json(self) -> str:
+        """For a script element: no text in it can end the element."""
+        whole = {**self.spec, "config": theme.config("light")}
+        return json.dumps(whole).replace("<", "\\u003c")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, tables, pictures and drawings (as SVG text with a title)."""
+
+    title: str
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+    drawings: Sequence[tuple[str, str]] = ()
+
+
+def build(folders: Sequence[Path], out: Path, *, twins: bool = True) -> Path:
+    """Write the report on these run and study folders; `twins`: also SVG and PNG files in OUT-pictures/.
+
+    ResultError names the file and field of a folder that cannot be read.
+    """
+    runs, studies = _sorted(folders)
+    sections = [*(_runs(runs) if runs else []), *(_study(found) for found in studies)]
+    environment = Environment(
+        loader=PackageLoader("metanas.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    page = environment.get_template("report.html").render(
+        sections=sections, runs=list(runs.values()), script=_script(), note=_note(runs)
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, page.encode())
+    if twins:
+        folder = out.with_name(f"{out.stem}-pictures")
+        folder.mkdir(exist_ok=True)
+        for picture in (p for section in sections for p in section.pictures):
+            _twins(folder, picture)
+    return out
+
+
+def _sorted(folders: Sequence[Path]) -> tuple[dict[str, Run], list[transfer.Matrix]]:
+    studies = [folder for folder in folders if (folder / transfer.STUDY).exists()]
+    runs = [folder for folder in folders if folder not in studies]
+    return (gather(runs) if runs else {}), [transfer.read(folder) for folder in studies]
+
+
+def _runs(runs: Mapping[str, Run]) -> list[Section]:
+    comparison = compare({name: run.scores.view() for name, run in runs.items()})
+    sections = [
+        Section("Scores", [tables.scores(runs, comparison)], [_scores(comparison)]),
+        Section("Paired comparisons", *_paired(comparison)),
+        Section("Costs", [tables.costs(runs)], _pareto(runs, comparison)),
+        Section("Accuracy by adaptation step", (), _curves(runs)),
+        *(_choices(run) for run in runs.values()),
+    ]
+    return [s for s in sections if s.tables or s.pictures or s.drawings]
+
+
+def _scores(comparison: Comparison) -> Picture:
+    values = []
+    order = [place.name for place in comparison.methods]
+    for place in comparison.methods:
+        values.append(score_chart.Score("mean of all domains", place.name, *_percents(place.mean)))
+    for task in comparison.tasks[order[0]]:
+        values += [score_chart.Score(task, m, *_percents(comparison.tasks[m][task])) for m in order]
+    return Picture("scores", score_chart.scores("Accuracy with 95 % intervals", values))
+
+
+def _paired(comparison: Comparison) -> tuple[list[Table], list[Picture]]:
+    found = [t for t in (tables.pairs(comparison), tables.tests(comparison)) if t.rows]
+    friedman = comparison.friedman
+    if friedman is None:
+        return found, []
+    title = "Mean ranks over tasks, joined where not told apart"
+    spec = critical.critical(title, friedman.mean_ranks, friedman.critical_difference)
+    return found, [Picture("critical-difference", spec)]
+
+
+def _pareto(runs: Mapping[str, Run], comparison: Comparison) -> list[Picture]:
+    means = {place.name: place.mean for place in comparison.methods}
+    pictures = []
+    for field, words in (
+        ("train_flops", "meta-training FLOPs"),
+        ("adapt_flops", "FLOPs to adapt to one task"),
+    ):
+        costs = {name: getattr(run.submission.costs, field) for name, run in runs.items()}
+        points = [pareto.Point(n, *_percents(means[n]), float(c)) for n, c in costs.items() if c]
+        if len(points) > 1:
+            spec = pareto.pareto(f"Accuracy against {words}", points, f"{words} (log scale)")
+            pictures.append(Picture(f"pareto-{field.replace('_', '-')}", spec))
+    return pictures
+
+
+def _curves(runs: Mapping[str, Run]) -> list[Picture]:
+    pictures = []
+    for name, run in runs.items():
+        points = curves.read(run.folder)
+        if not points:
+            continue
+        steps = [curve_chart.Step(p.task, p.steps, *_percents(p.accuracy)) for p in points]
+        chance = 100 / run.submission.tasks[0].ways
+        rows = tuple((p.task, str(p.steps), percent(p.accuracy)) for p in points)
+        table = Table(
+            f"Accuracy of {name} by adaptation step",
+            ("task", "steps", "accuracy"),
+            rows,
+            f"In % with 95 % intervals. {points[0].accuracy.how}.",
+        )
+        spec = curve_chart.curves(f"{name}: accuracy by adaptation step", steps, chance)
+        pictures.append(Picture(f"curves-{_slug(name)}", spec, table))
+    return pictures
+
+
+def _choices(run: Run) -> Section:
+    """What a method's adapted architectures are, and how they differ between domains."""
+    title = f"Architectures of {run.name}"
+    files = sorted(run.folder.glob("architecture-*.svg"))
+    drawings = [(file.stem.removeprefix("architecture-"), file.read_text(encoding="utf-8")) for file in files]
+    found = choices.read(run.folder)
+    if found is None:
+        return Section(title, (), (), drawings)
+    names, gaps = choices.distances(found)
+    undecided = choices.entropies(found)
+    distance = Table(
+        f"Distance between the domains' choices, {run.name}",
+        ("domain", *names),
+        tuple((name, *(f"{gap:.3f}" for gap in row)) for name, row in zip(names, gaps, strict=True)),
+        "Jensen-Shannon distance (base 2: 0 the same, 1 disjoint) of the mean adapted probabilities, mean "
+        "over "
+        "all choices.",
+    )
+    entropy = Table(
+        f"How undecided the choices are, {run.name}",
+        ("domain", *found.groups),
+        tuple((d, *(f"{undecided[d][group]:.3f}" for group in found.groups)) for d in names),
+        "Mean entropy of an adapted choice's probabilities as a share of the uniform one's: 1 undecided, "
+        "0 decided.",
+    )
+    return Section(title, [entropy, distance], _plane(run, found), drawings)
+
+
+def _plane(run: Run, found: choices.Choices) -> list[Picture]:
+    at, shares = choices.plane(found)
+    seen: dict[str, int] = {}
+    places = []
+    for task, (first, second) in zip(found.tasks, at.tolist(), strict=True):
+        domain = task.partition("/")[0]
+        seen[domain] = seen.get(domain, 0) + 1
+        if seen[domain] <= PLACES:
+            places.append(plane.Place(domain, first, second))
+    if max(shares) == 0:
+        return []  # every episode has the same architecture
+    spec = plane.plane(f"Test episodes by adapted architecture, {run.name}", places, shares)
+    return [Picture(f"plane-{_slug(run.name)}", spec, _centres(run, places))]
+
+
+def _centres(run: Run, places: Sequence[plane.Place]) -> Table:
+    rows = []
+    for domain in dict.fromkeys(place.domain for place in places):
+        here = [place for place in places if place.domain == domain]
+        middle = [sum(values) / len(here) for values in ([p.first for p in here], [p.second for p in here])]
+        rows.append((domain, str(len(here)), *(f"{value:+.3f}" for value in middle)))
+    return Table(
+        f"Centres of the domains on the map, {run.name}",
+        ("domain", "episodes shown", "component 1", "component 2"),
+        tuple(rows),
+        f"Principal components of all adapted probabilities; the first {PLACES} episodes of a domain are "
+        "shown.",
+    )
+
+
+def _study(matrix: transfer.Matrix) -> Section:
+    cells = [
+        heatmap.Cell(
+            cell.train,
+            cell.test,
+            *_percents(cell.accuracy),
+            None if cell.difference is None else 100 * cell.difference.mean,
+            cell.p is not None and cell.p < LEVEL,
+        )
+        for cell in matrix.cells
+    ]
+    title = f"Transfer of {matrix.study.method} on {matrix.study.suite}"
+    picture = Picture(f"transfer-{_slug(title)}", heatmap.heatmap("Points to in-domain training", cells))
+    return Section(title, tables.transfer(matrix), [picture])
+
+
+def _percents(interval: Interval) -> tuple[float, float, float]:
+    return 100 * interval.mean, 100 * interval.low, 100 * interval.high
+
+
+def _note(runs: Mapping[str, Run]) -> str:
+    return tables.data_note(next(iter(runs.values())).submission) if runs else ""
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _script() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, from vl-convert."""
+    import vl_convert
+
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return bundle.replace("</script", "<\\/script")
+
+
+def _twins(folder: Path, picture: Picture) -> None:
+    import vl_convert
+
+    write_atomically(folder / f"{picture.name}.svg", picture.svg.encode())
+    write_atomically(folder / f"{picture.name}.png", vl_convert.svg_to_png(picture.svg, scale=2))

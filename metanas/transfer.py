@@ -1,0 +1,145 @@
+"""Cross-domain transfer: meta-train on some domains, adapt to any, say what carried over.
+
+A study is a matrix: a row is a meta-training set, a column a test domain. Its unit of work is (row, seed):
+meta-train once, keep the checkpoint, then answer the pinned test episodes of every column in up to four
+variants, from the trained state and a fresh one of the same seed:
+- both: trained weights and architecture; weights: trained weights, fresh architecture;
+- arch: fresh weights, trained architecture; neither: all fresh, so that both have something to beat.
+Everything is kept as answers (`cells/<row>/seed<k>/<variant>/*.parquet`); `evaluation/transfer.py` scores
+them. Stems of modalities that a row never saw are fresh in every variant.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from metanas import config as configs
+from metanas import manifest
+from metanas.config import ConfigError, RunConfig
+from metanas.domain import Domain
+from metanas.evaluation import result
+from metanas.evaluation.transfer import STUDY, Study, Variant, row_name
+from metanas.kinds import DOMAINS
+from metanas.method import State
+from metanas.run import Cell, build, task_of, test
+from metanas.seeding import generator
+from metanas.train import Source, meta_train
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One row and seed of a study."""
+
+    config: RunConfig  # its suite's domains are those that are tested on and all that are trained on
+    folder: Path
+    root: Path | None
+    train: tuple[str, ...]
+    tests: tuple[str, ...]
+    variants: tuple[Variant, ...]
+    seed: int
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "cells" / row_name(self.train) / f"seed{self.seed}"
+
+
+def rows(asked: Sequence[str], domains: Sequence[str], tests: Sequence[str]) -> list[tuple[str, ...]]:
+    """Meta-training sets: "a,b" as it stands, `loo` all but one domain, `lom` all but one modality.
+
+    The in-domain set of every test domain is always among them: what differences are taken to.
+    """
+    found: list[tuple[str, ...]] = [(domain,) for domain in tests]
+    for text in asked:
+        if text == "loo":
+            found += [tuple(d for d in domains if d != out) for out in domains]
+        elif text == "lom":
+            kinds = {d: DOMAINS[d].modality for d in domains}
+            found += [tuple(d for d in domains if kinds[d] != out) for out in dict.fromkeys(kinds.values())]
+        else:
+            found.append(tuple(filter(None, text.split(","))))
+    for row in found:
+        for name in row:
+            if name not in domains:
+                raise ConfigError(f"--train: the suite has no domain {name!r}; it has: {', '.join(domains)}")
+    return list(dict.fromkeys(row for row in found if row))
+
+
+def plan(
+    config: RunConfig,
+    asked: Sequence[str],
+    tests: Sequence[str],
+    variants: Sequence[Variant],
+    folder: Path,
+    root: Path | None,
+) -> list[Piece]:
+    """All pieces of a study. ConfigError if the folder holds another one."""
+    tests = tuple(tests) or config.suite.domains
+    if unknown := [d for d in tests if d not in config.suite.domains]:
+        raise ConfigError(f"--test: {config.suite.name} has no domain {unknown[0]!r}")
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / "config.yaml"
+    if kept.exists() and configs.read(kept) != config:
+        raise ConfigError(f"{folder} holds a study with other settings; give another --out, or delete it")
+    configs.write(config, kept)
+    return [
+        Piece(config, folder, root, row, tests, tuple(variants), seed)
+        for row in rows(asked, config.suite.domains, tests)
+        for seed in config.seeds
+    ]
+
+
+def work(piece: Piece) -> None:
+    """One row and seed, from whatever of it is there already."""
+    config = piece.config
+    names = tuple(dict.fromkeys((*piece.train, *piece.tests)))
+    domains = {name: Domain.open(name, piece.root, config.suite.of(name)) for name in names}
+    for domain in domains.values():
+        manifest.check(domain, config.suite)
+    method = build(config, [domains[name] for name in sorted(names)])
+    trained = domains_that_train(piece, domains)
+    source = Source(trained, config.suite.train_shapes, config.budget.tasks, piece.seed)
+    state = meta_train(method, source, config.budget.iterations if method.trains else 0, piece.path).state
+    fresh = method.start(generator(piece.seed, "start"))
+    tested = [domains[name] for name in piece.tests]
+    for variant in piece.variants:
+        cell = Cell(config, piece.path, piece.root, piece.seed)
+        folder = piece.path / variant
+        folder.mkdir(exist_ok=True)
+        test(cell, method, mixed(state, fresh, variant), tested, lambda what, n: None, folder=folder)
+
+
+def domains_that_train(piece: Piece, domains: dict[str, Domain]) -> list[Domain]:
+    """The row's domains. ConfigError for one that has no meta-train classes."""
+    found = [domains[name] for name in piece.train]
+    if unfit := [domain.name for domain in found if not domain.trains]:
+        raise ConfigError(f"--train: {unfit[0]} only has meta-test classes")
+    return found
+
+
+def mixed(trained: State, fresh: State, variant: Variant) -> State:
+    """The state of a variant: whose weights (all that is not architecture), whose architecture."""
+    weights = trained if variant in ("both", "weights") else fresh
+    arch = trained if variant in ("both", "arch") else fresh
+    return {name: (arch if name.startswith("arch/") else weights)[name] for name in trained}
+
+
+def finish(pieces: Sequence[Piece]) -> Study:
+    """study.json: what was done, so that the folder can be scored without data or torch."""
+    first = pieces[0]
+    config = first.config
+    domains = [Domain.open(name, first.root, config.suite.of(name)) for name in first.tests]
+    study = Study(
+        method=config.method,
+        suite=config.suite.name,
+        suite_version=config.suite.version,
+        budget={"name": config.budget_name, **config.budget.model_dump()},
+        settings=config.settings,
+        seeds=config.seeds,
+        rows=tuple(dict.fromkeys(piece.train for piece in pieces)),
+        tasks=tuple(task_of(config, d, s) for d in domains for s in config.suite.shapes(d.name)),
+        variants=first.variants,
+    )
+    text = json.dumps(study.model_dump(mode="json"), indent=1) + "\n"
+    result.write_atomically(first.folder / STUDY, text.encode())
+    return study

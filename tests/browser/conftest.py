@@ -1,0 +1,91 @@
+"""A real Chromium and a real server on this machine. Skips loudly where there is no Chromium."""
+
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+from leaderboard.accounts import tokens
+from leaderboard.pages import export
+from leaderboard.server.app import create_app
+from leaderboard.server.settings import Settings
+from leaderboard.store.store import Store
+from tests.browser.page import Page
+from tests.browser.pictures import with_architectures, with_curves
+from tests.leaderboard import bundles
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[webdriver.Chrome]:
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        message = "NOT RUN in a browser: apt-get install chromium chromium-driver"
+        if os.environ.get("METANAS_REQUIRE_CHROMIUM"):
+            pytest.fail(message)
+        pytest.skip(message)
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    found = webdriver.Chrome(options=options, service=Service(driver))
+    found.set_page_load_timeout(60)
+    yield found
+    found.quit()
+
+
+@pytest.fixture
+def page(chromium: webdriver.Chrome) -> Iterator[Page]:
+    """A window of desktop width with nothing in its logs."""
+    found = Page(chromium)
+    found.width(1400)
+    yield found
+    found.scripts(True)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A board of four methods, its static site in `site`."""
+    root = tmp_path_factory.mktemp("browser")
+    store = Store(root / "board.db")
+    for name, skill in (("scratch", 0.4), ("best", 0.9), ("middle", 0.6), ("other", 0.58)):
+        bundles.run(root / name, name, skill=skill, seed=len(name))
+        with_architectures(root / name)
+        store.add(root / name)
+    with_curves(store)
+    export(store, root / "site")
+    store.close()
+    return root
+
+
+@pytest.fixture(scope="session")
+def token(folder: Path) -> str:
+    """With which Ada may submit."""
+    store = Store(folder / "board.db")
+    with store.database.write() as session:
+        secret, _ = tokens.issue(session, f"ada-{secrets.token_hex(2)}", "test", ("submit", "read:own"), 1)
+    store.close()
+    return secret
+
+
+@pytest.fixture(scope="session")
+def server(folder: Path) -> Iterator[str]:
+    """The address of a running board."""
+    config = uvicorn.Config(create_app(Settings(db=str(folder / "board.db"))), port=0, log_level="error")
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    while not running.started:
+        time.sleep(0.05)
+    port = running.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    running.should_exit = True
+    thread.join()

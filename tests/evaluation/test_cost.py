@@ -1,0 +1,44 @@
+"""Counted operations against multiply-accumulates worked out by hand."""
+
+from pathlib import Path
+
+import torch
+
+from baselines.scratch import Scratch
+from metanas.episode import Batch, Episodes
+from metanas.evaluation import cost
+from metanas.seeding import generator
+from metanas.supernet.space import SearchSpace
+from tests.tiny import SPEC
+
+
+def test_a_convolution_counts_two_operations_a_multiply_accumulate() -> None:
+    x, kernel = torch.zeros(1, 3, 8, 8), torch.zeros(5, 3, 3, 3)
+    assert cost.count(lambda: torch.nn.functional.conv2d(x, kernel, padding=1)) == 2 * 5 * 3 * 9 * 64
+
+
+def test_adaptation_costs_in_proportion_to_its_steps() -> None:
+    space = SearchSpace(ops=("conv3", "skip"), layers=1, channels=4, reductions=())
+    x = torch.randn(1, 4, *SPEC.input_shape, generator=generator(0, "cost"))
+    y = torch.tensor([[0, 0, 1, 1]])
+    episodes = Episodes(SPEC, Batch(x, y), Batch(x, y))
+
+    def measured(steps: int) -> tuple[int, int]:
+        method = Scratch([SPEC], Scratch.Settings(space=space, test_steps=steps))
+        return cost.adapt_flops(method, method.start(generator(0, "start")), episodes)
+
+    (none, predict), (one, again), (four, _) = measured(0), measured(1), measured(4)
+    assert none == 0 and one > 0 and four == 4 * one
+    assert predict == again
+    stem = 4 * 1 * 9 * 16 + 4 * 4 * 9 * 4  # two 3 x 3 convolutions of stride 2, to maps of 4 x 4 and 2 x 2
+    node = 4 * 4 * 9 * 4  # the merged candidates: one 3 x 3 convolution
+    head = 16 * 2
+    assert predict == stem + node + head
+    forward = 4 * predict  # four support examples; backward costs once or twice that again
+    assert 2 * 2 * forward <= one <= 2 * 3.5 * forward
+
+
+def test_the_code_that_runs_has_a_commit_in_a_checkout_and_none_elsewhere(tmp_path: Path) -> None:
+    found = cost.revision(Path(cost.__file__).parents[1])
+    assert found is None or len(found[0]) == 40
+    assert cost.revision(tmp_path / "a" / "b.py") is None

@@ -1,0 +1,95 @@
+"""What a reader finds in a report and a comparison."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from metanas.evaluation import report, tables
+from metanas.evaluation.compare import compare
+from metanas.evaluation.gather import gather
+from metanas.evaluation.result import ResultError
+from tests import runs
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> list[Path]:
+    for name, skill in (("good", 0.8), ("bad", 0.4), ("middle", 0.6)):
+        runs.make(tmp_path / name, name, skill)
+    return [tmp_path / name for name in ("good", "bad", "middle")]
+
+
+def test_the_page_holds_everything_and_asks_no_host(folders: list[Path], tmp_path: Path) -> None:
+    page = report.build(folders, tmp_path / "out" / "report.html").read_text()
+    for words in (
+        "good - bad",
+        "how computed",
+        "spoken-words 5w1s (synthetic)",
+        "Some of the data is synthetic",
+    ):
+        assert words in page
+    assert "default-src 'none'" in page
+    outside = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"<(?:img|link|iframe|base)\b|url\(http|@import", outside)
+    assert not re.search(
+        r"<script[^>]*\ssrc\b", re.sub(r"(?<=<script>).*?(?=</script>)", "", page, flags=re.DOTALL)
+    )
+    specs = re.findall(r'<script type="application/json" class="spec">(.*?)</script>', page)
+    assert specs and all(json.loads(spec)["data"]["values"] for spec in specs)
+    assert page.count("<svg") >= len(specs), "every picture can be read without a script"
+    twins = tmp_path / "out" / "report-pictures"
+    assert {path.suffix for path in twins.iterdir()} == {".svg", ".png"}
+
+
+def test_a_page_made_twice_has_the_same_bytes(folders: list[Path], tmp_path: Path) -> None:
+    pages = [
+        report.build(folders, tmp_path / name, twins=False).read_bytes() for name in ("a.html", "b.html")
+    ]
+    assert pages[0] == pages[1]
+
+
+def test_names_of_methods_cannot_become_markup(tmp_path: Path) -> None:
+    runs.make(tmp_path / "x", "</script><b>x", 0.5)
+    page = report.build([tmp_path / "x"], tmp_path / "report.html", twins=False).read_text()
+    assert "</script><b>" not in page
+
+
+def test_every_table_reads_in_markdown_and_latex(folders: list[Path]) -> None:
+    found = gather(folders)
+    comparison = compare({name: run.scores.view() for name, run in found.items()})
+    for table in tables.tables(found, comparison):
+        lines = tables.markdown(table).splitlines()
+        assert {line.count("|") for line in lines if line.startswith("|")} == {len(table.columns) + 1}
+        body = tables.tex(table).partition(r"\midrule")[2].partition(r"\bottomrule")[0]
+        assert all(row.count(" & ") == len(table.columns) - 1 for row in body.strip().splitlines())
+
+
+def test_compare_prints_json_without_torch(folders: list[Path]) -> None:
+    code = "import sys; from metanas.cli import app; app(sys.argv[1:], standalone_mode=False); "
+    words = ["compare", *map(str, folders), "--json"]
+    check = code + "print('torch' in sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", check, *words], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr.strip() == "False", done.stderr
+    made = json.loads(done.stdout)
+    assert [method["name"] for method in made["methods"]] == ["good", "middle", "bad"]
+    assert len(made["pairs"]) == 3
+
+
+def test_runs_on_other_episodes_are_not_compared(folders: list[Path], tmp_path: Path) -> None:
+    runs.make(tmp_path / "other", "other", 0.5, sample=True)
+    with pytest.raises(ResultError, match="digits/5w1s: sample is True, that of good is False"):
+        gather([folders[0], tmp_path / "other"])
+
+
+def test_an_unreadable_run_ends_with_code_3_and_the_field(folders: list[Path]) -> None:
+    document = json.loads((folders[0] / "submission.json").read_text())
+    (folders[0] / "submission.json").write_text(json.dumps(document | {"schema_version": 7}))
+    words = [sys.executable, "-m", "metanas.cli", "compare", str(folders[0])]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 3
+    assert "schema_version: 7 is newer than this metanas, which reads 1 to 2" in done.stderr
