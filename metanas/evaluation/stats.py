@@ -28,6 +28,7 @@ from metanas import counter
 Floats = NDArray[np.float64]
 View = Mapping[str, Floats]  # task name -> (S, E)
 DRAWS = 10_000
+CHUNK = 500  # draws at a time, for the sake of memory
 LEAST_P = 1e-12  # smaller p-values are not told apart
 
 
@@ -244,9 +245,13 @@ def _how(view: View) -> str:
 @cache
 def _counts(purpose: str, size: int) -> NDArray[np.float32]:
     """How often each of `size` units is drawn in each resample: (DRAWS, size)."""
-    bits = counter.words(counter.key("bootstrap", purpose, size), np.arange(DRAWS), size)
-    picked = counter.below(size, bits) + size * np.arange(DRAWS)[:, None]
-    return np.bincount(picked.ravel(), minlength=DRAWS * size).reshape(DRAWS, size).astype(np.float32)
+    counts = np.empty((DRAWS, size), np.float32)
+    for first in range(0, DRAWS, CHUNK):
+        rows = np.arange(first, min(first + CHUNK, DRAWS))
+        bits = counter.words(counter.key("bootstrap", purpose, size), rows, size)
+        picked = counter.below(size, bits) + size * np.arange(len(rows))[:, None]
+        counts[rows] = np.bincount(picked.ravel(), minlength=len(rows) * size).reshape(len(rows), size)
+    return counts
 
 
 def _order(task: str) -> NDArray[np.int64]:
