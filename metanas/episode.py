@@ -235,22 +235,23 @@ def _subset(sizes: Ints, bits: NDArray[np.uint32], order: NDArray[np.uint32]) ->
 
     Floyd's algorithm (Bentley and Floyd, 1987) for the set, then a shuffle by `order`. bits: (R, k).
     """
-    rows, count = bits.shape
-    chosen = np.full((rows, count), -1, np.int64)
-    for j in range(count):
-        top = sizes - count + j  # the largest value allowed at this step
-        pick = counter.below(top + 1, bits[:, j])
-        taken = (chosen[:, :j] == pick[:, None]).any(axis=1)
-        chosen[:, j] = np.where(taken, top, pick)
-    return np.take_along_axis(chosen, np.argsort(order, axis=1, kind="stable"), axis=1)
+    count = bits.shape[1]
+    top = sizes - count + np.arange(count)[:, None]  # (k, R), the largest value allowed at each step
+    chosen = counter.below(top + 1, bits.T)
+    for j in range(1, count):
+        taken = (chosen[:j] == chosen[j]).any(axis=0)
+        np.copyto(chosen[j], top[j], where=taken)
+    return np.take_along_axis(chosen.T, np.argsort(order, axis=1, kind="stable"), axis=1)
 
 
 def _occurrence(labels: Ints, ways: int) -> Ints:
-    """For each entry of a row, how often its value stood in that row before. (T, Q) -> (T, Q)."""
-    turn = np.zeros_like(labels)
-    for way in range(ways):
-        here = labels == way
-        turn[here] = (np.cumsum(here, axis=1) - 1)[here]
+    """For each entry of a row, how often its value stood in that row before. (T, Q) -> (T, Q).
+
+    Every value stands equally often in a row.
+    """
+    turn, each = np.empty_like(labels), labels.shape[1] // ways
+    places = np.argsort(labels.astype(np.int16), axis=1, kind="stable")  # by value, then by place
+    np.put_along_axis(turn, places, np.tile(np.arange(each), ways)[None], axis=1)
     return turn
 
 

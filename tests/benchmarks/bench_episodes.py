@@ -1,6 +1,6 @@
 """How fast episodes are made, against learn2learn on the same arrays in the same run.
 
-    python tests/benchmarks/bench_episodes.py [DATA_ROOT]
+    python -m tests.benchmarks.bench_episodes [DATA_ROOT]
 
 Three promises: a meta-batch of 32 omniglot episodes (5-way 1-shot, 15 queries, 28x28) at least 20 times as
 fast as learn2learn's MetaDataset + TaskDataset; at most 3 % of a MAML step on conv4 (learn2learn's own
