@@ -35,7 +35,8 @@ class Happened:
 class Standing:
     """One submission with its recomputed scores.
 
-    accuracies: by task name, (S, E); empty until it is scored. fresh: the same on a challenge's episodes.
+    accuracies: by task name, (S, E); empty until it is scored. fresh: the same on episodes drawn
+    after a commitment; empty, since no such challenge is served yet.
     architectures, curves: by task name, the JSON that came in the bundle; with files and events only
     in what `one` and `history` give.
     entry: entry.json without the contact address; None for a run of one's own.
@@ -45,7 +46,7 @@ class Standing:
     method: str
     track: str
     state: str
-    tier: str  # recomputed, challenged, reproduced
+    tier: str  # recomputed, reproduced
     superseded: bool
     accepted: datetime
     owner: str | None

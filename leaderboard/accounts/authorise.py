@@ -7,13 +7,12 @@ not do is refused (403); what needs a token and has none is 401.
 from dataclasses import dataclass
 from typing import Literal
 
-Action = Literal["read", "list", "submit", "withdraw", "challenge", "decide", "rescore"]
+Action = Literal["read", "list", "submit", "withdraw", "decide", "rescore"]
 PUBLIC_STATES = ("published", "withdrawn")
 NEEDS: dict[Action, tuple[str, ...]] = {  # any of these scopes
     "read": ("read:own", "submit", "review", "admin"),
     "list": ("read:own", "submit", "review", "admin"),
     "submit": ("submit",),
-    "challenge": ("submit",),
     "withdraw": ("submit", "admin"),
     "decide": ("review", "admin"),
     "rescore": ("admin",),

@@ -17,7 +17,6 @@ Limits = Mapping[str, tuple[tuple[int, timedelta], ...]]  # kind -> (how many, i
 DAY = timedelta(days=1)
 DEFAULT: Limits = {
     "submission": ((10, DAY), (60, 30 * DAY)),
-    "challenge": ((3, 30 * DAY),),
 }
 
 

@@ -54,13 +54,6 @@ class FileDigest(Strict):
     bytes: Annotated[int, Field(ge=0)]
 
 
-class ChallengeRef(Strict):
-    """Which challenge these predictions answer (see leaderboard/challenge)."""
-
-    id: Annotated[str, Field(pattern="^[0-9a-f-]{36}$")]
-    commitment: Sha256
-
-
 class Entry(Strict):
     schema_version: Literal[1] = 1
     authors: Annotated[list[Author], Field(min_length=1, max_length=50)]
@@ -75,7 +68,6 @@ class Entry(Strict):
     hparam_trials: Annotated[int, Field(ge=1, le=10**9)]  # configurations tried before this one
     claims: Annotated[dict[Line, float], Field(max_length=200)] = {}  # task name -> accuracy
     files: Annotated[dict[Line, FileDigest], Field(max_length=10)]
-    challenge: ChallengeRef | None = None
 
     @field_validator("claims", mode="before")
     @classmethod

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from leaderboard.bundle.entry import Entry
 from leaderboard.bundle.problem import Problem
 from metanas.evaluation.result import SUBMISSION, Submission, Task
 from metanas.plugins import folder
@@ -16,7 +15,7 @@ from metanas.suite import Suite, load_suite, names
 DOMAINS_MOST, SEEDS_MOST, ANSWERS_MOST = 64, 20, 20_000_000
 
 
-def problems(submission: Submission, entry: Entry) -> Iterator[Problem]:
+def problems(submission: Submission) -> Iterator[Problem]:
     """Everything that breaks a rule."""
     yield from _sizes(submission)
     if submission.suite not in names():
@@ -34,8 +33,7 @@ def problems(submission: Submission, entry: Entry) -> Iterator[Problem]:
     if len(set(submission.seeds)) != len(submission.seeds) or len(submission.seeds) < len(found.seeds):
         wanted = f"at least {len(found.seeds)} different ones, e.g. --seeds {','.join(map(str, found.seeds))}"
         yield _problem("seeds", f"got {list(submission.seeds)[:20]}", wanted)
-    if entry.challenge is None:
-        yield from _pinned(submission, found)
+    yield from _pinned(submission, found)
 
 
 def _sizes(submission: Submission) -> Iterator[Problem]:

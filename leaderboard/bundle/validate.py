@@ -41,7 +41,7 @@ def inspect(members: Members) -> Inspected:
     problems = [*_hashes(members, found, submission), *_names(submission)]
     if README in members:
         problems += _readme(members[README])
-    problems += rules.problems(submission, found)
+    problems += rules.problems(submission)
     if problems:
         raise BundleError(problems)
     return Inspected(members, found, submission)

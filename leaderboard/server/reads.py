@@ -21,7 +21,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ProblemJson, "content": {"application/problem+json": {}}}
     for status in (400, 401, 403, 404, 405, 408, 409, 413, 422, 429)
 }
-Id = Annotated[str, Path(pattern="^[0-9a-f-]{36}$", description="A submission's or challenge's id.")]
+Id = Annotated[str, Path(pattern="^[0-9a-f-]{36}$", description="A submission's id.")]
 Json = dict[str, Any]
 health = APIRouter(tags=["health"])
 router = APIRouter(prefix="/api/v1", tags=["read"], responses=ERRORS)
@@ -54,7 +54,7 @@ def tracks(here: Here) -> Json:
 def leaderboard(
     here: Here,
     track: Annotated[str | None, Query(max_length=500, description="A track's name; all by default.")] = None,
-    tier: Annotated[str | None, Query(pattern="^(recomputed|challenged|reproduced)$")] = None,
+    tier: Annotated[str | None, Query(pattern="^(recomputed|reproduced)$")] = None,
 ) -> Json:
     """Current submissions, each with its mean accuracy per task."""
     wanted = None if track is None or "\0" in track else track

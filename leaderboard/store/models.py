@@ -164,7 +164,7 @@ class Score(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     submission_id: Mapped[str] = mapped_column(ForeignKey("submission.id"))
-    kind: Mapped[str]  # "pinned": the suite's episodes; "fresh": a challenge's
+    kind: Mapped[str]  # "pinned": the suite's episodes; "fresh": drawn after a commitment (none yet)
     task: Mapped[str]
     seeds: Mapped[int]
     queries: Mapped[int]  # per episode, all classes together
@@ -226,7 +226,7 @@ class Attempt(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
-    kind: Mapped[str]  # submission, challenge
+    kind: Mapped[str]  # of quota: "submission"
     at: Mapped[datetime] = mapped_column(default=now)
 
 
@@ -249,21 +249,3 @@ class Audit(Base):
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     record: Mapped[str]  # canonical JSON: at, actor, action, subject, detail
     hash: Mapped[str] = mapped_column(unique=True)
-
-
-class Challenge(Base):
-    """Fresh episodes for one commitment. The secret labels are drawn again from the server's key."""
-
-    __tablename__ = "challenge"
-
-    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
-    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
-    method: Mapped[str]
-    suite: Mapped[str]
-    commitment: Mapped[str]  # SHA-256 of code and weights
-    created: Mapped[datetime] = mapped_column(default=now)
-    expires: Mapped[datetime]
-    tasks: Mapped[str]  # JSON: the tasks with their manifests' hashes
-    data: Mapped[str]  # SHA-256 of the blob that the entrant downloads
-    answers: Mapped[str]  # SHA-256 of the blob with the true labels; never served
-    submission_id: Mapped[str | None] = mapped_column(ForeignKey("submission.id"))

@@ -16,7 +16,7 @@ from leaderboard.server.app import create_app
 from leaderboard.server.settings import Settings
 
 LEASE_SECONDS = 1.0
-MANY = {"submission": ((10**9, timedelta(days=1)),), "challenge": ((1, timedelta(days=1)),)}
+MANY = {"submission": ((10**9, timedelta(days=1)),)}
 
 
 def serve(db: str, data: str, port: int) -> None:

@@ -16,7 +16,7 @@ from leaderboard.server.app import create_app
 from leaderboard.server.context import Context
 from leaderboard.server.settings import Settings
 
-MANY = {"submission": ((10**6, timedelta(days=1)),), "challenge": ((10**6, timedelta(days=1)),)}
+MANY = {"submission": ((10**6, timedelta(days=1)),)}
 ROLES = {  # role -> (account, scopes)
     "owner": ("ada", ("submit", "read:own")),
     "reader": ("ada", ("read:own",)),

@@ -83,7 +83,7 @@ def test_a_name_belongs_to_who_used_it_first(server: Served, tmp_path: Path) -> 
 
 def test_of_200_posts_at_once_exactly_as_many_pass_as_the_quota_has(url: str, tmp_path: Path) -> None:
     files = bundles.members(tmp_path / "run")
-    quotas = {"submission": ((7, timedelta(days=1)),), "challenge": ((1, timedelta(days=1)),)}
+    quotas = {"submission": ((7, timedelta(days=1)),)}
     contents = [
         to_zip(bundles.resealed({**files, "README.md": b"x"}, README_md=str(i).encode())) for i in range(200)
     ]
@@ -100,13 +100,13 @@ def test_of_200_posts_at_once_exactly_as_many_pass_as_the_quota_has(url: str, tm
 
 
 def test_failures_count_too(url: str, tmp_path: Path) -> None:
-    quotas = {"submission": ((2, timedelta(days=1)),), "challenge": ((1, timedelta(days=1)),)}
+    quotas = {"submission": ((2, timedelta(days=1)),)}
     with served(url, tmp_path / "data", quotas=quotas) as server:
         assert [server.post(b"nonsense").status_code for _ in range(3)] == [422, 422, 429]
 
 
 def test_a_retry_after_a_lost_answer_costs_no_quota(url: str, tmp_path: Path) -> None:
-    quotas = {"submission": ((1, timedelta(days=1)),), "challenge": ((1, timedelta(days=1)),)}
+    quotas = {"submission": ((1, timedelta(days=1)),)}
     content = bundles.zipped(tmp_path / "a")
     with served(url, tmp_path / "data", quotas=quotas) as server:
         assert [server.post(content, key="one-key-1").status_code for _ in range(3)] == [202] * 3

@@ -1,4 +1,4 @@
-"""The first schema: accounts, submissions, scores, queue, audit chain, challenges."""
+"""The first schema: accounts, submissions, scores, queue and audit chain."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -83,28 +83,6 @@ def upgrade() -> None:
     with op.batch_alter_table("submission", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_submission_account_id"), ["account_id"], unique=False)
         batch_op.create_index("ix_submission_place", ["track", "method", "state"], unique=False)
-
-    op.create_table(
-        "challenge",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("account_id", sa.Integer(), nullable=False),
-        sa.Column("method", sa.Text(), nullable=False),
-        sa.Column("suite", sa.Text(), nullable=False),
-        sa.Column("commitment", sa.Text(), nullable=False),
-        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("tasks", sa.Text(), nullable=False),
-        sa.Column("data", sa.Text(), nullable=False),
-        sa.Column("answers", sa.Text(), nullable=False),
-        sa.Column("submission_id", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_challenge_account_id")),
-        sa.ForeignKeyConstraint(
-            ["submission_id"], ["submission.id"], name=op.f("fk_challenge_submission_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_challenge")),
-    )
-    with op.batch_alter_table("challenge", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_challenge_account_id"), ["account_id"], unique=False)
 
     op.create_table(
         "detail",
@@ -221,10 +199,6 @@ def downgrade() -> None:
 
     op.drop_table("event")
     op.drop_table("detail")
-    with op.batch_alter_table("challenge", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_challenge_account_id"))
-
-    op.drop_table("challenge")
     with op.batch_alter_table("submission", schema=None) as batch_op:
         batch_op.drop_index("ix_submission_place")
         batch_op.drop_index(batch_op.f("ix_submission_account_id"))
