@@ -121,7 +121,10 @@ def mixed(trained: State, fresh: State, variant: Variant) -> State:
     """The state of a variant: whose weights (all that is not architecture), whose architecture."""
     weights = trained if variant in ("both", "weights") else fresh
     arch = trained if variant in ("both", "arch") else fresh
-    return {name: (arch if name.startswith("arch/") else weights)[name] for name in trained}
+    return {
+        **{name: t for name, t in weights.items() if not name.startswith("arch/")},
+        **{name: t for name, t in arch.items() if name.startswith("arch/")},
+    }
 
 
 def finish(pieces: Sequence[Piece]) -> Study:

@@ -56,13 +56,14 @@ def test_a_run_is_read_back_as_it_was_scored(store: Store, tmp_path: Path) -> No
     runs.make(tmp_path / "a", "m", 0.7)
     before = standing.revision(store)
     store.add(tmp_path / "a")
-    (found,) = standing.current(store)
+    (row,) = standing.current(store)
+    found = standing.one(store, row.id)
+    assert found is not None
     for task, answers in result.read(tmp_path / "a").answers.items():
         assert (found.accuracies[task] == answers.accuracy).all()
     assert (found.state, found.tier, found.attempts, found.owner) == ("published", "recomputed", 1, None)
     assert [event.state for event in found.events] == ["received", "published"]
     assert standing.revision(store) > before
-    assert standing.one(store, found.id) is not None
     assert standing.one(store, "nothing") is None
     for digest, size in found.files.values():
         assert len(store.blobs.get(digest)) == size
