@@ -1,4 +1,4 @@
-"""The board for those who do not ask a server: a static site, a run folder's report, terminal tables.
+"""The board for those who do not ask a server: a static site and terminal tables.
 
 The static site is what `web/site.py` answers, written to files: the same templates, views and numbers as
 on the server. The same store gives the same bytes.

@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from leaderboard.web import links, words
-from metanas.evaluation.charts.theme import Spec, config, svg
+from metanas.evaluation.charts.theme import Spec, config
 
 STATIC = Path(__file__).parents[1] / "static"
 
@@ -59,8 +59,8 @@ def page(content: bytes, media: str) -> Page:
     return Page(content, media, hashlib.sha256(content).hexdigest()[:32], gzip.compress(content, 6, mtime=0))
 
 
-def html(view: View, address: str, *, live: bool, query: str = "", standalone: bool = False) -> str:
-    """A view as the HTML of the page at `address`. `standalone`: one file, styles in it and no links."""
+def html(view: View, address: str, *, live: bool, query: str = "") -> str:
+    """A view as the HTML of the page at `address`."""
 
     def link(target: str, query: str = "") -> str:
         return links.relative(target, address) + query
@@ -75,12 +75,10 @@ def html(view: View, address: str, *, live: bool, query: str = "", standalone: b
             "dark": Markup(script_json(config("dark"))),
             "light_svg": link(links.picture(address, name, "light"), query),
             "dark_svg": link(links.picture(address, name, "dark"), query),
-            "inline": Markup(svg(spec)) if standalone else None,
         }
 
     template = _environment().get_template(view.template)
-    style = Markup((STATIC / "board.css").read_text(encoding="utf-8")) if standalone else ""
-    common = {"live": live, "standalone": standalone, "style": style, "links": links, "address": address}
+    common = {"live": live, "links": links, "address": address}
     return template.render(**common, link=link, picture=picture, **view.values)
 
 
@@ -88,7 +86,7 @@ def problem(tracks: Mapping[str, str], title: str, message: str) -> str:
     """An error as a page; its links start at the root, since it may stand at any address."""
     values = {"tracks": tracks, "track": None, "page": "problem", "title": title, "message": message}
     template = _environment().get_template("problem.html")
-    common = {"live": True, "standalone": False, "style": "", "links": links, "address": ""}
+    common = {"live": True, "links": links, "address": ""}
     return template.render(**common, link=lambda target, query="": f"/{target}{query}", **values)
 
 
