@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MULTIPLIERS = np.array([[0xCD9E8D57], [0xD2511F53]], np.uint64)  # of the words 2 and 0
-_WEYL = (0x9E3779B9, 0xBB67AE85)
+_WEYL = np.array([[0x9E3779B9], [0xBB67AE85]], np.uint64)
+_TURNS = np.arange(10, dtype=np.uint64)[:, None, None] * _WEYL  # what each round adds to the key
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
@@ -24,16 +25,17 @@ def key(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
 
-def philox(key: int, counters: NDArray[np.uint64]) -> NDArray[np.uint32]:
+def philox(key: int | NDArray[np.uint64], counters: NDArray[np.uint64]) -> NDArray[np.uint32]:
     """Ten rounds of Philox4x32 on 128-bit counters.
 
-    counters: (n, 4) uint64, each word below 2**32. Returns (n, 4) uint32.
+    key: one for all, or one each (n,). counters: (n, 4) uint64, each word below 2**32. Returns (n, 4) uint32.
     """
-    k0, k1 = key & 0xFFFFFFFF, key >> 32
-    keys = [[[(k0 + i * _WEYL[0]) & 0xFFFFFFFF], [(k1 + i * _WEYL[1]) & 0xFFFFFFFF]] for i in range(10)]
+    keys = np.atleast_1d(np.asarray(key, np.uint64))
+    halves = np.stack([keys & _LOW, keys >> _HALF])
     words = counters.T & _LOW
     even, odd = words[0::2], words[1::2]  # two words side by side: half as many calls of numpy
-    for round_key in np.array(keys, np.uint64):
+    for turn in _TURNS:
+        round_key = (halves + turn) & _LOW
         product = _MULTIPLIERS * even[::-1]  # of the words 2 and 0; 32 x 32 bits fit in 64
         even, odd = (product >> _HALF) ^ odd ^ round_key, product & _LOW
     return np.stack([even, odd], axis=1).reshape(4, -1).T.astype(np.uint32, order="C")
@@ -41,12 +43,28 @@ def philox(key: int, counters: NDArray[np.uint64]) -> NDArray[np.uint32]:
 
 def words(key: int, rows: NDArray[np.int64], count: int) -> NDArray[np.uint32]:
     """The first `count` 32-bit numbers of the streams numbered `rows`: (len(rows), count)."""
-    blocks = -(-count // 4)
-    counters = np.zeros((len(rows), blocks, 4), np.uint64)
-    counters[..., 0] = np.arange(blocks, dtype=np.uint64)
-    counters[..., 2] = (rows.astype(np.uint64) & _LOW)[:, None]
-    counters[..., 3] = (rows.astype(np.uint64) >> _HALF)[:, None]
-    return philox(key, counters.reshape(-1, 4)).reshape(len(rows), -1)[:, :count]
+    return several((key, rows, count))[0]
+
+
+def several(*streams: tuple[int, NDArray[np.int64], int]) -> list[NDArray[np.uint32]]:
+    """`words` of several (key, rows, count) at once: of small ones the calls of numpy are the cost."""
+    counters, keys = [], []
+    for key, rows, count in streams:
+        blocks = -(-count // 4)
+        block = np.zeros((len(rows), blocks, 4), np.uint64)
+        block[..., 0] = np.arange(blocks, dtype=np.uint64)
+        block[..., 2] = (rows.astype(np.uint64) & _LOW)[:, None]
+        block[..., 3] = (rows.astype(np.uint64) >> _HALF)[:, None]
+        counters.append(block.reshape(-1, 4))
+        keys.append(np.full(len(rows) * blocks, key, np.uint64))
+    if len(streams) == 1:
+        drawn = philox(streams[0][0], counters[0])
+    else:
+        drawn = philox(np.concatenate(keys), np.concatenate(counters))
+    parts = np.split(drawn, np.cumsum([len(part) for part in counters])[:-1])
+    return [
+        part.reshape(len(rows), -1)[:, :count] for part, (_, rows, count) in zip(parts, streams, strict=True)
+    ]
 
 
 def below(bound: NDArray[np.int64] | int, bits: NDArray[np.uint32]) -> NDArray[np.int64]:

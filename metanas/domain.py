@@ -132,11 +132,16 @@ class Domain:
 
     def _classes(self, support: Ints, shape: EpisodeShape) -> Tensor:
         """Which meta-train class, from 0, each label of an episode is: (T, ways)."""
-        labels = np.asarray(self.store.examples.labels)
-        firsts = self.tables["train"].rows[self.tables["train"].starts[:-1]]
-        known = np.argsort(labels[firsts])
-        of_way = labels[support.reshape(len(support), shape.ways, shape.shots)[:, :, 0]]
-        return torch.from_numpy(known[np.searchsorted(labels[firsts][known], of_way)])
+        rows = support.reshape(len(support), shape.ways, shape.shots)[:, :, 0]
+        return torch.from_numpy(self._train_classes[self.store.examples.labels[rows]])
+
+    @cached_property
+    def _train_classes(self) -> Ints:
+        """By class of the store: its number among the meta-train classes, -1 for the others."""
+        table, examples = self.tables["train"], self.store.examples
+        found = np.full(len(examples.classes), -1)
+        found[examples.labels[table.rows[table.starts[:-1]]]] = np.arange(len(table.sizes))
+        return found
 
     def gather(self, rows: Ints) -> Tensor:
         """Examples by store row, as a stem takes them: (*rows.shape, *input_shape)."""

@@ -153,8 +153,17 @@ class ClassTable:
 
 def query_labels(domain: str, split: Split, seed: int, shape: EpisodeShape, episodes: Ints) -> Ints:
     """True labels (T, ways * queries) of the queries: a shuffle of equal counts, from its own stream."""
-    count = shape.ways * shape.queries
-    bits = counter.words(_key("order", domain, split, seed, shape), episodes, count)
+    return _shuffled(counter.words(*_order(domain, split, seed, shape, episodes)), shape)
+
+
+def _order(
+    domain: str, split: Split, seed: int, shape: EpisodeShape, episodes: Ints
+) -> tuple[int, Ints, int]:
+    """The stream from which queries are shuffled."""
+    return _key("order", domain, split, seed, shape), episodes, shape.ways * shape.queries
+
+
+def _shuffled(bits: NDArray[np.uint32], shape: EpisodeShape) -> Ints:
     return np.argsort(bits, axis=1, kind="stable") % shape.ways
 
 
@@ -163,17 +172,20 @@ def sample(table: ClassTable, seed: int, shape: EpisodeShape, episodes: Ints) ->
     table.check(shape)
     count, ways, each = len(episodes), shape.ways, shape.shots + shape.queries
     address = (table.domain, table.split, seed, shape)
-    bits = counter.words(_key("classes", *address), episodes, 2 * ways)
+    cells = (episodes[:, None] * ways + np.arange(ways)).ravel()
+    bits, inside, order = counter.several(
+        (_key("classes", *address), episodes, 2 * ways),
+        (_key("examples", *address), cells, 2 * each),
+        _order(*address, episodes),
+    )
     classes = _subset(np.full(count, len(table.sizes)), bits[:, :ways], bits[:, ways:])  # (T, ways)
     if table.disjoint:
         places = groups_apart(table, seed, shape, episodes, classes)
     else:
-        cells = (episodes[:, None] * ways + np.arange(ways)).ravel()
-        bits = counter.words(_key("examples", *address), cells, 2 * each)
-        chosen = _subset(table.sizes[classes].ravel(), bits[:, :each], bits[:, each:])
+        chosen = _subset(table.sizes[classes].ravel(), inside[:, :each], inside[:, each:])
         places = table.starts[classes].ravel()[:, None] + chosen
     rows = table.rows[places].reshape(count, ways, each)
-    query_y = query_labels(*address[:3], shape, episodes)
+    query_y = _shuffled(order, shape)
     turn = _occurrence(query_y, ways)
     return Indices(
         support=rows[:, :, : shape.shots].reshape(count, -1),
