@@ -225,7 +225,10 @@ def part(folder: Path, task: str) -> Path:
 def keep_costs(
     cell: Cell, method: Method, trained: Trained, domains: Sequence[Domain], seconds: float, flops: int | None
 ) -> None:
-    """costs.json of a cell. Training is timed over all resumed pieces, testing over the last one."""
+    """costs.json of a cell. Training is timed over all resumed pieces, testing over the last one.
+
+    flops: of the training, None where it was not this cell's.
+    """
     moved = [t for name, t in trained.state.items() if not name.startswith("memory/")]
     shapes = [(domain, shape) for domain in domains for shape in cell.config.suite.shapes(domain.name)]
     counted = [
@@ -237,7 +240,7 @@ def keep_costs(
         "evaluate_seconds": seconds,
         "parameters": sum(t.numel() for t in moved),
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "train_flops": flops,
+        **({} if flops is None else {"train_flops": flops}),
         "adapt_flops": round(sum(adapt for adapt, _ in counted) / len(counted)),
         "predict_macs": round(sum(macs for _, macs in counted) / len(counted)),
     }

@@ -1,0 +1,53 @@
+"""A trained run answers other pinned episodes: `metanas evaluate`."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from metanas import config, elsewhere, run
+from metanas.config import ConfigError
+from metanas.evaluation import result
+from metanas.evaluation.curves import CURVES, STEPS
+
+SMALL = ("space.layers=1", "space.channels=8", "space.ops=[conv3,skip]", "steps=1", "test_steps=2")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of Reptile on langid, two seeds."""
+    folder = tmp_path_factory.mktemp("elsewhere") / "run"
+    made = config.resolve(
+        "reptile", "mini-v1", budget="smoke", domains=("langid",), seeds=(0, 1), overrides=SMALL
+    )
+    for cell in run.prepare(made, folder, None):
+        run.work(cell, lambda what, done: None)
+    run.finish(made, folder, None)
+    return folder
+
+
+def test_its_own_episodes_are_answered_as_before_and_the_curve_passes_through_them(
+    trained: Path, tmp_path: Path
+) -> None:
+    again = elsewhere.evaluate(trained, "mini-v1", ("langid",), "smoke", tmp_path / "on", None, curves=True)
+    before, after = result.read(trained), result.read(again)
+    assert after.submission.predictions_sha256 == before.submission.predictions_sha256
+    assert after.submission.costs.train_flops is None  # it did not train
+    assert (after.submission.costs.adapt_flops or 0) > 0
+    curve = pq.read_table(again / CURVES).to_pandas()
+    assert sorted(curve.steps.unique()) == sorted(STEPS)
+    for task, answers in before.answers.items():
+        for seed in (0, 1):
+            there = curve[(curve.task == task) & (curve.seed == seed) & (curve.steps == 2)]
+            np.testing.assert_allclose(there.accuracy, answers.accuracy[seed][: len(there)])
+
+
+def test_a_domain_it_never_saw_is_answered_from_a_fresh_stem(trained: Path, tmp_path: Path) -> None:
+    found = elsewhere.evaluate(trained, "mini-v1", ("digits",), "smoke", tmp_path / "on", None, curves=False)
+    assert {task.domain for task in result.read(found).submission.tasks} == {"digits"}
+
+
+def test_what_is_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not a run folder: it has no config.yaml"):
+        elsewhere.evaluate(tmp_path, "mini-v1", (), "smoke", None, None, curves=False)
