@@ -13,7 +13,7 @@ import numpy as np
 from leaderboard.standing import Standing
 from metanas.evaluation.many import intervals, significantly_better
 from metanas.evaluation.paired import LEVEL
-from metanas.evaluation.ranking import Friedman, friedman
+from metanas.evaluation.ranking import Friedman, friedman, rank_range
 from metanas.evaluation.result import Task
 from metanas.evaluation.stats import Interval, View, domain_of
 
@@ -34,8 +34,7 @@ class Line:
 
     @property
     def ranks(self) -> str:
-        """1, or 2\u20133 where the data cannot tell."""
-        return str(self.first) if self.first == self.last else f"{self.first}\u2013{self.last}"
+        return rank_range(self.first, self.last)
 
     @cached_property
     def view(self) -> View:

@@ -70,8 +70,3 @@ def several(*streams: tuple[int, NDArray[np.int64], int]) -> list[NDArray[np.uin
 def below(bound: NDArray[np.int64] | int, bits: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Integers in [0, bound) from 32 random bits each, by multiplication (bias below bound / 2**32)."""
     return ((bits.astype(np.uint64) * np.asarray(bound).astype(np.uint64)) >> _HALF).astype(np.int64)
-
-
-def uniform(bits: NDArray[np.uint32]) -> NDArray[np.float64]:
-    """Numbers in (0, 1) from 32 random bits each."""
-    return (bits.astype(np.float64) + 0.5) / 4294967296.0

@@ -9,7 +9,7 @@ from metanas.domain import Domain
 from metanas.kinds import METHODS
 from metanas.meta.outer import params_of
 from metanas.params import Params
-from metanas.run import open_domains
+from metanas.run import build, open_domains
 from metanas.supernet.architecture import derive, parse
 from metanas.supernet.fixed import FixedNet
 from metanas.train import TrainError, load
@@ -29,11 +29,10 @@ def derived(run: Path, domain: str, *, seed: int, episode: int, root: Path | Non
     if domain not in config.suite.domains:
         raise TrainError(f"{run} has no domain {domain!r}; it has: {', '.join(config.suite.domains)}")
     domains: dict[str, Domain] = {d.name: d for d in open_domains(config, root)}
-    kind = METHODS[config.method]
-    settings = configs.settings_of(kind, config.settings)
+    settings = configs.settings_of(METHODS[config.method], config.settings)
     if not hasattr(settings, "space"):
         raise TrainError(f"{config.method} has no architecture")
-    method = kind([d.spec(config.suite.ways_of(d.name)) for d in domains.values()], settings)
+    method = build(config, list(domains.values()))
     shape = config.suite.shapes(domain)[-1]
     tasks = domains[domain].episodes("test", shape, 0, [episode])
     adapted = method.adapt(trained.state, tasks.spec, tasks.support)

@@ -4,7 +4,6 @@ The network is built for the domains of both; what the run never saw (the stem o
 another number of ways) has the numbers that its training would have begun with.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from metanas.episode import query_labels
 from metanas.evaluation import result
 from metanas.evaluation.curves import CURVES, SCHEMA, STEPS
 from metanas.evaluation.evaluate import evaluate as answers
-from metanas.kinds import METHODS
 from metanas.run import Cell, build, finish, keep_costs, open_domains, prepare, task_name, test
 from metanas.seeding import generator
 from metanas.store import DataError
@@ -83,13 +81,12 @@ def _curves(config: RunConfig, folder: Path, root: Path | None, run: Path) -> No
         raise ConfigError(f"{config.method} has no setting test_steps, so it has no curve over steps")
     domains = open_domains(config, root)
     episodes = min(CURVE_EPISODES, config.budget.eval_episodes)
-    kind, tables = METHODS[config.method], []
-    specs = [d.spec(config.suite.ways_of(d.name)) for d in domains]
-    settings = configs.settings_of(kind, config.settings)
+    tables = []
     for seed in config.seeds:
         state = _trained(run, seed).state
         for steps in STEPS:
-            method = kind(specs, dataclasses.replace(settings, test_steps=steps))
+            changed = {**config.settings, "test_steps": steps}
+            method = build(config.model_copy(update={"settings": changed}), domains)
             whole = {**method.start(generator(seed, "start")), **state}
             for domain in domains:
                 for shape in config.suite.shapes(domain.name):

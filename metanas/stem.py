@@ -15,22 +15,35 @@ from metanas.supernet.ops import Mask, conv
 HALVINGS = {"image": 2, "text": 1, "speech": 3}  # how often a stem halves both sides
 
 
-class Stem(nn.Module):
-    """Blocks of 3x3 convolution of stride 2, norm and ReLU, after a token embedding for text.
+class Words(nn.Module):
+    """An embedding of tokens: learned, or a learned projection of the spec's frozen word vectors.
 
-    The embedding is learned, or a learned projection of the frozen word vectors that the spec names.
+    Empty where the input is no text.
     """
 
     def __init__(self, spec: TaskSpec, channels: int) -> None:
         super().__init__()
-        self.modality = spec.modality
-        inputs = {"image": spec.input_shape[0], "text": channels, "speech": 1}[spec.modality]
         if spec.vectors:
             vectors = torch.from_numpy(np.load(spec.vectors))
             self.register_buffer("vectors", vectors, persistent=False)
             self.projection = nn.Parameter(torch.empty(channels, vectors.shape[1]))
         elif spec.modality == "text":
             self.embedding = nn.Parameter(torch.empty(spec.vocabulary, channels))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Tokens (B, W) to (B, W, C)."""
+        if (vectors := self._buffers.get("vectors")) is not None:
+            return F.linear(F.embedding(x, vectors), self.projection)
+        return F.embedding(x, self.embedding)
+
+
+class Stem(Words):
+    """Blocks of 3x3 convolution of stride 2, norm and ReLU, after an embedding of words for text."""
+
+    def __init__(self, spec: TaskSpec, channels: int) -> None:
+        super().__init__(spec, channels)
+        self.modality = spec.modality
+        inputs = {"image": spec.input_shape[0], "text": channels, "speech": 1}[spec.modality]
         sizes = [inputs] + [channels] * HALVINGS[spec.modality]
         self.weights = nn.ParameterList(
             torch.empty(after, before, 3, 3) for before, after in zip(sizes, sizes[1:], strict=False)
@@ -42,7 +55,7 @@ class Stem(nn.Module):
         mask: Mask = None
         if self.modality == "text":
             there = x != 0
-            x = self._embed(x).transpose(1, 2)[:, :, None, :]
+            x = self.embed(x).transpose(1, 2)[:, :, None, :]
             mask = there.to(x.dtype)[:, None, None, :]
             x = x * mask
         elif self.modality == "speech":  # padded frames are NaN, see tasks/modality/speech.py
@@ -54,12 +67,6 @@ class Stem(nn.Module):
             mask = None if mask is None else mask[..., ::2, ::2]
             x = norm(x, mask).relu_()
         return x, mask
-
-    def _embed(self, x: Tensor) -> Tensor:
-        """Tokens (B, W) to (B, W, C)."""
-        if (vectors := self._buffers.get("vectors")) is not None:
-            return F.linear(F.embedding(x, vectors), self.projection)
-        return F.embedding(x, self.embedding)
 
 
 class Norm(nn.Module):

@@ -85,4 +85,4 @@ class _Embed(torch.nn.Module):
         self.stem = stem
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.stem._embed(x)
+        return self.stem.embed(x)

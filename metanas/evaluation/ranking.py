@@ -25,8 +25,12 @@ class Ranked:
 
     @property
     def ranks(self) -> str:
-        """1, or 2\u20133 where the data cannot tell."""
-        return str(self.first) if self.first == self.last else f"{self.first}\u2013{self.last}"
+        return rank_range(self.first, self.last)
+
+
+def rank_range(first: int, last: int) -> str:
+    """1, or 2\u20133 where the data cannot tell."""
+    return str(first) if first == last else f"{first}\u2013{last}"
 
 
 @dataclass(frozen=True)

@@ -113,11 +113,12 @@ def trajectory(
         moving = rules.at(params, step)
         gradients = gradient(now, params, batch, moving, create_graph=order == 2)
         values = []
-        for i, (value, rule, g) in enumerate(zip(tensors(params), moving, gradients, strict=True)):
-            if rule is not None and g is not None:
-                known = memory[i] if i in memory else rule.init(value)
-                value, memory[i] = rule.update(value, g, known)
-            values.append(value if order else value.detach())
+        with torch.set_grad_enabled(order > 0):
+            for i, (value, rule, g) in enumerate(zip(tensors(params), moving, gradients, strict=True)):
+                if rule is not None and g is not None:
+                    known = memory[i] if i in memory else rule.init(value)
+                    value, memory[i] = rule.update(value, g, known)
+                values.append(value if order else value.detach())
         params = like(params, values)
         yield params
 

@@ -4,12 +4,12 @@ Comes before the first layer of conv4, resnet12, gru and transformer. Images and
 they are; text is embedded. Padding is zeroed and told by a mask, None where nothing is padded.
 """
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metanas.episode import TaskSpec
+from metanas.stem import Words
 from metanas.supernet.ops import Mask
 
 
@@ -27,30 +27,13 @@ class Entry(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Mask]:
         if self.modality == "text":
-            h = self.words(x).transpose(1, 2)[:, :, None, :]
+            h = self.words.embed(x).transpose(1, 2)[:, :, None, :]
             mask = (x != 0).to(h.dtype)[:, None, None, :]
             return h * mask, mask
         if self.modality == "speech":  # padded frames are NaN
             there = ~torch.isnan(x[:, None, :, :])
             return torch.nan_to_num(x)[:, None], there.to(x.dtype)
         return x, None
-
-
-class Words(nn.Module):
-    """Tokens (B, W) to (B, W, C): learned, or a learned projection of the spec's frozen word vectors."""
-
-    def __init__(self, spec: TaskSpec, width: int) -> None:
-        super().__init__()
-        if spec.vectors:
-            self.register_buffer("vectors", torch.from_numpy(np.load(spec.vectors)), persistent=False)
-            self.projection = nn.Parameter(torch.empty(width, self.get_buffer("vectors").shape[1]))
-        else:
-            self.embedding = nn.Parameter(torch.empty(spec.vocabulary, width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        if (vectors := self._buffers.get("vectors")) is not None:
-            return F.linear(F.embedding(x, vectors), self.projection)
-        return F.embedding(x, self.embedding)
 
 
 class Patches(nn.Module):
