@@ -64,7 +64,7 @@ class Stem(Words):
             mask = there.to(x.dtype).expand_as(x)
         for weight, norm in zip(self.weights, self.norms, strict=True):
             x = conv(x, weight, stride=2)
-            mask = None if mask is None else mask[..., ::2, ::2]
+            mask = None if mask is None else mask[..., ::2, ::2].contiguous()  # many are multiplied by it
             x = norm(x, mask).relu_()
         return x, mask
 
