@@ -27,7 +27,7 @@ from metanas import config as configs
 from metanas import manifest
 from metanas.config import ConfigError, RunConfig
 from metanas.domain import Domain
-from metanas.episode import EpisodeShape
+from metanas.episode import Episodes, EpisodeShape
 from metanas.evaluation import choices, cost, result
 from metanas.evaluation.evaluate import evaluate
 from metanas.kinds import METHODS
@@ -114,8 +114,7 @@ def work(cell: Cell, tell: Tell) -> None:
     seconds = test(cell, method, trained.state, domains, lambda what, n: tell(what, iterations + n))
     if not (cell.path / "costs.json").exists():
         batches = [source.batch(i) for i in range(len(config.suite.shots))] if iterations else []
-        flops = cost.train_flops(method, trained.state, batches, iterations) if batches else 0
-        keep_costs(cell, method, trained, domains, seconds, flops)
+        keep_costs(cell, method, trained, domains, seconds, batches)
 
 
 def build(config: RunConfig, domains: Sequence[Domain]) -> Method:
@@ -193,11 +192,11 @@ def finish(config: RunConfig, folder: Path, root: Path | None) -> None:
 
 
 def _costs(config: RunConfig, cells: Sequence[dict[str, Any]]) -> result.Costs:
-    """Means over the seeds; the largest number of parameters and bytes."""
+    """Means over the seeds; the largest number of parameters and bytes; operations of the first seed."""
     largest = {key: max(c[key] for c in cells) for key in ("parameters", "peak_bytes")}
     seconds = {key: sum(c[key] for c in cells) / len(cells) for key in ("train_seconds", "evaluate_seconds")}
     counted: dict[str, Any] = {
-        key: round(sum(c[key] for c in cells) / len(cells)) if all(key in c for c in cells) else None
+        key: next((c[key] for c in cells if key in c), None)
         for key in ("train_flops", "adapt_flops", "predict_macs")
     }
     return result.Costs(**largest, **seconds, **counted, trials=config.trials)
@@ -223,27 +222,31 @@ def part(folder: Path, task: str) -> Path:
 
 
 def keep_costs(
-    cell: Cell, method: Method, trained: Trained, domains: Sequence[Domain], seconds: float, flops: int | None
+    cell: Cell,
+    method: Method,
+    trained: Trained,
+    domains: Sequence[Domain],
+    seconds: float,
+    batches: Sequence[list[Episodes]] | None,
 ) -> None:
     """costs.json of a cell. Training is timed over all resumed pieces, testing over the last one.
 
-    flops: of the training, None where it was not this cell's.
+    batches: one of each kind that it trained on, None where it was not this cell that trained. Operations
+    are counted on the run's first seed only: they hang on shapes, and counting is slower than the work.
     """
     moved = [t for name, t in trained.state.items() if not name.startswith("memory/")]
-    shapes = [(domain, shape) for domain in domains for shape in cell.config.suite.shapes(domain.name)]
-    counted = [
-        cost.adapt_flops(method, trained.state, domain.episodes("test", shape, 0, [0]))
-        for domain, shape in shapes
-    ]
     costs = {
         "train_seconds": trained.seconds,
         "evaluate_seconds": seconds,
         "parameters": sum(t.numel() for t in moved),
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        **({} if flops is None else {"train_flops": flops}),
-        "adapt_flops": round(sum(adapt for adapt, _ in counted) / len(counted)),
-        "predict_macs": round(sum(macs for _, macs in counted) / len(counted)),
     }
+    if cell.seed == cell.config.seeds[0]:
+        iterations = cell.config.budget.iterations
+        if batches is not None:
+            costs["train_flops"] = cost.train_flops(method, trained.state, batches, iterations)
+        shapes = [(domain, shape) for domain in domains for shape in cell.config.suite.shapes(domain.name)]
+        costs |= cost.answer_flops(method, trained.state, shapes)
     result.write_atomically(cell.path / "costs.json", json.dumps(costs).encode())
 
 

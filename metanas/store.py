@@ -5,6 +5,7 @@ under a lock, in a temporary folder that is renamed when whole. So two processes
 kill at any moment leaves a cache that is either absent or complete. Next: `domain.py` draws from it.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -221,10 +222,14 @@ def _check_classes(name: str, examples: Examples) -> None:
 @contextmanager
 def _whole(path: Path) -> Iterator[IO[bytes]]:
     """A file to be written that is on the disk, not only on its way there, when the block ends."""
-    with path.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with path.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:  # it does not say which file, and numpy's short write not even why
+        number = error.errno or errno.ENOSPC
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:

@@ -17,7 +17,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.module_tracker import ModuleTracker
 
-from metanas.episode import Batch, Episodes
+from metanas.domain import Domain
+from metanas.episode import Batch, Episodes, EpisodeShape
 from metanas.method import Method, Moment, State
 
 
@@ -46,7 +47,16 @@ class _Whole(ModuleTracker):
 def train_flops(method: Method, state: State, batches: Sequence[list[Episodes]], iterations: int) -> int:
     """Of a whole meta-training, from one iteration on each kind of batch (they are taken in turn)."""
     each = [count(lambda b=batch: method.step(state, Moment(0, iterations), b)) for batch in batches]  # type: ignore[misc]
-    return round(sum(each) / len(each) * iterations)
+    return round(sum(each) / len(each) * iterations) if each else 0
+
+
+def answer_flops(
+    method: Method, state: State, tasks: Sequence[tuple[Domain, EpisodeShape]]
+) -> dict[str, int]:
+    """adapt_flops and predict_macs, means over the tasks."""
+    counted = [adapt_flops(method, state, domain.episodes("test", shape, 0, [0])) for domain, shape in tasks]
+    adapting, predicting = (round(sum(column) / len(counted)) for column in zip(*counted, strict=True))
+    return {"adapt_flops": adapting, "predict_macs": predicting}
 
 
 def adapt_flops(method: Method, state: State, episodes: Episodes) -> tuple[int, int]:

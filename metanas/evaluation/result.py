@@ -157,7 +157,10 @@ def table(task: str, seed: int, first: int, probabilities: NDArray[np.floating[A
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """The whole file or none of it, also after a kill or on a full disk."""
+    """The whole file or none of it, also after a kill or on a full disk.
+
+    OSError names the file.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
@@ -165,6 +168,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:  # a failed write says what happened, not to which file
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -4,6 +4,7 @@ The optax pair: `init` makes a state, `update` returns new tensors and a new sta
 so the outer loop can differentiate through any number of steps.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -50,10 +51,13 @@ def adam(
         first, second, step = state
         step = step + 1
         g = g + decay * x if decay else g
-        first = beta1 * first + (1 - beta1) * g
-        second = beta2 * second + (1 - beta2) * g * g
-        mean, variance = first / (1 - beta1**step), second / (1 - beta2**step)
-        return x - rate * mean / (variance.sqrt() + eps), (first, second, step)
+        first = torch.lerp(first, g, 1 - beta1) if beta1 else g
+        second = torch.addcmul(beta2 * second, g, g, value=1 - beta2)
+        unbiased = math.sqrt(
+            1 - beta2 ** float(step)
+        )  # the algorithm's hats, moved to where they are numbers
+        size = -rate * unbiased / (1 - beta1 ** float(step))
+        return torch.addcdiv(x, first, second.sqrt() + eps * unbiased, value=size), (first, second, step)
 
     return UpdateRule(init, update)
 
