@@ -70,6 +70,14 @@ class GruCell:
         return torch.cat([r, z.masked_fill(keep == 0, 1e4), n], -1)
 
     @staticmethod
+    def step(given: Tensor, share: Tensor, keep: Tensor | None, state: Tensors) -> Tensors:
+        """One step as it is defined, each (L, B, ...)."""
+        (h,), split = state, 2 * state[0].shape[-1]
+        r, z = (given[..., :split] + share[..., :split]).sigmoid().chunk(2, -1)
+        n = torch.addcmul(given[..., split:], r, share[..., split:]).tanh()
+        return (torch.lerp(n, h, z),)
+
+    @staticmethod
     def run(read: Inputs) -> Tensors:
         """All states h (L, S, B, C)."""
         given, channels = GruCell.blind(read.given(), read.keep), read.weight.shape[-2]
@@ -181,6 +189,15 @@ class LstmCell:
             return given
         i, f, g, o = given.chunk(4, -1)
         return torch.cat([i.masked_fill(keep == 0, -1e4), f.masked_fill(keep == 0, 1e4), g, o], -1)
+
+    @staticmethod
+    def step(given: Tensor, share: Tensor, keep: Tensor | None, state: Tensors) -> Tensors:
+        """As GruCell's: h and c."""
+        h, c = state
+        i, f, g, o = (given + share).chunk(4, -1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        new = o.sigmoid() * c.tanh()
+        return (new if keep is None else torch.lerp(h, new, keep)), c
 
     @staticmethod
     def run(read: Inputs) -> Tensors:
@@ -302,6 +319,18 @@ class LstmCell:
 
 
 Cell = type[GruCell] | type[LstmCell]
+
+
+def unrolled(cell: Cell, read: Inputs) -> Tensors:
+    """What `run` gives, step by step in operations that write to nothing: for torch.export."""
+    given = cell.blind(read.given(), read.keep)
+    state = (torch.zeros_like(read.x[:, 0]),) * (1 if cell is GruCell else 2)
+    kept = [None] * given.shape[1] if read.keep is None else read.keep.unbind(1)
+    states = []
+    for at, keep in zip(given.unbind(1), kept, strict=True):
+        state = cell.step(at, torch.baddbmm(read.state_bias, state[0], read.weight), keep, state)
+        states.append(state)
+    return tuple(torch.stack(same, 1) for same in zip(*states, strict=True))
 
 
 def earlier(states: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from metanas.supernet.cells import Cell, Inputs, Tensors, earlier
+from metanas.supernet.cells import Cell, Inputs, Tensors, earlier, unrolled
 
 
 class _Scan(torch.autograd.Function):
@@ -214,8 +214,7 @@ class Recurrent(nn.Module):
         into, weight, bias, state_bias = numbers
         keep = None if mask is None else mask.flatten(2).permute(2, 0, 1)[None].to(x.dtype)
         with torch.autocast(x.device.type, enabled=False):
-            states = _Scan.apply(
-                self.cell,
+            read = Inputs(
                 x.flatten(2).permute(2, 0, 1)[None].contiguous(),
                 into.mT[None],
                 bias[None, None],
@@ -223,4 +222,8 @@ class Recurrent(nn.Module):
                 state_bias[None, None],
                 keep,
             )
+            if torch.compiler.is_exporting():
+                states = unrolled(self.cell, read)
+            else:
+                states = _Scan.apply(self.cell, *read)
         return states[0][0].permute(1, 2, 0).reshape(x.shape)
