@@ -38,6 +38,7 @@ class Choices(NamedTuple):
 
     groups: Mapping[str, tuple[int, tuple[int, ...]]]
     tasks: Sequence[str]  # (n,)
+    seeds: Sequence[int]  # (n,)
     values: Floats  # (n, P)
 
     def group(self, name: str) -> Floats:
@@ -115,6 +116,12 @@ def distances(found: Choices) -> tuple[list[str], Floats]:
     return names, matrix
 
 
+def adapted(found: Choices) -> bool:
+    """Whether any two episodes of one seed have different choices."""
+    seeds = np.array(found.seeds)
+    return any(float(np.ptp(found.values[seeds == seed], axis=0).max()) > 1e-6 for seed in np.unique(seeds))
+
+
 def plane(found: Choices) -> tuple[Floats, tuple[float, float]]:
     """Each row's two first principal components (n, 2), and the share of the variance that each explains."""
     centred = found.values - found.values.mean(0)
@@ -138,7 +145,7 @@ def _choices(tables: Sequence[pa.Table]) -> Choices:
     flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
     values = flat.reshape(table.num_rows, -1) if table.num_rows else np.zeros((0, 0))
     shapes = {name: (int(first), tuple(shape)) for name, (first, shape) in groups.items()}
-    return Choices(shapes, table.column("task").to_pylist(), values)
+    return Choices(shapes, table.column("task").to_pylist(), table.column("seed").to_pylist(), values)
 
 
 def _path(folder: Path, task: str) -> Path:

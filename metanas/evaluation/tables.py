@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rich.console import RenderableType
 from rich.table import Table as Rich
+from rich.text import Text
 
 from metanas.evaluation.compare import Comparison
 from metanas.evaluation.gather import Run
@@ -23,6 +25,7 @@ class Table:
     columns: Row
     rows: tuple[Row, ...]
     how: str
+    keys: int = 1  # how many of the first columns name a row
 
 
 def tables(runs: Mapping[str, Run], comparison: Comparison) -> list[Table]:
@@ -68,6 +71,7 @@ def scores(runs: Mapping[str, Run], comparison: Comparison) -> Table:
         "chance) / "
         "(1 - chance). ECE: expected calibration error, 15 bins, in %. IQM: interquartile mean of "
         "chance-normalised accuracy over tasks x seeds.",
+        keys=2,
     )
 
 
@@ -180,7 +184,7 @@ def transfer(matrix: Matrix) -> list[Table]:
             gaps,
             "Points of accuracy against the row trained on the column's domain alone, paired by episode, "
             "95 % "
-            "intervals. ns: not significant at 5 %, Holm over the cells.",
+            "intervals; in-domain: the accuracy itself. ns: not significant at 5 %, Holm over the cells.",
         ),
     ]
     parts = {(p.train, p.test, p.variant): p for p in matrix.parts}
@@ -207,6 +211,7 @@ def transfer(matrix: Matrix) -> list[Table]:
             "trained "
             "weights, fresh architecture; arch: the other way round. ns: not significant at 5 %, Holm "
             "over all.",
+            keys=2,
         )
     )
     return [table for table in found if table.rows]
@@ -214,18 +219,41 @@ def transfer(matrix: Matrix) -> list[Table]:
 
 def _gap(cell: Cell) -> str:
     if cell.difference is None or cell.p is None:
-        return "in-domain"
+        return f"{100 * cell.accuracy.mean:.1f} in-domain"
     return points(cell.difference) + ("" if cell.p < LEVEL else " ns")
 
 
-def terminal(table: Table) -> Rich:
-    """For rich."""
-    made = Rich(title=table.title, caption=table.how, caption_justify="left", title_justify="left")
-    for i, column in enumerate(table.columns):
-        made.add_column(column, no_wrap=i < 2, overflow="fold")
-    for row in table.rows:
-        made.add_row(*row)
-    return made
+def terminal(table: Table, width: int) -> list[RenderableType]:
+    """For rich. A table wider than `width` becomes several with the same first columns, none of them cut."""
+    sizes = [
+        max(max(map(len, head.split())), *map(len, cells))  # headings wrap, cells do not
+        for head, *cells in zip(table.columns, *table.rows, strict=True)
+    ]
+    pieces = _pieces(sizes, table.keys, width)
+    found: list[RenderableType] = []
+    for number, piece in enumerate(pieces, 1):
+        part = f" ({number} of {len(pieces)})" if len(pieces) > 1 else ""
+        made = Rich(title=table.title + part, title_justify="left")
+        for column in piece:
+            made.add_column(table.columns[column], max_width=sizes[column], overflow="fold")
+        for row in table.rows:
+            made.add_row(*(row[column] for column in piece))
+        found.append(made)
+    return [*found, Text(table.how + "\n", style="dim")]
+
+
+def _pieces(sizes: list[int], keys: int, width: int) -> list[list[int]]:
+    """Columns of each piece: the first `keys`, then as many others as fit (a border and 2 spaces each)."""
+    first = list(range(keys))
+    pieces, used = [first[:]], 0
+    start = 1 + sum(sizes[i] + 3 for i in first)
+    for column in range(keys, len(sizes)):
+        if len(pieces[-1]) > keys and start + used + sizes[column] + 3 > width:
+            pieces.append(first[:])
+            used = 0
+        pieces[-1].append(column)
+        used += sizes[column] + 3
+    return pieces
 
 
 def markdown(table: Table) -> str:
