@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.spatial.distance import jensenshannon
 
-from metanas.evaluation.result import write_atomically
+from metanas.evaluation.result import ResultError, write_atomically
 from metanas.evaluation.stats import Floats, domain_of
 
 if TYPE_CHECKING:
@@ -84,10 +84,22 @@ def join(folder: Path, cells: Sequence[Path], tasks: Sequence[str]) -> None:
 
 
 def read(folder: Path) -> Choices | None:
-    """The choices of a run; None if it has none."""
+    """The choices of a run; None if it has none. ResultError names what is wrong with the file."""
     path = folder / CHOICES
-    found = _choices([pq.read_table(path)]) if path.exists() else None
-    return found if found is not None and len(found.values) else None
+    if not path.exists():
+        return None
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ResultError(f"{CHOICES}: not a readable Parquet file: {error}") from error
+    if not table.schema.equals(SCHEMA):
+        raise ResultError(f"{CHOICES}: columns are {table.schema.names}, expected {SCHEMA.names}")
+    if not table.num_rows:
+        return None
+    try:
+        return _choices([table])
+    except (ValueError, TypeError) as error:
+        raise ResultError(f"{CHOICES}: choices: {error}") from error
 
 
 def entropies(found: Choices) -> dict[str, dict[str, float]]:
