@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from metanas import config, transfer
+from metanas import config, manifest, transfer
 from metanas.config import ConfigError, RunConfig
 from metanas.evaluation import transfer as scored
 from metanas.evaluation.result import ResultError
@@ -90,3 +90,21 @@ def test_a_folder_of_another_study_is_refused(tmp_path: Path) -> None:
     other = small().model_copy(update={"seeds": (5,)})
     with pytest.raises(ConfigError, match="holds a study with other settings"):
         transfer.plan(other, [], DOMAINS, ("both",), tmp_path, None)
+
+
+COMMITTED = sorted((Path(__file__).parents[1] / "leaderboard" / "studies").rglob(scored.STUDY))
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: "/".join(path.parts[-3:-1]))
+def test_committed_studies_load_for_ever_and_are_on_the_pinned_data(path: Path) -> None:
+    matrix = scored.read(path.parent)
+    study = matrix.study
+    assert (study.suite, study.method) == path.parts[-3:-1]
+    assert len(matrix.cells) == len(study.rows) * len(study.domains)
+    pinned = manifest.read(study.suite)
+    for task in study.tasks:
+        assert task.fingerprint == pinned[task.domain]["sample" if task.sample else "full"]["fingerprint"]
+
+
+def test_there_are_committed_studies_of_both_suites() -> None:
+    assert {path.parts[-3] for path in COMMITTED} == {"mini-v1", "core-v1"}
