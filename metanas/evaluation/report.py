@@ -71,7 +71,11 @@ def build(folders: Sequence[Path], out: Path, *, twins: bool = True) -> Path:
         trim_blocks=True,
     )
     page = environment.get_template("report.html").render(
-        sections=sections, runs=list(runs.values()), script=_script(), note=_note(runs)
+        sections=sections,
+        runs=list(runs.values()),
+        studies=[found.study for found in studies],
+        script=_script(),
+        note=_note(runs, studies),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, page.encode())
@@ -249,10 +253,11 @@ def _centres(run: Run, found: choices.Choices, at: Floats, shown: int) -> Table:
 
 
 def _study(matrix: transfer.Matrix) -> Section:
+    heads = tables.columns(matrix.study)
     cells = [
         heatmap.Cell(
             cell.train,
-            cell.test,
+            heads[cell.test],
             *_percents(cell.accuracy),
             None if cell.difference is None else 100 * cell.difference.mean,
             cell.p is not None and cell.p < LEVEL,
@@ -271,8 +276,9 @@ def _percents(interval: Interval) -> tuple[float, float, float]:
     return 100 * interval.mean, 100 * interval.low, 100 * interval.high
 
 
-def _note(runs: Mapping[str, Run]) -> str:
-    return tables.data_note(next(iter(runs.values())).submission) if runs else ""
+def _note(runs: Mapping[str, Run], studies: Sequence[transfer.Matrix]) -> str:
+    answered = [task for run in runs.values() for task in run.submission.tasks]
+    return tables.data_note([*answered, *(task for found in studies for task in found.study.tasks)])
 
 
 def _slug(text: str) -> str:

@@ -1,6 +1,6 @@
 """A comparison as tables of text, for a terminal, Markdown, LaTeX and the report. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import RenderableType
@@ -10,9 +10,9 @@ from rich.text import Text
 from metanas.evaluation.compare import Comparison
 from metanas.evaluation.gather import Run
 from metanas.evaluation.paired import LEVEL
-from metanas.evaluation.result import Submission, Task
+from metanas.evaluation.result import Task
 from metanas.evaluation.stats import Interval
-from metanas.evaluation.transfer import Cell, Matrix
+from metanas.evaluation.transfer import Cell, Matrix, Study
 
 Row = tuple[str, ...]
 
@@ -166,6 +166,7 @@ def transfer(matrix: Matrix) -> list[Table]:
     """The matrix, the differences to in-domain training, and the decomposition."""
     study = matrix.study
     tests, trains = study.domains, list(dict.fromkeys(cell.train for cell in matrix.cells))
+    heads = columns(study)
     at = {(cell.train, cell.test): cell for cell in matrix.cells}
     values = tuple((train, *(percent(at[train, test].accuracy) for test in tests)) for train in trains)
     gaps = tuple((train, *(_gap(at[train, test]) for test in tests)) for train in trains)
@@ -174,13 +175,13 @@ def transfer(matrix: Matrix) -> list[Table]:
     found = [
         Table(
             f"Transfer of {where}: accuracy",
-            ("trained on \\ tested on", *tests),
+            ("trained on \\ tested on", *heads.values()),
             values,
             f"In % with 95 % intervals; {seeds}. {matrix.cells[0].accuracy.how}.",
         ),
         Table(
             f"Transfer of {where}: difference to in-domain training",
-            ("trained on \\ tested on", *tests),
+            ("trained on \\ tested on", *heads.values()),
             gaps,
             "Points of accuracy against the row trained on the column's domain alone, paired by episode, "
             "95 % "
@@ -192,7 +193,7 @@ def transfer(matrix: Matrix) -> list[Table]:
     rows = tuple(
         (
             train,
-            test,
+            heads[test],
             *(
                 points(parts[train, test, kind].gain) + ("" if parts[train, test, kind].p < LEVEL else " ns")
                 for kind in kinds
@@ -215,6 +216,11 @@ def transfer(matrix: Matrix) -> list[Table]:
         )
     )
     return [table for table in found if table.rows]
+
+
+def columns(study: Study) -> dict[str, str]:
+    """A study's test domains as headings, with what a reader has to know of their data."""
+    return {task.domain: task.domain + _marks(task) for task in study.tasks}
 
 
 def _gap(cell: Cell) -> str:
@@ -289,13 +295,24 @@ def label(run: Run) -> str:
 
 def heading(task: Task) -> str:
     """digits 5w1s, and what a reader has to know of the data."""
+    return f"{task.domain} {task.ways}w{task.shots}s{_marks(task)}"
+
+
+def _marks(task: Task) -> str:
     marks = [word for word, on in (("synthetic", task.synthetic), ("sample", task.sample)) if on]
-    return f"{task.domain} {task.ways}w{task.shots}s" + (f" ({', '.join(marks)})" if marks else "")
+    return f" ({', '.join(marks)})" if marks else ""
 
 
-def data_note(submission: Submission) -> str:
+def data_note(tasks: Sequence[Task]) -> str:
     """What the data is, in a sentence."""
-    words = [name for name in ("sample", "synthetic") if any(getattr(t, name) for t in submission.tasks)]
+    words = [
+        word
+        for word, on in (
+            ("samples of data sets", any(task.sample for task in tasks)),
+            ("synthetic", any(task.synthetic for task in tasks)),
+        )
+        if on
+    ]
     return f"Some of the data is {' and some '.join(words)}." if words else "All data is real and complete."
 
 

@@ -73,7 +73,7 @@ def heatmap(title: str, cells: list[Cell]) -> Spec:
                         "field": "difference",
                         "type": "quantitative",
                         "scale": {"domain": [-widest, widest], "range": DIVERGING},
-                        "legend": {"title": "points to in-domain"},
+                        "legend": {"title": "points to in-domain", "orient": "bottom", "gradientLength": 160},
                     },
                     "strokeWidth": width,
                     "tooltip": tooltip,
