@@ -121,7 +121,7 @@ class GruCell:
             torch.mul(gap, r, out=to_n)
             steps[3][t].copy_(flat)
             if t:
-                torch.addcmul(steps[2][t - 1], z, dh, out=ahead).baddbmm_(flat, back)
+                _add_product(torch.addcmul(steps[2][t - 1], z, dh, out=ahead), flat, back)
                 dh, ahead = ahead, dh
         return by_share, by_given
 
@@ -148,7 +148,7 @@ class GruCell:
         for t in range(grad.shape[1] - 1, 0, -1):
             torch.mul(dh.unsqueeze(-2), steps[1][t], out=buffer)
             dh = torch.addcmul(steps[0][t - 1], steps[2][t], dh, out=steps[3][t - 1])
-            dh.baddbmm_(flat, back)
+            _add_product(dh, flat, back)
         return (found,)
 
     @staticmethod
@@ -212,7 +212,7 @@ class LstmCell:
         for share, keep, new_h, new_c in zip(
             given.unbind(1), kept, *(s.unbind(1) for s in states), strict=True
         ):
-            share.baddbmm_(h, read.weight)
+            _add_product(share, h, read.weight)
             i, f, g, o = share.chunk(4, -1)
             share[..., : 2 * channels].sigmoid_()
             c = torch.mul(f, c, out=new_c).addcmul_(i, g.tanh_())
@@ -257,7 +257,8 @@ class LstmCell:
                 if keep is None:
                     torch.baddbmm(steps[3][t - 1], flat, back, out=dh)
                 else:
-                    torch.addcmul(steps[3][t - 1] + dh, keep, dh, value=-1, out=ahead).baddbmm_(flat, back)
+                    torch.addcmul(steps[3][t - 1] + dh, keep, dh, value=-1, out=ahead)
+                    _add_product(ahead, flat, back)
                     dh, ahead = ahead, dh
         return found, found
 
@@ -292,7 +293,8 @@ class LstmCell:
                 torch.mul(dc.unsqueeze(-2), into_c_gates[t], out=by_c)
                 torch.mul(dh, into_o[t], out=by_h)
                 dc = torch.addcmul(grad_c[t - 1], f[t], dc, out=new_c[t - 1])
-                dh = torch.addcmul(grad_h[t - 1], stay[t], dh, out=new_h[t - 1]).baddbmm_(flat, back)
+                dh = torch.addcmul(grad_h[t - 1], stay[t], dh, out=new_h[t - 1])
+                _add_product(dh, flat, back)
         return tuple(found)
 
     @staticmethod
@@ -336,3 +338,8 @@ def unrolled(cell: Cell, read: Inputs) -> Tensors:
 def earlier(states: Tensor) -> Tensor:
     """Each step's state before it (L, S, B, C): zeros, then all but the last."""
     return torch.cat([torch.zeros_like(states[:, :1]), states[:, :-1]], 1)
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
+    """total += a @ b; `baddbmm_` is not known to torch's counter of operations, this form is."""
+    torch.baddbmm(total, a, b, out=total)
