@@ -158,12 +158,12 @@ class Darts(nn.Module):
         super().__init__()
         c = space.channels
         self.space = space
-        halvings = 2 if spec.modality == "image" else 3
         self.stem: nn.Module = nn.Sequential(
+            nn.AvgPool2d(2) if spec.modality == "speech" else nn.Identity(),
             *(
                 nn.Sequential(nn.Conv2d(c if i else 1, c, 3, 2, 1), nn.GroupNorm(1, c), nn.ReLU())
-                for i in range(halvings)
-            )
+                for i in range(2)
+            ),
         )
         self.nodes = nn.ModuleList(
             nn.ModuleList(candidate(name, c) for name in space.ops) for _ in range(space.layers)
