@@ -224,15 +224,20 @@ def timed(run: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-def medians(made: dict[str, Pass], rounds: int = ROUNDS) -> dict[str, float]:
-    """Median of each, taken in turns after two passes that do not count."""
+def medians(made: dict[str, Pass]) -> dict[str, float]:
+    """Median of each, taken in turns."""
+    return {name: statistics.median(values) for name, values in in_turns(made, ROUNDS).items()}
+
+
+def in_turns(made: dict[str, Pass], rounds: int) -> dict[str, list[float]]:
+    """Times of each, after two passes that do not count."""
     found: dict[str, list[float]] = {name: [] for name in made}
     for i in range(rounds + 2):
         for name, run in made.items():
             took = run()
             if i >= 2:
                 found[name].append(took)
-    return {name: statistics.median(values) for name, values in found.items()}
+    return found
 
 
 def peak(families: str, kind: str, which: str) -> float:
@@ -250,12 +255,12 @@ def peak(families: str, kind: str, which: str) -> float:
 
 
 def linear_candidates(spec: TaskSpec) -> list[tuple[int, float]]:
-    """Milliseconds with 1, 2, ... merged candidates per node."""
+    """Milliseconds (fastest of 15: the differences are small) with 1, 2, ... merged candidates per node."""
     names = ("conv5", "conv3", "conv1", "sepconv3", "sepconv5", "dilconv3", "avgpool3", "skip")
     made = {}
     for count in range(1, len(names) + 1):
         made[str(count)] = passes(names[:count], spec)["merged"]
-    return [(int(name), took) for name, took in medians(made, 15).items()]
+    return [(int(name), min(took)) for name, took in in_turns(made, 15).items()]
 
 
 def depths(spec: TaskSpec) -> list[tuple[int, float]]:
@@ -267,7 +272,7 @@ def depths(spec: TaskSpec) -> list[tuple[int, float]]:
         net = SuperNet(SearchSpace(ops=SPATIAL, layers=layers, reductions=()), [spec])
         params = detach(net.init(generator(0, "numbers")))
         made[str(layers)] = lambda net=net, params=params: timed(lambda: ours(net, params, x, y, spec))  # type: ignore[misc]
-    return [(int(name), took) for name, took in medians(made).items()]
+    return [(int(name), min(took)) for name, took in in_turns(made, ROUNDS).items()]
 
 
 def profile(kind: str, rows: int = 12) -> str:
