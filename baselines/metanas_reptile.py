@@ -21,7 +21,7 @@ from metanas.meta.reptile import displacement, mean_of_movers
 from metanas.meta.rule import UpdateRule, adam
 from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.params import Params, like, named, stack
-from metanas.search.relax import pruned
+from metanas.search.relax import Schedule, annealed, pruned
 from metanas.supernet.network import SuperNet
 from metanas.supernet.space import SearchSpace
 
@@ -35,7 +35,10 @@ class MetaNas(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        """steps: pairs of an architecture and a weight step. warm_up: share of iterations without search."""
+        """steps: pairs of an architecture and a weight step. warm_up: share of iterations without search.
+
+        temperature: where it ends. threshold: of the weight under which a candidate is dropped.
+        """
 
         space: SearchSpace = field(default_factory=SearchSpace)
         steps: int = 5
@@ -47,6 +50,7 @@ class MetaNas(Method):
         warm_up: float = 0.5
         temperature: float = 0.05
         threshold: float = 0.01
+        schedule: Schedule = "linear"
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings
@@ -83,8 +87,8 @@ class MetaNas(Method):
         """One loss per gradient step, each at its temperature; without annealing the softmax's."""
         s, found = self.settings, []
         for step in range(steps):
-            share = step / max(steps - 1, 1) if anneal else 0.0
-            relax = pruned(1 + (s.temperature - 1) * share, s.threshold if anneal else 0.0)
+            heat = annealed(1.0, s.temperature, step, steps, s.schedule) if anneal else 1.0
+            relax = pruned(heat, s.threshold if anneal else 0.0)
             found += [TaskLoss(self.net, spec, relax)] * 2
         return found
 
