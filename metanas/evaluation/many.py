@@ -6,7 +6,7 @@ with a critical value instead of computing half a million p-values: with R rejec
 p < level / (pairs - R) are rejected too, until nothing changes. Tests hold both equal to the one-by-one way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -132,25 +132,28 @@ def _squared_critical(spread: _Spread, alpha: float) -> Floats:
 def _holm(size: Floats, spread: _Spread, level: float) -> NDArray[np.bool_]:
     """size: differences in standard errors. Which pairs are significant."""
     rejected = np.zeros(len(size), np.bool_)
+    rows = [np.searchsorted(GRID, df, "right") - 1 for df in (spread.seeds_df, spread.episodes_df)]
     while not rejected.all():
         left = np.flatnonzero(~rejected)
         some = _Spread(*(values[left] for values in spread))
-        new = left[_beyond(size[left], some, level / len(left))]
+        new = left[_beyond(size[left], some, [row[left] for row in rows], level / len(left))]
         if len(new) == 0:
             break
         rejected[new] = True
     return rejected
 
 
-def _beyond(size: Floats, spread: _Spread, alpha: float) -> NDArray[np.bool_]:
-    """Whether p < alpha, that is, size > critical(alpha); exact only where a table cannot decide."""
+def _beyond(
+    size: Floats, spread: _Spread, rows: Sequence[NDArray[np.intp]], alpha: float
+) -> NDArray[np.bool_]:
+    """Whether p < alpha, that is, size > critical(alpha); exact only where a table cannot decide.
+
+    rows: the last rows of GRID with no more than the degrees of freedom of the seeds and the episodes.
+    """
     table = -stdtrit(GRID, alpha / 2)  # falls with the degrees of freedom
     bounds = []
     for step in (0, 1):  # the next tabulated value above and below
-        few, many = (
-            table[np.clip(np.searchsorted(GRID, df, "right") - 1 + step, 0, len(GRID) - 1)]
-            for df in (spread.seeds_df, spread.episodes_df)
-        )
+        few, many = (table[np.clip(row + step, 0, len(GRID) - 1)] for row in rows)
         bounds.append((1 - spread.share**2) * many**2 + spread.share**2 * few**2)
     most, least = bounds
     beyond: NDArray[np.bool_] = size**2 > most
