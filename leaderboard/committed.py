@@ -12,7 +12,7 @@ from leaderboard.bundle import reading
 from leaderboard.bundle.names import Members, bundle_digest
 from leaderboard.bundle.validate import validate
 from leaderboard.store.models import Submission
-from leaderboard.store.store import Store
+from leaderboard.store.store import Store, track_of
 from metanas.evaluation.result import SUBMISSION, parse
 
 ROOT = PurePosixPath("leaderboard/results")  # in the repository
@@ -43,14 +43,22 @@ def stage(members: Members, repository: Path) -> Path:
 
 
 def open_with(store: Store, folder: Path = FOLDER) -> int:
-    """Publish what is committed and not on the board yet; returns how many. ResultError for a broken one."""
+    """Publish what is committed and not on the board yet; returns how many. ResultError for a broken one.
+
+    A board's own results of a method and track are never replaced by committed ones.
+    """
+    found = [(path, reading.read(path)) for path in bundles(folder)]
+    digests = [bundle_digest(members) for _, members in found]
+    with store.database.read() as session:
+        known = set(session.scalars(select(Submission.digest).where(Submission.digest.in_(digests))))
+        others = ~Submission.digest.in_(digests) & (Submission.state == "published")
+        own = {
+            tuple(row) for row in session.execute(select(Submission.track, Submission.method).where(others))
+        }
     new = 0
-    for path in bundles(folder):
-        members = reading.read(path)
-        with store.database.read() as session:
-            known = session.scalar(select(Submission.id).where(Submission.digest == bundle_digest(members)))
-        if known is None:
-            validate(members)
-            store.add(path)
+    for (path, members), digest in zip(found, digests, strict=True):
+        document = parse(members[SUBMISSION])
+        if digest not in known and (track_of(document), document.method) not in own:
+            store.add(path)  # validated when it was merged, scored again here
             new += 1
     return new

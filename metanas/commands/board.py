@@ -33,8 +33,10 @@ def add(folder: Path, db: Database = BOARD) -> None:
 
 @app.command()
 def export(out: Path, db: Database = BOARD) -> None:
-    """Write the boards as a static site."""
-    store = load("leaderboard.store.store").Store(_existing(db))
+    """Write the boards as a static site. An empty board opens with the committed results."""
+    store = load("leaderboard.store.store").Store(db)
+    if not load("leaderboard.standing").tracks(store):
+        load("leaderboard.committed").open_with(store)
     print(load("leaderboard.pages").export(store, out))
 
 

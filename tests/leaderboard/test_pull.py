@@ -1,15 +1,19 @@
 """Pull requests: what may be in one, what the report says, and that nothing of it is run."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
-from leaderboard import committed
+from leaderboard import committed, standing
+from leaderboard.bundle import reading
 from leaderboard.bundle.pack import collect
+from leaderboard.bundle.validate import validate
 from leaderboard.pull import Change, changes, check
 from leaderboard.store.store import Store
+from metanas.commands.board import export
 from tests.leaderboard import bundles
 
 WORKFLOWS = Path(__file__).parents[2] / ".github" / "workflows"
@@ -103,10 +107,33 @@ def test_a_board_opens_with_what_is_committed_once(tmp_path: Path) -> None:
     assert [committed.open_with(store, folder) for _ in range(2)] == [2, 0]
 
 
+def test_committed_results_never_replace_ones_own(tmp_path: Path) -> None:
+    committed.stage(bundles.members(tmp_path / "one", "one", seed=1), tmp_path / "repository")
+    store = Store(tmp_path / "board.db")
+    bundles.run(tmp_path / "mine", "one", seed=2)
+    track = store.add(tmp_path / "mine")
+    (before,) = standing.current(store, track)
+    assert committed.open_with(store, tmp_path / "repository" / committed.ROOT) == 0
+    assert [found.id for found in standing.current(store, track)] == [before.id]
+    assert committed.open_with(store, tmp_path / "repository" / committed.ROOT) == 0
+
+
+def test_a_site_of_an_empty_board_shows_the_committed_results(
+    pull: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = partial(committed.open_with, folder=pull / committed.ROOT)
+    monkeypatch.setattr(committed, "open_with", there)
+    export(tmp_path / "site", str(tmp_path / "board.db"))
+    (table,) = (tmp_path / "site").glob("*/leaderboard.csv")
+    assert "mine" in table.read_text()
+
+
 def test_every_committed_result_is_valid(tmp_path: Path) -> None:
     """What lies in leaderboard/results opens a board; nothing there is broken or in the wrong place."""
     store = Store(tmp_path / "board.db")
     assert committed.open_with(store) == len(committed.bundles())
+    for folder in committed.bundles():
+        validate(reading.read(folder))
     for path in committed.FOLDER.rglob("*"):
         assert path.is_dir() or path.name == "README.md" or path.parent in committed.bundles(), path
 
