@@ -24,6 +24,11 @@ SPECS = {
     "plane": plane("Map", PLACES, (0.7, 0.2)),
     "curves": curves("Adaptation", [Step("digits/5w1s", s, 20 + s, 19 + s, 21 + s) for s in (0, 1, 5)], 20),
     "forest": forest("Differences", [Difference("digits/5w1s", "a - b", 1.5, 0.5, 2.5, 0.01)], 0.5),
+    "forest of pairs": forest(
+        "Differences",
+        [Difference("digits/5w1s", pair, 1.5, 0.5, 2.5, 0.01) for pair in ("a - b", "a - c")],
+        0.5,
+    ),
     "scatter": scatter("Episodes", "a", "b", [("digits/5w1s", 40.0, 60.0)]),
 }
 

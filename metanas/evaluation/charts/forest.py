@@ -20,55 +20,45 @@ class Difference:
 
 def forest(title: str, differences: Sequence[Difference], rope: float) -> Spec:
     """Differences with 95 % intervals; the band +-`rope` points is practically equal."""
-    rows = [{**vars(d), "rope_low": -rope, "rope_high": rope} for d in differences]
+    rows = [vars(d) for d in differences]
     tasks = list(dict.fromkeys(d.task for d in differences))
     pairs = list(dict.fromkeys(d.pair for d in differences))
     x = {"field": "mean", "type": "quantitative", "title": "difference, points of accuracy"}
-    y = {"field": "pair", "type": "nominal", "sort": pairs, "title": None, "axis": {"labelLimit": 260}}
+    row, order = ("task", tasks) if len(pairs) == 1 else ("pair", pairs)
+    y = {"field": row, "type": "nominal", "sort": order, "title": None, "axis": {"labelLimit": 260}}
     tooltip = [{"field": name, "type": "nominal"} for name in ("task", "pair")] + [
         {"field": name, "type": "quantitative", "format": form}
         for name, form in (("mean", "+.2f"), ("low", "+.2f"), ("high", "+.2f"), ("p", ".4f"))
     ]
+    layer = [
+        {
+            "data": {"values": [{"rope_low": -rope, "rope_high": rope}]},  # once, not once a row
+            "mark": {"type": "rect", "opacity": 0.25, "color": "#8a949e"},
+            "encoding": {"x": {**x, "field": "rope_low"}, "x2": {"field": "rope_high"}},
+        },
+        {
+            "mark": {"type": "rule", "strokeDash": [4, 3]},
+            "encoding": {"x": {"datum": 0, "type": "quantitative"}},
+        },
+        {
+            "mark": {"type": "rule", "strokeWidth": 2, "color": BLUE},
+            "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y},
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1, "color": BLUE},
+            "encoding": {"x": x, "y": y, "tooltip": tooltip},
+        },
+    ]
+    summary = f"{', '.join(pairs[:6])}, by task; the grey band is practically equal (+-{rope} points)."
+    if len(pairs) == 1:  # a row is a task, and the picture as wide as its container
+        return figure(title, summary, rows, width="container", height={"step": 28}, layer=layer)
+    header = {"labelAngle": 0, "labelAlign": "left", "labelOrient": "top", "labelAnchor": "start"}
     return figure(
         title,
-        f"{', '.join(pairs[:6])}, by task; the grey band is practically equal (+-{rope} points).",
+        summary,
         rows,
-        facet={
-            "row": {
-                "field": "task",
-                "type": "nominal",
-                "sort": tasks,
-                "title": None,
-                "header": {
-                    "labelAngle": 0,
-                    "labelAlign": "left",
-                    "labelOrient": "top",
-                    "labelAnchor": "start",
-                },
-            }
-        },
-        spec={
-            "width": 460,
-            "height": {"step": 22},
-            "layer": [
-                {
-                    "mark": {"type": "rect", "opacity": 0.25, "color": "#8a949e"},
-                    "encoding": {"x": {**x, "field": "rope_low"}, "x2": {"field": "rope_high"}},
-                },
-                {
-                    "mark": {"type": "rule", "strokeDash": [4, 3]},
-                    "encoding": {"x": {"datum": 0, "type": "quantitative"}},
-                },
-                {
-                    "mark": {"type": "rule", "strokeWidth": 2, "color": BLUE},
-                    "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y},
-                },
-                {
-                    "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1, "color": BLUE},
-                    "encoding": {"x": x, "y": y, "tooltip": tooltip},
-                },
-            ],
-        },
+        facet={"row": {"field": "task", "type": "nominal", "sort": tasks, "title": None, "header": header}},
+        spec={"width": 460, "height": {"step": 22}, "layer": layer},
     )
 
 
@@ -76,6 +66,7 @@ def scatter(title: str, first: str, second: str, rows: Sequence[tuple[str, float
     """Every episode's accuracies (task, first, second) in %; above the diagonal the second is better."""
     values = [{"task": task, "first": a, "second": b} for task, a, b in rows]
     scale = {"domain": [0, 100]}
+    task = {"field": "task", "type": "nominal", "legend": {"orient": "bottom", "columns": 2}}
     axis = {
         "x": {"field": "first", "type": "quantitative", "title": f"{first}, %", "scale": scale},
         "y": {"field": "second", "type": "quantitative", "title": f"{second}, %", "scale": scale},
@@ -84,8 +75,8 @@ def scatter(title: str, first: str, second: str, rows: Sequence[tuple[str, float
         title,
         f"{len(rows)} episodes; a point is one episode.",
         values,
-        width=380,
-        height=380,
+        width=300,  # with its axis it fits a phone
+        height=300,
         layer=[
             {
                 "data": {"values": [{"first": 0, "second": 0}, {"first": 100, "second": 100}]},
@@ -96,8 +87,8 @@ def scatter(title: str, first: str, second: str, rows: Sequence[tuple[str, float
                 "mark": {"type": "point", "filled": True, "size": 28, "opacity": 0.55},
                 "encoding": {
                     **axis,
-                    "color": {"field": "task", "type": "nominal"},
-                    "shape": {"field": "task", "type": "nominal"},
+                    "color": task,
+                    "shape": task,
                 },
             },
         ],
