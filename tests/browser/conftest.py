@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import uvicorn
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 
 from leaderboard.accounts import tokens
 from leaderboard.pages import export
@@ -19,6 +18,7 @@ from leaderboard.server.app import create_app
 from leaderboard.server.settings import Settings
 from leaderboard.store.store import Store
 from tests.browser.page import Page
+from tests.browser.page import chromium as start
 from tests.browser.pictures import with_architectures, with_curves
 from tests.leaderboard import bundles
 
@@ -31,13 +31,7 @@ def chromium() -> Iterator[webdriver.Chrome]:
         if os.environ.get("METANAS_REQUIRE_CHROMIUM"):
             pytest.fail(message)
         pytest.skip(message)
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    found = webdriver.Chrome(options=options, service=Service(driver))
-    found.set_page_load_timeout(60)
+    found = start(browser, driver)
     yield found
     found.quit()
 

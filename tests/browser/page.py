@@ -9,11 +9,24 @@ from urllib.parse import urlsplit
 
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 SECONDS = 30
+
+
+def chromium(browser: str, driver: str) -> webdriver.Chrome:
+    """Start Chromium without a screen; its programs' paths."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    found = webdriver.Chrome(options=options, service=Service(driver))
+    found.set_page_load_timeout(60)
+    return found
 
 
 class Page:
