@@ -5,7 +5,6 @@ line; what finished stays, so the same command goes on from there.
 """
 
 import json
-import os
 import signal
 import threading
 from collections.abc import Sequence
@@ -15,7 +14,6 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -23,7 +21,7 @@ from metanas import plugins
 from metanas import run as runs
 from metanas.config import RunConfig
 from metanas.evaluation import report
-from metanas.executor import end_with_parent
+from metanas.executor import end_with_parent, share_cores
 from metanas.run import Cell
 
 Message = tuple[str, str, int]  # cell name, what is being done, units done
@@ -62,7 +60,6 @@ def run(
 def _work(cells: Sequence[Cell], jobs: int, console: Console) -> None:
     context = get_context("spawn")
     queue: Any = context.Queue()
-    threads = max(1, (os.cpu_count() or 1) // jobs)
     columns = (
         TextColumn("{task.description:<18}"),
         BarColumn(bar_width=24),
@@ -72,7 +69,7 @@ def _work(cells: Sequence[Cell], jobs: int, console: Console) -> None:
         TimeRemainingColumn(),
         TextColumn("{task.fields[doing]}"),
     )
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(queue, threads))
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(queue, jobs))
     with Progress(*columns, console=console, disable=not cells) as progress:
         bars = {
             cell.name: progress.add_task(cell.name, total=cell.steps, start=False, doing="waiting")
@@ -105,12 +102,12 @@ def _listen(queue: Any, progress: Progress, bars: dict[str, Any], stop: threadin
         progress.update(bars[name], completed=done, doing=doing)
 
 
-def _begin(queue: Any, threads: int) -> None:
+def _begin(queue: Any, jobs: int) -> None:
     global _queue
     _queue = queue
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and ends us
     end_with_parent()
-    torch.set_num_threads(threads)
+    share_cores(jobs)
 
 
 def _cell(cell: Cell) -> str | None:
