@@ -17,13 +17,22 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from metanas import plugins
+from metanas import parallel, plugins
 from metanas import run as runs
 from metanas.config import RunConfig
 from metanas.evaluation import report
 from metanas.executor import end_with_parent, share_cores
 from metanas.run import Cell
 
+COLUMNS = (
+    TextColumn("{task.description:<18}"),
+    BarColumn(bar_width=24),
+    TextColumn("{task.percentage:>3.0f} %"),
+    TimeElapsedColumn(),
+    TextColumn("left"),
+    TimeRemainingColumn(),
+    TextColumn("{task.fields[doing]}"),
+)
 Message = tuple[str, str, int]  # cell name, what is being done, units done
 _queue: Any = None  # a worker's way to the parent
 
@@ -35,12 +44,40 @@ class CellFailed(RuntimeError):
 def run(
     wanted: Sequence[tuple[RunConfig, Path]], *, root: Path | None, jobs: int, db: str, pages: Path | None
 ) -> None:
-    """Run, store and print. Work that is already done is not done again."""
-    console = Console()
+    """Run, store and print. Work that is already done is not done again. Under torchrun, together."""
+    with parallel.joined():
+        console = Console(quiet=parallel.rank() > 0)
+        cells = prepare(wanted, root, console)
+        if parallel.world() > 1:
+            _together(cells, console)
+        else:
+            _work(cells, min(jobs, max(len(cells), 1)), console)
+        parallel.wait()
+        if parallel.rank() == 0:
+            finish(wanted, root=root, db=db, pages=pages, console=console)
+
+
+def prepare(wanted: Sequence[tuple[RunConfig, Path]], root: Path | None, console: Console) -> list[Cell]:
+    """The cells to be worked on, their data ready."""
+    if parallel.rank() > 0:
+        parallel.wait()  # the first process makes the folders
     cells = [cell for config, folder in wanted for cell in runs.prepare(config, folder, root)]
     with console.status(f"preparing the data of {wanted[0][0].suite.name}"):
         runs.open_domains(wanted[0][0], root)  # all of one call share the suite
-    _work(cells, min(jobs, max(len(cells), 1)), console)
+    if parallel.rank() == 0:
+        parallel.wait()
+    return cells
+
+
+def finish(
+    wanted: Sequence[tuple[RunConfig, Path]],
+    *,
+    root: Path | None,
+    db: str,
+    pages: Path | None,
+    console: Console,
+) -> None:
+    """Put the cells of every run together, store the runs and print them."""
     store = plugins.load("leaderboard.store.store").Store(db)
     board = plugins.load("leaderboard.pages")
     for config, folder in wanted:
@@ -57,20 +94,19 @@ def run(
         console.print(f"leaderboard pages: {board.export(store, pages).resolve()}", soft_wrap=True)
 
 
+def _together(cells: Sequence[Cell], console: Console) -> None:
+    """One cell after the other, each by all processes; the first one shows how far they are."""
+    with Progress(*COLUMNS, console=console, disable=parallel.rank() > 0) as progress:
+        for cell in cells:
+            bar = progress.add_task(cell.name, total=cell.steps, doing="")
+            runs.work(cell, lambda doing, done, bar=bar: progress.update(bar, completed=done, doing=doing))  # type: ignore[misc]
+
+
 def _work(cells: Sequence[Cell], jobs: int, console: Console) -> None:
     context = get_context("spawn")
     queue: Any = context.Queue()
-    columns = (
-        TextColumn("{task.description:<18}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[doing]}"),
-    )
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(queue, jobs))
-    with Progress(*columns, console=console, disable=not cells) as progress:
+    with Progress(*COLUMNS, console=console, disable=not cells) as progress:
         bars = {
             cell.name: progress.add_task(cell.name, total=cell.steps, start=False, doing="waiting")
             for cell in cells

@@ -22,7 +22,7 @@ from metanas.evaluation import result
 from metanas.evaluation.transfer import STUDY, Study, Variant, row_name
 from metanas.kinds import DOMAINS
 from metanas.method import State
-from metanas.run import Cell, build, task_of, test
+from metanas.run import Cell, build, planned, task_of, test
 from metanas.seeding import generator
 from metanas.train import Source, meta_train
 
@@ -99,7 +99,7 @@ def work(piece: Piece) -> None:
     method = build(config, [domains[name] for name in sorted(names)])
     trained = domains_that_train(piece, domains)
     source = Source(trained, config.suite.train_shapes, config.budget.tasks, piece.seed)
-    state = meta_train(method, source, config.budget.iterations if method.trains else 0, piece.path).state
+    state = meta_train(method, source, planned(config, method, source), piece.path).state
     fresh = method.start(generator(piece.seed, "start"))
     tested = [domains[name] for name in piece.tests]
     for variant in piece.variants:
@@ -136,7 +136,7 @@ def finish(pieces: Sequence[Piece]) -> Study:
         method=config.method,
         suite=config.suite.name,
         suite_version=config.suite.version,
-        budget={"name": config.budget_name, **config.budget.model_dump()},
+        budget=config.budget.named(config.budget_name),
         settings=config.settings,
         seeds=config.seeds,
         rows=tuple(dict.fromkeys(piece.train for piece in pieces)),
