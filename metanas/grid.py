@@ -14,14 +14,15 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+from filelock import FileLock
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn, track
 
-from metanas import parallel, plugins
+from metanas import executor, parallel, plugins
 from metanas import run as runs
 from metanas.config import RunConfig
 from metanas.evaluation import report
-from metanas.executor import end_with_parent, share_cores
+from metanas.executor import Kind, end_with_parent, share_cores
 from metanas.run import Cell
 
 COLUMNS = (
@@ -57,13 +58,39 @@ def run(
             finish(wanted, root=root, db=db, pages=pages, console=console)
 
 
+def spread(
+    wanted: Sequence[tuple[RunConfig, Path]], *, root: Path | None, jobs: int, kind: Kind, db: str
+) -> None:
+    """The same over an executor's workers, for runs of several suites; a worker that dies is tried again."""
+    console = Console()
+    cells = [cell for cell in prepare(wanted, root, console) if not is_done(cell)]
+    done = executor.run(once, cells, jobs=jobs, kind=kind)
+    for _ in track(done, "methods x suites x seeds", total=len(cells), console=console, disable=not cells):
+        pass
+    finish(wanted, root=root, db=db, pages=None, console=console)
+
+
+def once(cell: Cell) -> None:
+    """Work on a cell unless it is done; whoever comes second waits and finds it done."""
+    cell.path.mkdir(parents=True, exist_ok=True)
+    with FileLock(cell.path / "cell.lock"):
+        if not is_done(cell):
+            runs.work(cell, lambda doing, done: None)
+
+
+def is_done(cell: Cell) -> bool:
+    """Its costs are what a cell writes last."""
+    return (cell.path / "costs.json").exists()
+
+
 def prepare(wanted: Sequence[tuple[RunConfig, Path]], root: Path | None, console: Console) -> list[Cell]:
     """The cells to be worked on, their data ready."""
     if parallel.rank() > 0:
         parallel.wait()  # the first process makes the folders
     cells = [cell for config, folder in wanted for cell in runs.prepare(config, folder, root)]
-    with console.status(f"preparing the data of {wanted[0][0].suite.name}"):
-        runs.open_domains(wanted[0][0], root)  # all of one call share the suite
+    for name, config in {config.suite.name: config for config, _ in wanted}.items():
+        with console.status(f"preparing the data of {name}"):
+            runs.open_domains(config, root)
     if parallel.rank() == 0:
         parallel.wait()
     return cells

@@ -1,4 +1,4 @@
-"""Meta-train a tiny network in float64, alone or under torchrun: together.py METHOD FOLDER."""
+"""Meta-train a tiny network in float64, alone or under torchrun: together FOLDER METHOD...."""
 
 import sys
 from dataclasses import dataclass
@@ -39,9 +39,10 @@ def main(name: str, folder: Path) -> None:
     torch.set_default_dtype(torch.float64)
     space = {"layers": 1, "channels": 4, "reductions": [], "ops": ["conv3", "skip"]}
     method = METHODS[name](SPECS, settings_of(METHODS[name], {"space": space}))
-    with parallel.joined():
-        meta_train(method, Given([], lambda name: [], TASKS, 0), ITERATIONS, folder)
+    meta_train(method, Given([], lambda name: [], TASKS, 0), ITERATIONS, folder / name)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    with parallel.joined():
+        for name in sys.argv[2:]:
+            main(name, Path(sys.argv[1]))
