@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.kinds import OPS
-from metanas.supernet.recurrent import GruCell, LstmCell, Recurrent
+from metanas.supernet.cells import GruCell, LstmCell
+from metanas.supernet.recurrent import Recurrent
 
 Mask = Tensor | None
 Op = Callable[[int], nn.Module]

@@ -1,190 +1,197 @@
 """Recurrent nodes over the row-major sequence of positions: GRU and LSTM, differentiable to any order.
 
 Native RNN kernels have no double backward and no vmap, and a loop of differentiable operations leaves a
-graph of a dozen nodes per step and task, which was a third of the time of a meta-iteration. So the scan
-over time is one `autograd.Function` (`_Scan`) with its derivative written out: given all states, the
-gates of all steps come in a few large operations, and only the recurrence of the state's gradient is a
-loop. The derivative is made of differentiable operations in turn: it serves the first order fast and
-the second order too. Equal to torch.nn.GRU and torch.nn.LSTM (tests/contracts/test_ops.py).
+graph of a dozen nodes per step and task. So the whole layer is one `autograd.Function` (`_Scan`): its loop
+writes into arrays that are there already, all tasks side by side, and its derivative takes the gates of all
+steps in a few large operations. What is left of it is the recurrence of the state's gradient, which is
+linear, and so is that one's derivative (`_Carry`, the same recurrence in the other direction of time).
+Equal to torch.nn.GRU and torch.nn.LSTM (tests/contracts/test_ops.py).
 
-Shapes: S steps, L tasks side by side, B examples, C channels, G = gates * C.
+Shapes: L tasks side by side, S steps, B examples, C channels, G = gates * C.
 """
 
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
-Tensors = tuple[Tensor, ...]
-
-
-class Inputs(NamedTuple):
-    """What a scan reads.
-
-    given (S, L, B, G): the inputs' share of the gates. weight (L, C, G), bias (L, 1, G): the state's share.
-    keep (S, L, B, 1): 1 where there is something, 0 where the state steps over padding.
-    """
-
-    given: Tensor
-    weight: Tensor
-    bias: Tensor
-    keep: Tensor
-
-    def share(self, states: Tensor) -> Tensor:
-        """The state's share of the gates of all steps (S, L, B, G) at once."""
-        return states @ self.weight + self.bias
-
-
-class GruCell:
-    """Gated recurrent unit (Cho et al., 2014), PyTorch's gate order r, z, n; one state, h.
-
-    Over padding z is 1 to the last digit (`blind`), so that neither state nor gradient knows of it.
-    """
-
-    gates: ClassVar[int] = 3
-
-    @staticmethod
-    def blind(given: Tensor, keep: Tensor) -> Tensor:
-        r, z, n = given.chunk(3, -1)
-        return torch.cat([r, z.masked_fill(keep == 0, 1e4), n], -1)
-
-    @staticmethod
-    def step(given: Tensor, share: Tensor, keep: Tensor, state: Tensors) -> Tensors:
-        (h,) = state
-        split = 2 * h.shape[-1]
-        r, z = (given[..., :split] + share[..., :split]).sigmoid().chunk(2, -1)
-        n = torch.addcmul(given[..., split:], r, share[..., split:]).tanh()
-        return (torch.lerp(n, h, z),)
-
-    @staticmethod
-    def pull(read: Inputs, states: Tensors, grads: Tensors) -> tuple[Tensor, Tensor]:
-        """Gradients of given and of the state's share (S, L, B, G each), from those of the states."""
-        (h,), (grad,), back = states, grads, read.weight.mT.contiguous()
-        before = _before(h)
-        share = read.share(before)
-        split = 2 * h.shape[-1]
-        r, z = (read.given[..., :split] + share[..., :split]).sigmoid().chunk(2, -1)
-        n = torch.tanh(read.given[..., split:] + r * share[..., split:])
-        by_n = (1 - z) * (1 - n * n)
-        by_r = by_n * share[..., split:] * r * (1 - r)
-        by_z = (before - n) * z * (1 - z)
-        slope = torch.stack([by_r, by_z, by_n * r], -2)  # of the shares, per unit of dh: (S, L, B, 3, C)
-        carry, found = torch.zeros_like(h[0]), []
-        for dh, slope_t, z_t in zip(*(x.unbind()[::-1] for x in (grad, slope, z)), strict=True):
-            dh = dh + carry
-            found.append(dh)
-            carry = torch.addcmul((dh.unsqueeze(-2) * slope_t).flatten(-2) @ back, z_t, dh)
-        dh = torch.stack(found[::-1]).unsqueeze(-2)
-        return (dh * torch.stack([by_r, by_z, by_n], -2)).flatten(-2), (dh * slope).flatten(-2)
-
-
-class LstmCell:
-    """Long short-term memory (Hochreiter and Schmidhuber, 1997), PyTorch's gate order i, f, g, o; h and c."""
-
-    gates: ClassVar[int] = 4
-
-    @staticmethod
-    def blind(given: Tensor, keep: Tensor) -> Tensor:
-        return given
-
-    @staticmethod
-    def step(given: Tensor, share: Tensor, keep: Tensor, state: Tensors) -> Tensors:
-        h, c = state
-        i, f, g, o = (given + share).chunk(4, -1)
-        new = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        return torch.lerp(h, o.sigmoid() * new.tanh(), keep), torch.lerp(c, new, keep)
-
-    @staticmethod
-    def pull(read: Inputs, states: Tensors, grads: Tensors) -> tuple[Tensor, Tensor]:
-        """Gradients of given and of the state's share, which for an LSTM are the same."""
-        (h, c), (grad_h, grad_c), keep, back = states, grads, read.keep, read.weight.mT.contiguous()
-        before = _before(c)
-        i, f, g, o = (read.given + read.share(_before(h))).chunk(4, -1)
-        i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
-        out = (f * before + i * g).tanh()
-        slope = torch.stack([g * i * (1 - i), before * f * (1 - f), i * (1 - g * g)], -2) * keep[..., None]
-        by_o, into_c = keep * out * o * (1 - o), keep * o * (1 - out * out)
-        stay_h, stay_c = 1 - keep, 1 - keep * (1 - f)
-        carry_h, carry_c, found = torch.zeros_like(h[0]), torch.zeros_like(c[0]), []
-        for t in range(len(h) - 1, -1, -1):
-            dh = grad_h[t] + carry_h
-            dc = grad_c[t] + carry_c + dh * into_c[t]
-            gates = torch.cat([(dc.unsqueeze(-2) * slope[t]).flatten(-2), dh * by_o[t]], -1)
-            found.append(gates)
-            carry_h, carry_c = torch.addcmul(gates @ back, stay_h[t], dh), stay_c[t] * dc
-        both = torch.stack(found[::-1])
-        return both, both
-
-
-Cell = type[GruCell] | type[LstmCell]
+from metanas.supernet.cells import Cell, Inputs, Tensors, earlier, unrolled
 
 
 class _Scan(torch.autograd.Function):
-    """All states of a cell from a zero start: (cell, *Inputs) to h, and c if there is one, (S, L, B, C)."""
+    """All states of a cell from a zero start: (cell, *Inputs) to h, and c if there is one, (L, S, B, C)."""
 
     @staticmethod
     def forward(cell: Cell, *inputs: Tensor) -> Tensors:
-        read = Inputs(*inputs)
-        state = _start(cell, read)
-        states = []
-        for given, keep in zip(read.given, read.keep, strict=True):
-            state = cell.step(given, torch.baddbmm(read.bias, state[0], read.weight), keep, state)
-            states.append(state)
-        return tuple(torch.stack(same) for same in zip(*states, strict=True))
+        return cell.run(Inputs(*inputs))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:
         ctx.cell = inputs[0]
         ctx.save_for_backward(*inputs[1:], *output)
-        ctx.save_for_forward(*inputs[1:])
+        ctx.save_for_forward(*inputs[1:], *output)
+
+    @staticmethod
+    def gradients(gates: Tensors, read: Inputs, states: Tensors) -> Tensors:
+        """Of everything that `read` has but `keep`, from those of the gates (see `_Gates`)."""
+        share, given = (t.flatten(1, 2) for t in gates)  # (L, S * B, G)
+        x, before = read.x.flatten(1, 2), earlier(states[0]).flatten(1, 2)
+        by_x = (given @ read.into.mT).view_as(read.x)
+        by_bias, by_state_bias = given.sum(1, keepdim=True), share.sum(1, keepdim=True)
+        return by_x, x.mT @ given, by_bias, before.mT @ share, by_state_bias
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        read, states = Inputs(*ctx.saved_tensors[:4]), ctx.saved_tensors[4:]
-        given, share = ctx.cell.pull(read, states, grads)
-        flat, before = share.transpose(0, 1).flatten(1, 2), _before(states[0]).transpose(0, 1).flatten(1, 2)
-        return None, given, before.mT @ flat, flat.sum(1, keepdim=True), None
+        read, states = Inputs(*ctx.saved_tensors[:6]), ctx.saved_tensors[6:]
+        gates = _Gates.apply(ctx.cell, *read, *states, *grads)
+        return None, *_Scan.gradients(gates, read, states), None
 
     @staticmethod
     def jvp(ctx: Any, _: None, *tangents: Tensor | None) -> Tensors:
-        read = Inputs(*ctx.saved_tensors)
-        moved = Inputs(
-            *(torch.zeros_like(x) if t is None else t for x, t in zip(read, tangents, strict=True))
+        saved = _primal(ctx.saved_tensors)
+        read, states = Inputs(*saved[:6]), saved[6:]
+        gates = _Gates.differentiable(ctx.cell, read.keep)
+        return _transposed(
+            lambda *grads: _Scan.gradients(gates(*read[:5], *states, *grads), read, states),
+            states,
+            read[:5],
+            tangents[:5],
         )
-        state, change, changes = _start(ctx.cell, read), _start(ctx.cell, read), []
-        for given, keep, dgiven in zip(read.given, read.keep, moved.given, strict=True):
-            share = read.share(state[0])
-            dshare = change[0] @ read.weight + moved.share(state[0])
-
-            def step(g: Tensor, s: Tensor, *old: Tensor, keep: Tensor = keep) -> Tensors:
-                return ctx.cell.step(g, s, keep, old)
-
-            state, change = torch.func.jvp(step, (given, share, *state), (dgiven, dshare, *change))[:2]
-            changes.append(change)
-        return tuple(torch.stack(same) for same in zip(*changes, strict=True))
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], cell: Cell, *inputs: Tensor) -> tuple[Tensors, Any]:
-        """Tasks become part of L, so that one scan serves all of them."""
-        tasks, read = info.batch_size, Inputs(*inputs)
-        places = (1, 0, 0, 1)  # where L is in each
-        merged = []
-        for x, dim, at in zip(read, in_dims[1:], places, strict=True):
-            stacked = x[None].expand(tasks, *x.shape) if dim is None else x.movedim(dim, 0)
-            merged.append(stacked.movedim(0, at).flatten(at, at + 1))
-        states = _Scan.apply(cell, *merged)
-        return tuple(s.unflatten(1, (tasks, -1)) for s in states), (1,) * len(states)
+        return _merged(_Scan, info.batch_size, (cell,), in_dims[1:], inputs)
 
 
-def _start(cell: Cell, read: Inputs) -> Tensors:
-    zeros = read.given.new_zeros(*read.given.shape[1:-1], read.weight.shape[-2])
-    return (zeros,) if cell is GruCell else (zeros, zeros)
+class _Gates(torch.autograd.Function):
+    """From gradients of states to those of gates: (cell, *Inputs, *states, *grads) to two (L, S, B, G)."""
+
+    @staticmethod
+    def forward(cell: Cell, *inputs: Tensor) -> Tensors:
+        count = (len(inputs) - 6) // 2
+        return cell.gradients(Inputs(*inputs[:6]), inputs[6 : 6 + count], inputs[6 + count :])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:
+        ctx.cell = inputs[0]
+        ctx.save_for_backward(*inputs[1:])
+        ctx.save_for_forward(*inputs[1:])
+
+    @staticmethod
+    def differentiable(cell: Cell, keep: Tensor | None) -> Callable[..., Tensors]:
+        """The same from all inputs but `keep`, in operations with derivatives."""
+
+        def run(*inputs: Tensor) -> Tensors:
+            (x, into, bias, weight, state_bias), others = inputs[:5], inputs[5:]
+            read = Inputs(x, into, bias, weight, state_bias, keep)
+            states, grads = others[: len(others) // 2], others[len(others) // 2 :]
+            slopes = cell.slopes(read, states)
+            whole = _Carry.apply(cell, False, read.weight.mT, slopes.gates, *slopes.rest, *grads)
+            share = cell.into_gates(whole, slopes.gates).flatten(-2)
+            return share, cell.into_gates(whole, slopes.given).flatten(-2)
+
+        return run
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        saved = ctx.saved_tensors
+        pull = torch.func.vjp(_Gates.differentiable(ctx.cell, saved[5]), *saved[:5], *saved[6:])[1]
+        found = pull(cotangents)
+        return None, *found[:5], None, *found[5:]
+
+    @staticmethod
+    def jvp(ctx: Any, _: None, *tangents: Tensor | None) -> Tensors:
+        saved = _primal(ctx.saved_tensors)
+        run, values = _Gates.differentiable(ctx.cell, saved[5]), (*saved[:5], *saved[6:])
+        given = (*tangents[:5], *tangents[6:])
+        moved = (torch.zeros_like(x) if t is None else t for x, t in zip(values, given, strict=True))
+        found: Tensors = torch.func.jvp(run, values, tuple(moved))[1]
+        return found
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], cell: Cell, *inputs: Tensor) -> tuple[Tensors, Any]:
+        return _merged(_Gates, info.batch_size, (cell,), in_dims[1:], inputs)
 
 
-def _before(states: Tensor) -> Tensor:
-    """Each step's state before it: zeros, then all but the last."""
-    return torch.cat([torch.zeros_like(states[:1]), states[:-1]])
+class _Carry(torch.autograd.Function):
+    """The linear recurrence of a cell's gradients: (cell, forth, back, gates, *rest, *own) to whole ones.
+
+    Backwards in time (`pull`) from the gradients that the outputs have of their own to those with what later
+    steps add, or, with forth, the transpose of that (`push`).
+    """
+
+    @staticmethod
+    def forward(cell: Cell, forth: bool, back: Tensor, gates: Tensor, *others: Tensor) -> Tensors:
+        rest, own = others[: cell.kept], others[cell.kept :]
+        return (cell.push if forth else cell.pull)(back, gates, rest, own)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:
+        ctx.cell, ctx.forth = inputs[:2]
+        kept = (*inputs[2 : 4 + ctx.cell.kept], *output)
+        ctx.save_for_backward(*kept)
+        ctx.save_for_forward(*kept)
+
+    @staticmethod
+    def gradients(cell: Cell, forth: bool, kept: Tensors, cotangents: Tensors) -> Tensors:
+        back, gates, found = kept[0], kept[1], kept[2 + cell.kept :]
+        others = _Carry.apply(cell, not forth, *kept[: 2 + cell.kept], *cotangents)
+        whole, changes = (others, found) if forth else (found, others)
+        before = tuple(earlier(change) for change in changes)
+        first = before[0].flatten(1, 2)
+        by_back = cell.into_gates(whole, gates).flatten(-2).flatten(1, 2).mT @ first
+        by_gates = cell.into_gates(whole, (first @ back.mT).view_as(gates))
+        return by_back, by_gates, *cell.of_rest(whole, before, changes), *others
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, *_Carry.gradients(ctx.cell, ctx.forth, ctx.saved_tensors, cotangents)
+
+    @staticmethod
+    def jvp(ctx: Any, _: None, __: None, *tangents: Tensor | None) -> Tensors:
+        cell, kept = ctx.cell, _primal(ctx.saved_tensors)
+        found = kept[2 + cell.kept :]
+        return _transposed(
+            lambda *cotangents: _Carry.gradients(cell, ctx.forth, kept, cotangents),
+            found,
+            (*kept[: 2 + cell.kept], *found),  # what a recurrence starts from is shaped as what comes out
+            tangents,
+        )
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], cell: Cell, forth: bool, *inputs: Tensor
+    ) -> tuple[Tensors, Any]:
+        return _merged(_Carry, info.batch_size, (cell, forth), in_dims[2:], inputs)
+
+
+def _primal(saved: Tensors) -> Tensors:
+    """What a forward-mode derivative multiplies tangents with: the values, without tangents of their own."""
+    return tuple(t if t is None else forward_ad.unpack_dual(t).primal for t in saved)
+
+
+def _transposed(
+    gradients: Callable[..., Tensors], outputs: Tensors, inputs: Tensors, tangents: Sequence[Tensor | None]
+) -> Tensors:
+    """Forward mode from reverse mode: gradients are linear in what they start from; this is the transpose."""
+    pull = torch.func.vjp(gradients, *(torch.zeros_like(t) for t in outputs))[1]
+    given = (torch.zeros_like(x) if t is None else t for x, t in zip(inputs, tangents, strict=True))
+    found: Tensors = pull(tuple(given))
+    return found
+
+
+def _merged(
+    function: Any, tasks: int, about: tuple[Any, ...], dims: Sequence[int | None], inputs: Tensors
+) -> tuple[Tensors, Any]:
+    """A function of tensors (L, ...) on a batch of them: it becomes part of L, so one scan serves all."""
+    stacked = [
+        x if x is None else (x.expand(tasks, *x.shape) if dim is None else x.movedim(dim, 0)).flatten(0, 1)
+        for x, dim in zip(inputs, dims, strict=True)
+    ]
+    found = function.apply(*about, *stacked)
+    return tuple(t.unflatten(0, (tasks, -1)) for t in found), (0,) * len(found)
 
 
 class Recurrent(nn.Module):
@@ -199,13 +206,24 @@ class Recurrent(nn.Module):
         self.state_bias = nn.Parameter(torch.empty(cell.gates * channels))
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """x (B, C, H, W), mask (B, 1, H, W) or None, to the states in the places of their positions."""
-        given = F.linear(x.flatten(2).permute(2, 0, 1), self.input_weight, self.bias)  # (S, B, G)
-        if mask is None:
-            keep = torch.ones_like(given[..., :1])
-        else:
-            keep = mask.flatten(2).permute(2, 0, 1).to(given.dtype)
-            given = self.cell.blind(given, keep)
-        weight, bias = self.state_weight.mT.to(given.dtype).contiguous(), self.state_bias.to(given.dtype)
-        states = _Scan.apply(self.cell, given[:, None], weight[None], bias[None, None], keep[:, None])
-        return states[0][:, 0].permute(1, 2, 0).reshape(x.shape)
+        """x (B, C, H, W), mask (B, 1, H, W) or None, to the states in the places of their positions.
+
+        In the precision of x, autocast or not: errors add up over the steps.
+        """
+        numbers = [t.to(x.dtype) for t in (self.input_weight, self.state_weight, self.bias, self.state_bias)]
+        into, weight, bias, state_bias = numbers
+        keep = None if mask is None else mask.flatten(2).permute(2, 0, 1)[None].to(x.dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            read = Inputs(
+                x.flatten(2).permute(2, 0, 1)[None].contiguous(),
+                into.mT[None],
+                bias[None, None],
+                weight.mT[None],
+                state_bias[None, None],
+                keep,
+            )
+            if torch.compiler.is_exporting():
+                states = unrolled(self.cell, read)
+            else:
+                states = _Scan.apply(self.cell, *read)
+        return states[0][0].permute(1, 2, 0).reshape(x.shape)

@@ -8,6 +8,7 @@ from torch.func import functional_call, jvp, vmap
 from metanas.kinds import OPS
 from metanas.params import Tensors
 from metanas.seeding import generator
+from metanas.supernet.cells import Cell, GruCell, Inputs, LstmCell, unrolled
 
 C = 2
 
@@ -67,3 +68,16 @@ def test_tasks_side_by_side_equal_tasks_one_by_one(name: str) -> None:
     together = vmap(run)(*values)
     for task in range(3):
         torch.testing.assert_close(together[task], run(*(v[task] for v in values)))
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("cell", [GruCell, LstmCell])
+def test_the_scan_equals_the_steps_as_they_are_defined(cell: Cell, padded: bool) -> None:
+    g = generator(2, "recurrent")
+    shapes = [(3, 4, 2, C), (3, C, cell.gates * C), (3, 1, cell.gates * C)]
+    x, into, bias = (torch.randn(*shape, generator=g, dtype=torch.float64) for shape in shapes)
+    keep = torch.ones(3, 4, 2, 1, dtype=torch.float64)
+    keep[:, 2:, 0] = 0
+    read = Inputs(x, into, bias, into + 1, bias - 1, keep if padded else None)
+    for ours, defined in zip(cell.run(read), unrolled(cell, read), strict=True):
+        torch.testing.assert_close(ours, defined)
