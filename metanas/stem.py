@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from metanas.episode import TaskSpec
 from metanas.supernet.ops import Mask, conv
 
-CONVOLUTIONS = {"image": 2, "text": 1, "speech": 2}  # of a stem; each halves both sides
+HALVINGS = {"image": 2, "text": 1, "speech": 3}  # how often a stem halves both sides
 
 
 class Words(nn.Module):
@@ -38,17 +38,13 @@ class Words(nn.Module):
 
 
 class Stem(Words):
-    """Blocks of 3x3 convolution of stride 2, norm and ReLU, after what the modality needs.
-
-    Text: an embedding of its words. Speech: the mean of 2x2 bands and frames, which are finer than a word
-    needs; at their full size one more block cost as much as the rest of the network.
-    """
+    """Blocks of 3x3 convolution of stride 2, norm and ReLU, after an embedding of words for text."""
 
     def __init__(self, spec: TaskSpec, channels: int) -> None:
         super().__init__(spec, channels)
         self.modality = spec.modality
         inputs = {"image": spec.input_shape[0], "text": channels, "speech": 1}[spec.modality]
-        sizes = [inputs] + [channels] * CONVOLUTIONS[spec.modality]
+        sizes = [inputs] + [channels] * HALVINGS[spec.modality]
         self.weights = nn.ParameterList(
             torch.empty(after, before, 3, 3) for before, after in zip(sizes, sizes[1:], strict=False)
         )
@@ -65,7 +61,7 @@ class Stem(Words):
         elif self.modality == "speech":  # padded frames are NaN, see tasks/modality/speech.py
             there = ~torch.isnan(x[:, None, :1, :])
             x = torch.nan_to_num(x)[:, None]
-            x, mask = halve(x, there.to(x.dtype).expand_as(x))
+            mask = there.to(x.dtype).expand_as(x)
         for weight, norm in zip(self.weights, self.norms, strict=True):
             x = conv(x, weight, stride=2)
             mask = None if mask is None else mask[..., ::2, ::2].contiguous()  # many are multiplied by it

@@ -15,7 +15,7 @@ from torch import nn
 
 from metanas.episode import Modality, TaskSpec
 from metanas.kinds import OPS
-from metanas.stem import CONVOLUTIONS
+from metanas.stem import HALVINGS
 from metanas.supernet.architecture import Architecture
 from metanas.supernet.network import CELLS
 
@@ -93,9 +93,8 @@ def stem_macs(spec: TaskSpec, channels: int) -> tuple[int, Size]:
     """Of the stem, and the feature map it leaves."""
     inputs = {"image": spec.input_shape[0], "text": channels, "speech": 1}[spec.modality]
     size = (1, spec.input_shape[0]) if spec.modality == "text" else spec.input_shape[-2:]
-    size = halved((size[0], size[1])) if spec.modality == "speech" else size
     total = 0
-    for _ in range(CONVOLUTIONS[spec.modality]):
+    for _ in range(HALVINGS[spec.modality]):
         size = halved((size[0], size[1]))
         total += channels * inputs * (3 if spec.modality == "text" else 9) * prod(size)
         inputs = channels

@@ -12,14 +12,14 @@ BANDS, FRAMES, HOP, WINDOW = 40, 64, 200, 512  # 12.5 ms a frame, 0.8 s in all
 def log_mels(clips: Iterable[NDArray[np.int16]], rate: int, frames: int = FRAMES) -> NDArray[np.float16]:
     """Clips of any length at `rate` Hz to natural-log mel energies (n, BANDS, frames), cut or padded."""
     import torch  # here, so that a domain that is ready opens without it
-    from torchaudio.functional import resample
-    from torchaudio.transforms import MelSpectrogram
+    from torchaudio.transforms import MelSpectrogram, Resample
 
+    resample = Resample(rate, RATE, dtype=torch.float32)  # its kernel is made once, not for every clip
     mel = MelSpectrogram(RATE, n_fft=WINDOW, hop_length=HOP, n_mels=BANDS)
     out = []
     for clip in clips:
         row = np.full((BANDS, frames), np.nan, np.float16)
-        wave = resample(torch.from_numpy(clip.astype(np.float32) / 32768), rate, RATE)
+        wave = resample(torch.from_numpy(clip.astype(np.float32) / 32768))
         energy = torch.log(mel(wave) + 1e-6)[:, :frames]
         row[:, : energy.shape[1]] = energy.numpy()
         out.append(row)
