@@ -21,7 +21,7 @@ from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.params import Params, Tensors, detach, stack
 from metanas.search.darts import Order, arch_gradient
 from metanas.search.harden import harden, single
-from metanas.search.relax import Relaxation, softmax
+from metanas.search.relax import Relaxation, usual
 from metanas.supernet.network import SuperNet
 from metanas.supernet.space import SearchSpace
 
@@ -91,7 +91,7 @@ class Darts(Method):
 
     def relax(self, step: int, seed: int) -> Relaxation:
         """How logits become a mixture in a search step."""
-        return softmax
+        return usual(self.settings.space)
 
 
 def halves(support: Batch) -> tuple[Batch, Batch]:

@@ -22,13 +22,18 @@ class Evolution(RandomSearch):
 
     @dataclass(frozen=True)
     class Settings(RandomSearch.Settings):
-        """population: how many trials live. tournament: how many of them compete to be a parent."""
+        """population: how many trials live. tournament: how many of them compete to be a parent.
+
+        crossing: the share of children that have two parents (0 in the paper).
+        """
 
         population: int = 20
         tournament: int = 5
+        crossing: float = 0.0
 
     settings: Settings
 
     def propose(self, history: Sequence[Trial], dice: torch.Generator) -> Architecture:
         s = self.settings
-        return evolve(s.space, history, dice, population=s.population, tournament=s.tournament)
+        sizes = {"population": s.population, "tournament": s.tournament}
+        return evolve(s.space, history, dice, **sizes, crossing=s.crossing)

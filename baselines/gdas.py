@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from baselines.darts import Darts
 from metanas.kinds import METHODS
-from metanas.search.relax import Relaxation, gumbel
+from metanas.search.relax import Relaxation, Schedule, annealed, gumbel
 from metanas.seeding import generator
 
 
@@ -18,14 +18,15 @@ class Gdas(Darts):
 
     @dataclass(frozen=True)
     class Settings(Darts.Settings):
-        """first, last: the temperature, which falls linearly."""
+        """first, last: the temperature, which falls linearly (or geometrically)."""
 
         first: float = 10.0
         last: float = 0.1
+        schedule: Schedule = "linear"
 
     settings: Settings
 
     def relax(self, step: int, seed: int) -> Relaxation:
         s = self.settings
-        temperature = s.first + (s.last - s.first) * step / max(s.test_steps - 1, 1)
+        temperature = annealed(s.first, s.last, step, s.test_steps, s.schedule)
         return gumbel(temperature, generator(seed, "gdas", step), alike=True)

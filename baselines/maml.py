@@ -23,7 +23,7 @@ from metanas.meta.rule import UpdateRule, adam, sgd
 from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.networks.choice import Choice, build
 from metanas.params import Params, Tensors, detach
-from metanas.search.relax import Relaxation, softmax
+from metanas.search.relax import Relaxation
 from metanas.supernet.network import SuperNet
 from metanas.supernet.space import SearchSpace
 
@@ -34,7 +34,7 @@ class Maml(Method):
 
     transductive = False
     trains = True
-    relax: Relaxation = staticmethod(softmax)
+    relax: Relaxation | None = None  # the space's
 
     @dataclass(frozen=True)
     class Settings:

@@ -22,7 +22,7 @@ from metanas.meta.rule import UpdateRule, adam
 from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.parallel import averaged
 from metanas.params import Params, Tensors, like, named, stack
-from metanas.search.relax import pruned
+from metanas.search.relax import Schedule, annealed, pruned
 from metanas.supernet.network import SuperNet
 from metanas.supernet.space import SearchSpace
 
@@ -36,7 +36,10 @@ class MetaNas(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        """steps: pairs of an architecture and a weight step. warm_up: share of iterations without search."""
+        """steps: pairs of an architecture and a weight step. warm_up: share of iterations without search.
+
+        temperature: where it ends. threshold: of the weight under which a candidate is dropped.
+        """
 
         space: SearchSpace = field(default_factory=SearchSpace)
         steps: int = 5
@@ -48,6 +51,7 @@ class MetaNas(Method):
         warm_up: float = 0.5
         temperature: float = 0.05
         threshold: float = 0.01
+        schedule: Schedule = "linear"
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings
@@ -89,8 +93,8 @@ class MetaNas(Method):
         """One loss per gradient step, each at its temperature; without annealing the softmax's."""
         s, found = self.settings, []
         for step in range(steps):
-            share = step / max(steps - 1, 1) if anneal else 0.0
-            relax = pruned(1 + (s.temperature - 1) * share, s.threshold if anneal else 0.0)
+            heat = annealed(1.0, s.temperature, step, steps, s.schedule) if anneal else 1.0
+            relax = pruned(heat, s.threshold if anneal else 0.0)
             found += [TaskLoss(self.net, spec, relax)] * 2
         return found
 

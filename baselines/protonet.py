@@ -22,6 +22,7 @@ from metanas.meta.rule import adam
 from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.networks.choice import Choice, build
 from metanas.params import Params, Tensors, detach, named
+from metanas.search.relax import as_softmax
 from metanas.supernet.space import SearchSpace
 
 
@@ -75,7 +76,8 @@ class ProtoNet(Method):
         def predict(x: Tensor) -> Tensor:
             return self.logits(params, spec, support, x).softmax(-1)
 
-        return Adapted(predict, {name: t.expand(tasks, *t.shape) for name, t in params.arch.items()})
+        arch = as_softmax(self.settings.space, params.arch)
+        return Adapted(predict, {name: t.expand(tasks, *t.shape) for name, t in arch.items()})
 
     def logits(self, params: Params, spec: TaskSpec, support: Batch, x: Tensor) -> Tensor:
         """Negative squared distances of the queries x (T, Q, ...) to the class means (T, Q, ways)."""

@@ -18,9 +18,11 @@ from metanas.train import TrainError, load
 def derived(run: Path, domain: str, *, seed: int, episode: int, root: Path | None) -> tuple[FixedNet, Tensor]:
     """The network for a pinned test episode of the domain at the suite's most shots, and its query inputs.
 
-    TrainError if the run has no such seed, domain or architecture. A method that adapts no weights (ProtoNet)
-    gives the meta-trained ones.
+    TrainError if the run has no such seed, domain, episode or architecture. A method that adapts no weights
+    (ProtoNet) gives the meta-trained ones.
     """
+    if not (run / "config.yaml").exists():
+        raise TrainError(f"{run / 'config.yaml'} is not there: {run} is not a run folder")
     config = configs.read(run / "config.yaml")
     if (trained := load(run / f"seed{seed}" / "state.safetensors")) is None:
         raise TrainError(
@@ -28,6 +30,8 @@ def derived(run: Path, domain: str, *, seed: int, episode: int, root: Path | Non
         )
     if domain not in config.suite.domains:
         raise TrainError(f"{run} has no domain {domain!r}; it has: {', '.join(config.suite.domains)}")
+    if not 0 <= episode < config.suite.episodes:
+        raise TrainError(f"{config.suite.name} pins episodes 0..{config.suite.episodes - 1}, got {episode}")
     domains: dict[str, Domain] = {d.name: d for d in open_domains(config, root)}
     settings = configs.settings_of(METHODS[config.method], config.settings)
     if not hasattr(settings, "space"):

@@ -12,12 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metanas import config as configs
+from metanas import manifest
 from metanas.config import ConfigError, RunConfig
 from metanas.domain import Domain
 from metanas.episode import query_labels
 from metanas.evaluation import result
 from metanas.evaluation.curves import CURVES, SCHEMA, STEPS
 from metanas.evaluation.evaluate import evaluate as answers
+from metanas.evaluation.result import ResultError
 from metanas.run import Cell, build, finish, keep_costs, open_domains, prepare, task_name, test
 from metanas.seeding import generator
 from metanas.store import DataError
@@ -36,7 +38,10 @@ def evaluate(
     *,
     curves: bool,
 ) -> Path:
-    """Answer a suite with the checkpoints of `run`; returns the new run folder. ConfigError, DataError."""
+    """Answer a suite with the checkpoints of `run`; returns the new run folder.
+
+    ConfigError, DataError; ResultError for a result whose episodes are not the suite's.
+    """
     if not (run / "config.yaml").exists():
         raise ConfigError(f"{run} is not a run folder: it has no config.yaml")
     before = configs.read(run / "config.yaml")
@@ -45,6 +50,8 @@ def evaluate(
         update={"settings": before.settings, "seeds": before.seeds, "trials": before.trials}
     )
     folder = out or run / f"on-{config.suite.name}"
+    for made in (run, folder):
+        _check_pins(made, config, root)
     cells = prepare(config, folder, root)
     if cells:
         here = open_domains(config, root)
@@ -56,6 +63,24 @@ def evaluate(
     if curves:
         _curves(config, folder, root, run)
     return folder
+
+
+def _check_pins(folder: Path, config: RunConfig, root: Path | None) -> None:
+    """ResultError if a result in `folder` answered other episodes than this suite pins on the data here."""
+    if not (folder / result.SUBMISSION).exists():
+        return
+    made = result.read_submission(folder / result.SUBMISSION)
+    if (made.suite, made.suite_version) != (config.suite.name, config.suite.version):
+        return  # other episodes are what was asked for
+    for task in made.tasks:
+        if task.domain in config.suite.domains:
+            domain = Domain.open(task.domain, root, config.suite.of(task.domain))
+            pinned = manifest.episodes_hash(domain, task.shape, task.episodes)
+            if task.manifest != pinned:
+                raise ResultError(
+                    f"{folder / result.SUBMISSION}: tasks: {task.name}: manifest is {task.manifest}, "
+                    f"{config.suite.name} {config.suite.version} pins {pinned}"
+                )
 
 
 def _cell(cell: Cell, run: Path, known: Sequence[Domain], tested: Sequence[Domain]) -> None:

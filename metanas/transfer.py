@@ -4,34 +4,38 @@ A study is a matrix: a row is a meta-training set, a column a test domain. Its u
 meta-train once, keep the checkpoint, then answer the pinned test episodes of every column in up to four
 variants, from the trained state and a fresh one of the same seed:
 - both: trained weights and architecture; weights: trained weights, fresh architecture;
-- arch: fresh weights, trained architecture; neither: all fresh, so that both have something to beat.
-Everything is kept as answers (`cells/<row>/seed<k>/<variant>/*.parquet`); `evaluation/transfer.py` scores
-them. Stems of modalities that a row never saw are fresh in every variant.
+- arch: fresh weights, trained architecture; neither: all fresh, so that the others have something to beat.
+`neither` is the same for every row, so it is a row of its own, the empty one. Answers are kept as they come
+(`cells/<row>/seed<k>/<variant>/*.parquet`) and at the end put together into the two files that
+`evaluation/transfer.py` scores. Stems of modalities that a row never saw are fresh in every variant.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from metanas import config as configs
 from metanas import manifest
 from metanas.config import ConfigError, RunConfig
 from metanas.domain import Domain
-from metanas.evaluation import result
-from metanas.evaluation.transfer import STUDY, Study, Variant, row_name
+from metanas.evaluation import cost, result
+from metanas.evaluation.transfer import ANSWERS, FRESH, STUDY, Kept, Study, Variant, row_name, write_answers
 from metanas.kinds import DOMAINS
 from metanas.method import State
-from metanas.run import Cell, build, planned, task_of, test
+from metanas.run import Cell, build, part, planned, task_of, test
 from metanas.seeding import generator
 from metanas.train import Source, meta_train
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One row and seed of a study."""
+    """One row and seed of a study; `train` is empty for the row of fresh states."""
 
-    config: RunConfig  # its suite's domains are those that are tested on and all that are trained on
+    config: RunConfig  # the network is built for all domains of its suite, so that fresh states are the same
     folder: Path
     root: Path | None
     train: tuple[str, ...]
@@ -82,24 +86,29 @@ def plan(
     if kept.exists() and configs.read(kept) != config:
         raise ConfigError(f"{folder} holds a study with other settings; give another --out, or delete it")
     configs.write(config, kept)
+    trained = tuple(v for v in variants if v != "neither")
+    wanted: list[tuple[tuple[str, ...], tuple[Variant, ...]]] = [
+        (row, trained) for row in rows(asked, config.suite.domains, tests)
+    ]
+    if "neither" in variants:
+        wanted.append((FRESH, ("neither",)))
     return [
-        Piece(config, folder, root, row, tests, tuple(variants), seed)
-        for row in rows(asked, config.suite.domains, tests)
-        for seed in config.seeds
+        Piece(config, folder, root, row, tests, parts, seed) for row, parts in wanted for seed in config.seeds
     ]
 
 
 def work(piece: Piece) -> None:
     """One row and seed, from whatever of it is there already."""
     config = piece.config
-    names = tuple(dict.fromkeys((*piece.train, *piece.tests)))
+    names = config.suite.domains
     domains = {name: Domain.open(name, piece.root, config.suite.of(name)) for name in names}
     for domain in domains.values():
         manifest.check(domain, config.suite)
     method = build(config, [domains[name] for name in sorted(names)])
     trained = domains_that_train(piece, domains)
     source = Source(trained, config.suite.train_shapes, config.budget.tasks, piece.seed)
-    state = meta_train(method, source, planned(config, method, source), piece.path).state
+    iterations = planned(config, method, source) if piece.train else 0
+    state = meta_train(method, source, iterations, piece.path).state
     fresh = method.start(generator(piece.seed, "start"))
     tested = [domains[name] for name in piece.tests]
     for variant in piece.variants:
@@ -128,10 +137,18 @@ def mixed(trained: State, fresh: State, variant: Variant) -> State:
 
 
 def finish(pieces: Sequence[Piece]) -> Study:
-    """study.json: what was done, so that the folder can be scored without data or torch."""
+    """answers.parquet and study.json: all that scoring needs, without data or torch."""
     first = pieces[0]
     config = first.config
     domains = [Domain.open(name, first.root, config.suite.of(name)) for name in first.tests]
+    tasks = tuple(task_of(config, d, s) for d in domains for s in config.suite.shapes(d.name))
+    kept = [
+        Kept(row_name(piece.train), variant, pq.read_table(part(piece.path / variant, task.name)))
+        for piece in pieces
+        for variant in piece.variants
+        for task in tasks
+    ]
+    found = cost.revision(Path(__file__))
     study = Study(
         method=config.method,
         suite=config.suite.name,
@@ -139,9 +156,13 @@ def finish(pieces: Sequence[Piece]) -> Study:
         budget=config.budget.named(config.budget_name),
         settings=config.settings,
         seeds=config.seeds,
-        rows=tuple(dict.fromkeys(piece.train for piece in pieces)),
-        tasks=tuple(task_of(config, d, s) for d in domains for s in config.suite.shapes(d.name)),
-        variants=first.variants,
+        rows=tuple(dict.fromkeys(piece.train for piece in pieces if piece.train)),
+        tasks=tasks,
+        variants=tuple(dict.fromkeys(variant for piece in pieces for variant in piece.variants)),
+        environment=cost.environment(),
+        package_version=version("metanas"),
+        provenance=result.Provenance(commit=found[0], dirty=found[1]) if found else None,
+        answers_sha256=write_answers(first.folder / ANSWERS, kept),
     )
     text = json.dumps(study.model_dump(mode="json"), indent=1) + "\n"
     result.write_atomically(first.folder / STUDY, text.encode())

@@ -1,5 +1,9 @@
 """A trained run answers other pinned episodes: `metanas evaluate`."""
 
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +50,23 @@ def test_its_own_episodes_are_answered_as_before_and_the_curve_passes_through_th
 def test_a_domain_it_never_saw_is_answered_from_a_fresh_stem(trained: Path, tmp_path: Path) -> None:
     found = elsewhere.evaluate(trained, "mini-v1", ("digits",), "smoke", tmp_path / "on", None, curves=False)
     assert {task.domain for task in result.read(found).submission.tasks} == {"digits"}
+
+
+def test_a_wrong_manifest_hash_names_both_and_ends_with_code_3(trained: Path, tmp_path: Path) -> None:
+    run_folder = shutil.copytree(trained, tmp_path / "run")
+    document = json.loads((run_folder / result.SUBMISSION).read_text())
+    pinned, document["tasks"][0]["manifest"] = document["tasks"][0]["manifest"], "e" * 64
+    (run_folder / result.SUBMISSION).write_text(json.dumps(document))
+    words = ["evaluate", str(run_folder), "--suite", "mini-v1", "--domains", "langid", "--budget", "smoke"]
+    done = subprocess.run(
+        [sys.executable, "-m", "metanas", *words],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert done.returncode == 3, done.stderr
+    assert f"langid/5w1s: manifest is {'e' * 64}, mini-v1 1.1 pins {pinned}" in done.stderr
+    assert not (run_folder / "on-mini-v1").exists()
 
 
 def test_what_is_no_run_is_named(tmp_path: Path) -> None:

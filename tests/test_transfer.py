@@ -1,11 +1,16 @@
 """A small transfer study: rows, variants, resuming, scores."""
 
+import hashlib
+import io
+import json
+import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
-from metanas import config, transfer
+from metanas import config, manifest, transfer
 from metanas.config import ConfigError, RunConfig
 from metanas.evaluation import transfer as scored
 from metanas.evaluation.result import ResultError
@@ -40,12 +45,14 @@ def test_a_variant_takes_each_half_from_where_it_says() -> None:
 
 def test_a_study_is_scored_from_its_answers_and_done_work_stays(tmp_path: Path) -> None:
     pieces = transfer.plan(small(), ["digits,langid"], DOMAINS, scored.VARIANTS, tmp_path, None)
-    assert [piece.train for piece in pieces[::2]] == [("digits",), ("langid",), ("digits", "langid")]
+    assert [piece.train for piece in pieces[::2]] == [("digits",), ("langid",), ("digits", "langid"), ()]
     for piece in pieces:
         transfer.work(piece)
     transfer.finish(pieces)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
-    assert len(before) == 2 * 6 * 4 * 2  # answers and choices: pieces x variants x tasks
+    assert (
+        len(before) == 2 * (6 * 3 + 2) * 2 + 1
+    )  # (answers and choices) x (pieces x variants) x tasks, the whole
     matrix = scored.read(tmp_path)
     assert len(matrix.cells) == 6 and len(matrix.parts) == 18
     assert [cell.difference is None for cell in matrix.cells] == [True, False, False, True, False, False]
@@ -53,10 +60,28 @@ def test_a_study_is_scored_from_its_answers_and_done_work_stays(tmp_path: Path) 
         transfer.work(piece)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")} == before
     assert scored.read(tmp_path) == matrix
-    damaged = next(iter(sorted(before)))
-    answers = damaged.with_name("digits-5w1s.parquet")
-    answers.write_bytes(answers.read_bytes()[:50])
-    with pytest.raises(ResultError, match=r"cells/.*digits-5w1s.parquet: not a readable Parquet file"):
+    shutil.rmtree(tmp_path / "cells")
+    assert scored.read(tmp_path) == matrix, "the two files are all that scoring needs"
+
+
+def test_damaged_answers_are_named(tmp_path: Path) -> None:
+    config = small().model_copy(update={"seeds": (0,)})
+    pieces = transfer.plan(config, [], ("digits",), ("both",), tmp_path, None)
+    transfer.work(pieces[0])
+    transfer.finish(pieces)
+    path, document = tmp_path / scored.ANSWERS, json.loads((tmp_path / scored.STUDY).read_text())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:50])
+    with pytest.raises(ResultError, match=r"answers.parquet: not a readable Parquet file"):
+        scored.read(tmp_path)
+    pq.write_table(pq.read_table(io.BytesIO(whole)).slice(1), path)
+    with pytest.raises(ResultError, match=r"answers.parquet: SHA-256 is [0-9a-f]{64}, study.json says"):
+        scored.read(tmp_path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    (tmp_path / scored.STUDY).write_text(json.dumps(document | {"answers_sha256": digest}))
+    with pytest.raises(
+        ResultError, match=r"digits, both, digits/5w1s, seed 0: expected each of the episodes"
+    ):
         scored.read(tmp_path)
 
 
@@ -65,3 +90,17 @@ def test_a_folder_of_another_study_is_refused(tmp_path: Path) -> None:
     other = small().model_copy(update={"seeds": (5,)})
     with pytest.raises(ConfigError, match="holds a study with other settings"):
         transfer.plan(other, [], DOMAINS, ("both",), tmp_path, None)
+
+
+COMMITTED = sorted((Path(__file__).parents[1] / "leaderboard" / "studies").rglob(scored.STUDY))
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: "/".join(path.parts[-3:-1]))
+def test_committed_studies_load_for_ever_and_are_on_the_pinned_data(path: Path) -> None:
+    matrix = scored.read(path.parent)
+    study = matrix.study
+    assert (study.suite, study.method) == path.parts[-3:-1]
+    assert len(matrix.cells) == len(study.rows) * len(study.domains)
+    pinned = manifest.read(study.suite)
+    for task in study.tasks:
+        assert task.fingerprint == pinned[task.domain]["sample" if task.sample else "full"]["fingerprint"]

@@ -21,23 +21,36 @@ SHAPES = {
 
 @app.command()
 def show(
-    text: Annotated[str, typer.Argument(help="'conv3/relu > maxpool3 > fc/relu', or C-P-F.")],
+    text: Annotated[
+        str,
+        typer.Argument(help="'conv3/relu > maxpool3 > fc/relu', C-P-F, or a number in the default space."),
+    ],
     svg: Annotated[Path | None, typer.Option(help="Draw it here.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Layers, parameters and multiply-accumulates of an architecture, and its picture."""
-    from metanas.supernet.architecture import parse
+    """Layers, number, parameters and multiply-accumulates of an architecture, and its picture."""
+    from metanas.supernet.architecture import USUAL, parse
+    from metanas.supernet.index import at, member, size
 
-    found = parse(text)
+    found = at(USUAL, int(text)) if text.isdecimal() else parse(text)
+    place = member(USUAL, found)
     if svg is not None:
         svg.write_text(found.to_svg(), encoding="utf-8")
     macs = {name: found.macs(shape) for name, shape in SHAPES.items()}
     if as_json:
-        about = {"text": str(found), "parameters": found.parameters(), "macs": macs}
+        about = {
+            "text": str(found),
+            "number": place,
+            "of": size(USUAL),
+            "parameters": found.parameters(),
+            "macs": macs,
+        }
         print(json.dumps({**about, "architecture": json.loads(found.to_json())}, indent=1))
         return
     print(found)
-    rows = [{"what": "parameters of layers and exit", "value": f"{found.parameters():,}"}]
+    shown = "not in it" if place is None else f"{place:,}"
+    rows = [{"what": f"number, of the default space's {size(USUAL):,}", "value": shown}]
+    rows += [{"what": "parameters of layers and exit", "value": f"{found.parameters():,}"}]
     rows += [{"what": f"MACs, {name}, 5 ways", "value": f"{value:,}"} for name, value in macs.items()]
     print_rows(rows, ("what", "value"), as_json=False)
 

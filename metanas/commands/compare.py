@@ -36,4 +36,5 @@ def compare(
         elif as_tex:
             print(tables.tex(table) + "\n")
         else:
-            Console().print(tables.terminal(table))
+            console = Console()
+            console.print(*tables.terminal(table, console.width), sep="\n")

@@ -53,6 +53,7 @@ def transfer(
     for _ in track(done, f"{method}: rows x seeds", total=len(pieces)):
         pass
     study.finish(pieces)
+    console = Console()
     for table in tables.transfer(scored.read(folder)):
-        Console().print(tables.terminal(table))
+        console.print(*tables.terminal(table, console.width), sep="\n")
     print(folder)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.spatial.distance import jensenshannon
 
-from metanas.evaluation.result import write_atomically
+from metanas.evaluation.result import ResultError, write_atomically
 from metanas.evaluation.stats import Floats, domain_of
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Choices(NamedTuple):
 
     groups: Mapping[str, tuple[int, tuple[int, ...]]]
     tasks: Sequence[str]  # (n,)
+    seeds: Sequence[int]  # (n,)
     values: Floats  # (n, P)
 
     def group(self, name: str) -> Floats:
@@ -83,10 +84,22 @@ def join(folder: Path, cells: Sequence[Path], tasks: Sequence[str]) -> None:
 
 
 def read(folder: Path) -> Choices | None:
-    """The choices of a run; None if it has none."""
+    """The choices of a run; None if it has none. ResultError names what is wrong with the file."""
     path = folder / CHOICES
-    found = _choices([pq.read_table(path)]) if path.exists() else None
-    return found if found is not None and len(found.values) else None
+    if not path.exists():
+        return None
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ResultError(f"{CHOICES}: not a readable Parquet file: {error}") from error
+    if not table.schema.equals(SCHEMA):
+        raise ResultError(f"{CHOICES}: columns are {table.schema.names}, expected {SCHEMA.names}")
+    if not table.num_rows:
+        return None
+    try:
+        return _choices([table])
+    except (ValueError, TypeError) as error:
+        raise ResultError(f"{CHOICES}: choices: {error}") from error
 
 
 def entropies(found: Choices) -> dict[str, dict[str, float]]:
@@ -115,6 +128,12 @@ def distances(found: Choices) -> tuple[list[str], Floats]:
     return names, matrix
 
 
+def adapted(found: Choices) -> bool:
+    """Whether any two episodes of one seed have different choices."""
+    seeds = np.array(found.seeds)
+    return any(float(np.ptp(found.values[seeds == seed], axis=0).max()) > 1e-6 for seed in np.unique(seeds))
+
+
 def plane(found: Choices) -> tuple[Floats, tuple[float, float]]:
     """Each row's two first principal components (n, 2), and the share of the variance that each explains."""
     centred = found.values - found.values.mean(0)
@@ -138,7 +157,7 @@ def _choices(tables: Sequence[pa.Table]) -> Choices:
     flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
     values = flat.reshape(table.num_rows, -1) if table.num_rows else np.zeros((0, 0))
     shapes = {name: (int(first), tuple(shape)) for name, (first, shape) in groups.items()}
-    return Choices(shapes, table.column("task").to_pylist(), values)
+    return Choices(shapes, table.column("task").to_pylist(), table.column("seed").to_pylist(), values)
 
 
 def _path(folder: Path, task: str) -> Path:

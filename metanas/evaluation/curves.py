@@ -44,6 +44,8 @@ def read(folder: Path) -> list[Point]:
     rows = table.to_pandas()
     points = []
     for (task, steps), group in rows.groupby(["task", "steps"], sort=False):
+        if group.duplicated(["seed", "episode"]).any():
+            raise ResultError(f"{CURVES}: {task}: {steps} steps: an episode is there twice")
         grid = group.pivot(index="seed", columns="episode", values="accuracy")
         if grid.isna().to_numpy().any():
             raise ResultError(f"{CURVES}: {task}: {steps} steps: not every seed has every episode")

@@ -22,19 +22,19 @@ from metanas.evaluation.compare import Comparison, compare
 from metanas.evaluation.gather import Run, gather
 from metanas.evaluation.paired import LEVEL
 from metanas.evaluation.result import write_atomically
-from metanas.evaluation.stats import Interval
+from metanas.evaluation.stats import Floats, Interval, domain_of
 from metanas.evaluation.tables import Table, percent
 
-PLACES = 60  # episodes of a domain on the map of architectures
+PLACES = 120  # episodes of a domain on the map of architectures, evenly from all its tasks and seeds
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and the numbers in it. Without a table the one that stands above it has them."""
+    """A picture and its twin, the table with the numbers in it."""
 
     name: str
     spec: Spec
-    table: Table | None = None
+    table: Table
 
     @property
     def svg(self) -> str:
@@ -71,7 +71,11 @@ def build(folders: Sequence[Path], out: Path, *, twins: bool = True) -> Path:
         trim_blocks=True,
     )
     page = environment.get_template("report.html").render(
-        sections=sections, runs=list(runs.values()), script=_script(), note=_note(runs)
+        sections=sections,
+        runs=list(runs.values()),
+        studies=[found.study for found in studies],
+        script=_script(),
+        note=_note(runs, studies),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, page.encode())
@@ -91,8 +95,9 @@ def _sorted(folders: Sequence[Path]) -> tuple[dict[str, Run], list[transfer.Matr
 
 def _runs(runs: Mapping[str, Run]) -> list[Section]:
     comparison = compare({name: run.scores.view() for name, run in runs.items()})
+    scored = tables.scores(runs, comparison)
     sections = [
-        Section("Scores", [tables.scores(runs, comparison)], [_scores(comparison)]),
+        Section("Scores", [scored], [_scores(comparison, scored)]),
         Section("Paired comparisons", *_paired(comparison)),
         Section("Costs", [tables.costs(runs)], _pareto(runs, comparison)),
         Section("Accuracy by adaptation step", (), _curves(runs)),
@@ -101,14 +106,14 @@ def _runs(runs: Mapping[str, Run]) -> list[Section]:
     return [s for s in sections if s.tables or s.pictures or s.drawings]
 
 
-def _scores(comparison: Comparison) -> Picture:
+def _scores(comparison: Comparison, table: Table) -> Picture:
     values = []
     order = [place.name for place in comparison.methods]
     for place in comparison.methods:
         values.append(score_chart.Score("mean of all domains", place.name, *_percents(place.mean)))
     for task in comparison.tasks[order[0]]:
         values += [score_chart.Score(task, m, *_percents(comparison.tasks[m][task])) for m in order]
-    return Picture("scores", score_chart.scores("Accuracy with 95 % intervals", values))
+    return Picture("scores", score_chart.scores("Accuracy with 95 % intervals", values), table)
 
 
 def _paired(comparison: Comparison) -> tuple[list[Table], list[Picture]]:
@@ -116,9 +121,9 @@ def _paired(comparison: Comparison) -> tuple[list[Table], list[Picture]]:
     friedman = comparison.friedman
     if friedman is None:
         return found, []
-    title = "Mean ranks over tasks, joined where not told apart"
+    title = "Mean ranks, joined where not told apart"
     spec = critical.critical(title, friedman.mean_ranks, friedman.critical_difference)
-    return found, [Picture("critical-difference", spec)]
+    return found, [Picture("critical-difference", spec, found[-1])]
 
 
 def _pareto(runs: Mapping[str, Run], comparison: Comparison) -> list[Picture]:
@@ -132,8 +137,23 @@ def _pareto(runs: Mapping[str, Run], comparison: Comparison) -> list[Picture]:
         points = [pareto.Point(n, *_percents(means[n]), float(c)) for n, c in costs.items() if c]
         if len(points) > 1:
             spec = pareto.pareto(f"Accuracy against {words}", points, f"{words} (log scale)")
-            pictures.append(Picture(f"pareto-{field.replace('_', '-')}", spec))
+            table = _front(f"Accuracy against {words}", points, words, [n for n, c in costs.items() if not c])
+            pictures.append(Picture(f"pareto-{field.replace('_', '-')}", spec, table))
     return pictures
+
+
+def _front(title: str, points: Sequence[pareto.Point], words: str, without: Sequence[str]) -> Table:
+    """without: methods that have no place on a log axis."""
+    best = pareto.front(list(points))
+    rows = tuple(
+        (p.method, f"{p.accuracy:.1f} [{p.low:.1f}, {p.high:.1f}]", tables.big(round(p.cost)), place)
+        for p in sorted(points, key=lambda p: p.cost)
+        for place in ["on the front" if p.method in best else "dominated"]
+    )
+    how = "Accuracy: the mean of all domains in %, 95 % interval. On the front: no method is better for less."
+    if without:
+        how += f" Without a cost, so not on the log axis: {', '.join(without)}."
+    return Table(title, ("method", "accuracy", words, "place"), rows, how)
 
 
 def _curves(runs: Mapping[str, Run]) -> list[Picture]:
@@ -185,40 +205,59 @@ def _choices(run: Run) -> Section:
 
 
 def _plane(run: Run, found: choices.Choices) -> list[Picture]:
+    if not choices.adapted(found):
+        return []  # a seed's episodes all have the same architecture: nothing to see
     at, shares = choices.plane(found)
-    seen: dict[str, int] = {}
-    places = []
-    for task, (first, second) in zip(found.tasks, at.tolist(), strict=True):
-        domain = task.partition("/")[0]
-        seen[domain] = seen.get(domain, 0) + 1
-        if seen[domain] <= PLACES:
-            places.append(plane.Place(domain, first, second))
-    if max(shares) == 0:
-        return []  # every episode has the same architecture
-    spec = plane.plane(f"Test episodes by adapted architecture, {run.name}", places, shares)
-    return [Picture(f"plane-{_slug(run.name)}", spec, _centres(run, places))]
+    places = [
+        plane.Place(domain_of(found.tasks[i]), found.tasks[i], found.seeds[i], *at[i].tolist())
+        for i in _spread(found)
+    ]
+    spec = plane.plane(f"Test episodes by architecture, {run.name}", places, shares)
+    return [Picture(f"plane-{_slug(run.name)}", spec, _centres(run, found, at, len(places)))]
 
 
-def _centres(run: Run, places: Sequence[plane.Place]) -> Table:
-    rows = []
-    for domain in dict.fromkeys(place.domain for place in places):
-        here = [place for place in places if place.domain == domain]
-        middle = [sum(values) / len(here) for values in ([p.first for p in here], [p.second for p in here])]
-        rows.append((domain, str(len(here)), *(f"{value:+.3f}" for value in middle)))
+def _spread(found: choices.Choices) -> list[int]:
+    """Rows to show: of every domain at most PLACES, evenly over its tasks and seeds."""
+    rows: dict[str, list[int]] = {}
+    for i, task in enumerate(found.tasks):
+        rows.setdefault(domain_of(task), []).append(i)
+    return [
+        here[k * len(here) // count]
+        for here in rows.values()
+        for count in [min(PLACES, len(here))]
+        for k in range(count)
+    ]
+
+
+def _centres(run: Run, found: choices.Choices, at: Floats, shown: int) -> Table:
+    groups: dict[tuple[str, int], list[int]] = {}
+    for i, key in enumerate(zip(found.tasks, found.seeds, strict=True)):
+        groups.setdefault(key, []).append(i)
+    rows = tuple(
+        (
+            task,
+            str(seed),
+            str(len(here)),
+            *(f"{at[here, c].mean():+.3f} ({at[here, c].std():.3f})" for c in (0, 1)),
+        )
+        for (task, seed), here in groups.items()
+    )
     return Table(
-        f"Centres of the domains on the map, {run.name}",
-        ("domain", "episodes shown", "component 1", "component 2"),
-        tuple(rows),
-        f"Principal components of all adapted probabilities; the first {PLACES} episodes of a domain are "
-        "shown.",
+        f"Where the tasks lie on the map, {run.name}",
+        ("task", "seed", "episodes", "component 1", "component 2"),
+        rows,
+        "Principal components of all adapted probabilities, over all episodes and seeds: mean and, in "
+        f"brackets, standard deviation. The picture shows {shown} of the {len(found.tasks)} episodes, evenly "
+        "from every task and seed.",
     )
 
 
 def _study(matrix: transfer.Matrix) -> Section:
+    heads = tables.columns(matrix.study)
     cells = [
         heatmap.Cell(
             cell.train,
-            cell.test,
+            heads[cell.test],
             *_percents(cell.accuracy),
             None if cell.difference is None else 100 * cell.difference.mean,
             cell.p is not None and cell.p < LEVEL,
@@ -226,16 +265,20 @@ def _study(matrix: transfer.Matrix) -> Section:
         for cell in matrix.cells
     ]
     title = f"Transfer of {matrix.study.method} on {matrix.study.suite}"
-    picture = Picture(f"transfer-{_slug(title)}", heatmap.heatmap("Points to in-domain training", cells))
-    return Section(title, tables.transfer(matrix), [picture])
+    accuracy, differences, *rest = tables.transfer(matrix)
+    spec = heatmap.heatmap("Points to in-domain training", cells)
+    return Section(
+        title, [accuracy, differences, *rest], [Picture(f"transfer-{_slug(title)}", spec, differences)]
+    )
 
 
 def _percents(interval: Interval) -> tuple[float, float, float]:
     return 100 * interval.mean, 100 * interval.low, 100 * interval.high
 
 
-def _note(runs: Mapping[str, Run]) -> str:
-    return tables.data_note(next(iter(runs.values())).submission) if runs else ""
+def _note(runs: Mapping[str, Run], studies: Sequence[transfer.Matrix]) -> str:
+    answered = [task for run in runs.values() for task in run.submission.tasks]
+    return tables.data_note([*answered, *(task for found in studies for task in found.study.tasks)])
 
 
 def _slug(text: str) -> str:

@@ -1,16 +1,18 @@
 """A comparison as tables of text, for a terminal, Markdown, LaTeX and the report. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.console import RenderableType
 from rich.table import Table as Rich
+from rich.text import Text
 
 from metanas.evaluation.compare import Comparison
 from metanas.evaluation.gather import Run
 from metanas.evaluation.paired import LEVEL
-from metanas.evaluation.result import Submission, Task
+from metanas.evaluation.result import Task
 from metanas.evaluation.stats import Interval
-from metanas.evaluation.transfer import Cell, Matrix
+from metanas.evaluation.transfer import Cell, Matrix, Study
 
 Row = tuple[str, ...]
 
@@ -23,6 +25,7 @@ class Table:
     columns: Row
     rows: tuple[Row, ...]
     how: str
+    keys: int = 1  # how many of the first columns name a row
 
 
 def tables(runs: Mapping[str, Run], comparison: Comparison) -> list[Table]:
@@ -68,6 +71,7 @@ def scores(runs: Mapping[str, Run], comparison: Comparison) -> Table:
         "chance) / "
         "(1 - chance). ECE: expected calibration error, 15 bins, in %. IQM: interquartile mean of "
         "chance-normalised accuracy over tasks x seeds.",
+        keys=2,
     )
 
 
@@ -162,6 +166,7 @@ def transfer(matrix: Matrix) -> list[Table]:
     """The matrix, the differences to in-domain training, and the decomposition."""
     study = matrix.study
     tests, trains = study.domains, list(dict.fromkeys(cell.train for cell in matrix.cells))
+    heads = columns(study)
     at = {(cell.train, cell.test): cell for cell in matrix.cells}
     values = tuple((train, *(percent(at[train, test].accuracy) for test in tests)) for train in trains)
     gaps = tuple((train, *(_gap(at[train, test]) for test in tests)) for train in trains)
@@ -170,17 +175,17 @@ def transfer(matrix: Matrix) -> list[Table]:
     found = [
         Table(
             f"Transfer of {where}: accuracy",
-            ("trained on \\ tested on", *tests),
+            ("trained on \\ tested on", *heads.values()),
             values,
             f"In % with 95 % intervals; {seeds}. {matrix.cells[0].accuracy.how}.",
         ),
         Table(
             f"Transfer of {where}: difference to in-domain training",
-            ("trained on \\ tested on", *tests),
+            ("trained on \\ tested on", *heads.values()),
             gaps,
             "Points of accuracy against the row trained on the column's domain alone, paired by episode, "
             "95 % "
-            "intervals. ns: not significant at 5 %, Holm over the cells.",
+            "intervals; in-domain: the accuracy itself. ns: not significant at 5 %, Holm over the cells.",
         ),
     ]
     parts = {(p.train, p.test, p.variant): p for p in matrix.parts}
@@ -188,7 +193,7 @@ def transfer(matrix: Matrix) -> list[Table]:
     rows = tuple(
         (
             train,
-            test,
+            heads[test],
             *(
                 points(parts[train, test, kind].gain) + ("" if parts[train, test, kind].p < LEVEL else " ns")
                 for kind in kinds
@@ -207,25 +212,54 @@ def transfer(matrix: Matrix) -> list[Table]:
             "trained "
             "weights, fresh architecture; arch: the other way round. ns: not significant at 5 %, Holm "
             "over all.",
+            keys=2,
         )
     )
     return [table for table in found if table.rows]
 
 
+def columns(study: Study) -> dict[str, str]:
+    """A study's test domains as headings, with what a reader has to know of their data."""
+    return {task.domain: task.domain + _marks(task) for task in study.tasks}
+
+
 def _gap(cell: Cell) -> str:
     if cell.difference is None or cell.p is None:
-        return "in-domain"
+        return f"{100 * cell.accuracy.mean:.1f} in-domain"
     return points(cell.difference) + ("" if cell.p < LEVEL else " ns")
 
 
-def terminal(table: Table) -> Rich:
-    """For rich."""
-    made = Rich(title=table.title, caption=table.how, caption_justify="left", title_justify="left")
-    for i, column in enumerate(table.columns):
-        made.add_column(column, no_wrap=i < 2, overflow="fold")
-    for row in table.rows:
-        made.add_row(*row)
-    return made
+def terminal(table: Table, width: int) -> list[RenderableType]:
+    """For rich. A table wider than `width` becomes several with the same first columns, none of them cut."""
+    sizes = [
+        max(max(map(len, head.split())), *map(len, cells))  # headings wrap, cells do not
+        for head, *cells in zip(table.columns, *table.rows, strict=True)
+    ]
+    pieces = _pieces(sizes, table.keys, width)
+    found: list[RenderableType] = []
+    for number, piece in enumerate(pieces, 1):
+        part = f" ({number} of {len(pieces)})" if len(pieces) > 1 else ""
+        made = Rich(title=table.title + part, title_justify="left")
+        for column in piece:
+            made.add_column(table.columns[column], max_width=sizes[column], overflow="fold")
+        for row in table.rows:
+            made.add_row(*(row[column] for column in piece))
+        found.append(made)
+    return [*found, Text(table.how + "\n", style="dim")]
+
+
+def _pieces(sizes: list[int], keys: int, width: int) -> list[list[int]]:
+    """Columns of each piece: the first `keys`, then as many others as fit (a border and 2 spaces each)."""
+    first = list(range(keys))
+    pieces, used = [first[:]], 0
+    start = 1 + sum(sizes[i] + 3 for i in first)
+    for column in range(keys, len(sizes)):
+        if len(pieces[-1]) > keys and start + used + sizes[column] + 3 > width:
+            pieces.append(first[:])
+            used = 0
+        pieces[-1].append(column)
+        used += sizes[column] + 3
+    return pieces
 
 
 def markdown(table: Table) -> str:
@@ -261,13 +295,24 @@ def label(run: Run) -> str:
 
 def heading(task: Task) -> str:
     """digits 5w1s, and what a reader has to know of the data."""
+    return f"{task.domain} {task.ways}w{task.shots}s{_marks(task)}"
+
+
+def _marks(task: Task) -> str:
     marks = [word for word, on in (("synthetic", task.synthetic), ("sample", task.sample)) if on]
-    return f"{task.domain} {task.ways}w{task.shots}s" + (f" ({', '.join(marks)})" if marks else "")
+    return f" ({', '.join(marks)})" if marks else ""
 
 
-def data_note(submission: Submission) -> str:
+def data_note(tasks: Sequence[Task]) -> str:
     """What the data is, in a sentence."""
-    words = [name for name in ("sample", "synthetic") if any(getattr(t, name) for t in submission.tasks)]
+    words = [
+        word
+        for word, on in (
+            ("samples of data sets", any(task.sample for task in tasks)),
+            ("synthetic", any(task.synthetic for task in tasks)),
+        )
+        if on
+    ]
     return f"Some of the data is {' and some '.join(words)}." if words else "All data is real and complete."
 
 

@@ -3,23 +3,42 @@
 A cell is a meta-training set (row) and a test domain (column): accuracy with its interval, and the paired
 difference to in-domain training, the row that was trained on the column's domain alone. The decomposition
 says what each half of a trained state is worth by itself on a cell, against `neither` (see transfer.py).
+
+A study is two files: `study.json`, what was done, and `answers.parquet`, the predicted class of every query:
+one row per (row, variant, task, seed, episode). Small enough for git: `leaderboard/studies/`.
 """
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from metanas.episode import query_labels
 from metanas.evaluation.paired import holm
-from metanas.evaluation.result import ResultError, Strict, Task, answers_of
+from metanas.evaluation.result import Provenance, ResultError, Sha256, Strict, Task, write_atomically
 from metanas.evaluation.stats import Interval, View, difference, estimate
 
 STUDY = "study.json"
+ANSWERS = "answers.parquet"
+FRESH: tuple[str, ...] = ()  # the row that was trained on nothing; its only variant is `neither`
+KEYS = ("row", "variant", "task", "seed", "episode")
+SCHEMA = pa.schema(
+    [
+        *((name, pa.dictionary(pa.int16(), pa.string())) for name in KEYS[:3]),
+        ("seed", pa.int16()),
+        ("episode", pa.int32()),
+        ("predictions", pa.list_(pa.int16())),  # of the episode's queries, in order
+    ]
+)
 Variant = Literal["both", "weights", "arch", "neither"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
@@ -37,6 +56,10 @@ class Study(Strict):
     rows: tuple[tuple[str, ...], ...]
     tasks: tuple[Task, ...]
     variants: tuple[Variant, ...]
+    environment: dict[str, str]
+    package_version: str
+    provenance: Provenance | None  # None outside a checkout
+    answers_sha256: Sha256
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -75,9 +98,42 @@ class Matrix:
     parts: tuple[Part, ...]
 
 
+class Kept(NamedTuple):
+    """A row's and variant's answers to one task with one seed, as `result.table` makes them."""
+
+    row: str
+    variant: Variant
+    answers: pa.Table
+
+
 def row_name(train: Sequence[str]) -> str:
-    """digits+langid"""
-    return "+".join(train)
+    """digits+langid; fresh, for the row that was not trained."""
+    return "+".join(train) or "fresh"
+
+
+def write_answers(path: Path, kept: Iterable[Kept]) -> str:
+    """Write answers.parquet atomically; returns its SHA-256."""
+    tables = []
+    for row, variant, answers in kept:
+        rows = answers.sort_by([("episode", "ascending"), ("query", "ascending")])
+        episodes, counts = np.unique(rows.column("episode").to_numpy(), return_counts=True)
+        size = len(episodes)
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        task = rows.column("task").combine_chunks().dictionary_decode()[:size]
+        columns = [
+            *(pa.array([word] * size).dictionary_encode().cast(SCHEMA.types[0]) for word in (row, variant)),
+            task.dictionary_encode().cast(SCHEMA.types[0]),
+            rows.column("seed").combine_chunks()[:size],
+            pa.array(episodes),
+            pa.ListArray.from_arrays(pa.array(offsets), rows.column("prediction").combine_chunks()),
+        ]
+        tables.append(pa.table(columns, schema=SCHEMA))
+    sink = pa.BufferOutputStream()
+    whole = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    pq.write_table(whole, sink, compression="zstd", compression_level=19)
+    content = sink.getvalue().to_pybytes()
+    write_atomically(path, content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def read(folder: Path) -> Matrix:
@@ -92,9 +148,7 @@ def read(folder: Path) -> Matrix:
         raise ResultError(f"{STUDY}: {field}: {first['msg']}, got {first['input']!r:.80}") from error
     except ValueError as error:
         raise ResultError(f"{STUDY}: not JSON: {error}") from error
-    views = {
-        (row, variant): _view(folder, study, row, variant) for row in study.rows for variant in study.variants
-    }
+    views = _views(study, _answers(folder, study))
     return Matrix(study, _cells(study, views), _parts(study, views))
 
 
@@ -127,7 +181,7 @@ def _parts(study: Study, views: dict[tuple[tuple[str, ...], Variant], View]) -> 
     found = []
     for row in study.rows:
         for domain in study.domains:
-            base = _of(views[row, "neither"], domain)
+            base = _of(views[FRESH, "neither"], domain)
             for variant in study.variants:
                 if variant != "neither":
                     here = _of(views[row, variant], domain)
@@ -145,23 +199,47 @@ def _of(view: View, domain: str) -> View:
     return {task: scores for task, scores in view.items() if task.partition("/")[0] == domain}
 
 
-def _view(folder: Path, study: Study, row: tuple[str, ...], variant: Variant) -> View:
-    tables = []
+def _answers(folder: Path, study: Study) -> pa.Table:
+    try:
+        content = (folder / ANSWERS).read_bytes()
+        rows = pq.read_table(pa.BufferReader(content))
+    except (OSError, pa.ArrowException) as error:
+        raise ResultError(f"{ANSWERS}: not a readable Parquet file: {error}") from error
+    if (found := hashlib.sha256(content).hexdigest()) != study.answers_sha256:
+        raise ResultError(f"{ANSWERS}: SHA-256 is {found}, {STUDY} says {study.answers_sha256}")
+    if not rows.schema.equals(SCHEMA):
+        raise ResultError(f"{ANSWERS}: columns are {rows.schema.names}, expected {SCHEMA.names}")
+    return rows
+
+
+def _views(study: Study, rows: pa.Table) -> dict[tuple[tuple[str, ...], Variant], View]:
+    """Accuracies by row and variant. ResultError unless every episode is there exactly once."""
+    wanted: list[tuple[tuple[str, ...], Variant]] = [
+        (row, v) for row in study.rows for v in study.variants if v != "neither"
+    ]
+    if "neither" in study.variants:
+        wanted.append((FRESH, "neither"))
+    views: dict[tuple[tuple[str, ...], Variant], View] = {}
+    for row, variant in wanted:
+        here = rows.filter((pc.field("row") == row_name(row)) & (pc.field("variant") == variant))
+        views[row, variant] = {task.name: _accuracy(study, task, here, row, variant) for task in study.tasks}
+    return views
+
+
+def _accuracy(
+    study: Study, task: Task, rows: pa.Table, row: tuple[str, ...], variant: Variant
+) -> NDArray[np.float64]:
+    """Share of right answers (S, E)."""
+    labels = query_labels(task.domain, "test", 0, task.shape, np.arange(task.episodes))
+    of_task = rows.filter(pc.field("task") == task.name).sort_by("episode")
+    found = []
     for seed in study.seeds:
-        for task in study.tasks:
-            path = (
-                folder
-                / "cells"
-                / row_name(row)
-                / f"seed{seed}"
-                / variant
-                / f"{task.name.replace('/', '-')}.parquet"
-            )
-            try:
-                tables.append(pq.read_table(path))
-            except (OSError, pa.ArrowException) as error:
-                raise ResultError(
-                    f"{path.relative_to(folder)}: not a readable Parquet file: {error}"
-                ) from error
-    found = answers_of(study.tasks, study.seeds, pa.concat_tables(tables).unify_dictionaries())
-    return {name: a.accuracy for name, a in found.items()}
+        here = of_task.filter(pc.field("seed") == seed)
+        where = f"{ANSWERS}: {row_name(row)}, {variant}, {task.name}, seed {seed}"
+        if not np.array_equal(here.column("episode").to_numpy(), np.arange(task.episodes)):
+            raise ResultError(f"{where}: expected each of the episodes 0 to {task.episodes - 1} once")
+        lists = here.column("predictions").combine_chunks()
+        if (np.diff(lists.offsets.to_numpy()) != labels.shape[1]).any():
+            raise ResultError(f"{where}: expected {labels.shape[1]} predictions an episode")
+        found.append((lists.flatten().to_numpy().reshape(labels.shape) == labels).mean(1))
+    return np.array(found)

@@ -19,9 +19,9 @@ from metanas.meta.batching import Batching, gradient_of_shared, is_shared, run
 from metanas.meta.rule import State, UpdateRule
 from metanas.method import Adapted
 from metanas.networks.network import Network, is_head
-from metanas.params import Params, detach, like, named, stack, tensors
+from metanas.params import Params, Tensors, detach, like, named, stack, tensors
 from metanas.search.prior import penalty
-from metanas.search.relax import Mixture, Relaxation, softmax
+from metanas.search.relax import Mixture, Relaxation, as_softmax, softmax, usual
 from metanas.supernet.network import SuperNet
 
 Order = Literal[0, 1, 2]  # derivatives that lead back to the start: none, those of the updates, all
@@ -63,11 +63,14 @@ def moves(what: What) -> Callable[[str], bool]:
 
 @dataclass(frozen=True)
 class TaskLoss:
-    """Mean cross-entropy of each task's batch, plus what the space's prior and budgets ask for."""
+    """Mean cross-entropy of each task's batch, plus what the space's prior and budgets ask for.
+
+    by: a method's own relaxation; None: the space's.
+    """
 
     net: Network
     spec: TaskSpec
-    relax: Relaxation = softmax
+    by: Relaxation | None = None
     batching: Batching = "vmap"
 
     def __call__(self, params: Params, batch: Batch) -> Tensor:
@@ -78,6 +81,13 @@ class TaskLoss:
         return found if held is None else found + held
 
     @property
+    def relax(self) -> Relaxation:
+        """How logits become a mixture."""
+        if self.by is not None:
+            return self.by
+        return usual(self.net.space) if isinstance(self.net, SuperNet) else softmax
+
+    @property
     def shares(self) -> bool:
         """Whether the first step may be one big batch: a relaxation must look at each task alone."""
         return self.batching == "shared" and self.relax is softmax
@@ -85,6 +95,12 @@ class TaskLoss:
     def held(self, mixture: Mixture) -> Tensor | None:
         """What a strategy's prior adds to each task's loss."""
         return penalty(self.net.space, mixture, self.spec) if isinstance(self.net, SuperNet) else None
+
+    def chosen(self, arch: Tensors) -> Tensors:
+        """The adapted logits (T, ...) as an evaluation keeps them."""
+        if self.by is not None or not isinstance(self.net, SuperNet):
+            return arch
+        return as_softmax(self.net.space, arch)
 
     def logits(self, params: Params, x: Tensor) -> Tensor:
         """Logits (T, B, ways) of T networks, each on its own x (T, B, ...)."""
@@ -167,4 +183,4 @@ def predicting(loss: TaskLoss, adapted: Params) -> Adapted:
     def predict(x: Tensor) -> Tensor:
         return loss.logits(adapted, x).softmax(-1)
 
-    return Adapted(predict, adapted.arch, adapted.weights)
+    return Adapted(predict, loss.chosen(adapted.arch), adapted.weights)

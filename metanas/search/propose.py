@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 
-from metanas.search.variation import mutate, pick, sample
+from metanas.search.variation import below, crossover, mutate, pick, sample
 from metanas.supernet.architecture import Architecture, Node, frame
 from metanas.supernet.space import SearchSpace
 
@@ -42,16 +42,27 @@ def evolve(
     *,
     population: int,
     tournament: int,
+    crossing: float = 0.0,
 ) -> Architecture:
     """Regularised evolution (Real et al., 2019, algorithm 1): a mutated winner of a tournament.
 
-    The population is the youngest `population` trials, so that the oldest dies, not the worst.
+    The population is the youngest `population` trials, so that the oldest dies, not the worst. crossing: the
+    probability that the winners of two tournaments are crossed before (the paper has mutation alone).
     """
+    if not 0 <= crossing <= 1:
+        raise ValueError(f"crossing is a probability, got {crossing}")
     if len(history) < population:
         return sample(space, generator)
     alive = history[-population:]
-    rivals = [pick(alive, generator) for _ in range(tournament)]
-    return mutate(space, max(rivals, key=lambda t: t.mean).architecture, generator)
+
+    def winner() -> Architecture:
+        rivals = [pick(alive, generator) for _ in range(tournament)]
+        return max(rivals, key=lambda t: t.mean).architecture
+
+    parent = winner()
+    if crossing and below(10**6, generator) < crossing * 10**6:
+        parent = crossover(space, parent, winner(), generator)
+    return mutate(space, parent, generator)
 
 
 def by_sampler(

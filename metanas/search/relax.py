@@ -2,19 +2,21 @@
 
 A relaxation is a function of the logits alone, applied to all tasks' logits (T, L, O) at once, before the
 network is batched over tasks. So it can draw one sample per task, and can see which candidates have weight
-exactly 0 in every task: the network does not compute those (`Mixture.active`). What changes over a search
-(a temperature) is a function of the step, see `annealed`; a relaxation is made anew for every step.
+exactly 0 in every task: the network does not compute those (`Mixture.active`). Those without a temperature
+are settings of the space (`--set space.relaxation=sparsemax`, `usual`). What changes over a search is a
+function of the step, see `annealed`; such a relaxation is made anew for every step by the method that has it.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from metanas.params import Tensors
 from metanas.supernet.architecture import Architecture
-from metanas.supernet.space import SearchSpace
+from metanas.supernet.space import RelaxationName, SearchSpace
 
 Rows = tuple[tuple[bool, ...], ...]
 
@@ -118,11 +120,32 @@ def one_hot(space: SearchSpace, architecture: Architecture) -> Mixture:
     return _sparse(weights)
 
 
-def annealed(start: float, end: float, step: int, steps: int) -> float:
-    """From `start` at step 0 to `end` at the last step, geometrically: a temperature's schedule."""
+Schedule = Literal["linear", "geometric"]
+
+
+def annealed(start: float, end: float, step: int, steps: int, schedule: Schedule) -> float:
+    """A temperature's schedule: from `start` at step 0 to `end` at the last step."""
     _positive("start", start)
     _positive("end", end)
-    return float(start * (end / start) ** (step / max(steps - 1, 1)))
+    share = step / max(steps - 1, 1)
+    if schedule == "linear":
+        return start + (end - start) * share
+    return float(start * (end / start) ** share)
+
+
+RELAXATIONS: Mapping[RelaxationName, Relaxation] = {"softmax": softmax, "sparsemax": sparsemax}
+
+
+def usual(space: SearchSpace) -> Relaxation:
+    """The relaxation that the space is set to."""
+    return RELAXATIONS[space.relaxation]
+
+
+def as_softmax(space: SearchSpace, logits: Tensors) -> Tensors:
+    """Logits whose softmax is the space's mixture: what an evaluation keeps of adapted choices."""
+    if space.relaxation == "softmax":
+        return logits
+    return {name: t.detach().clamp_min(1e-30).log() for name, t in usual(space)(logits).weights.items()}
 
 
 def _sparse(weights: Tensors) -> Mixture:

@@ -49,6 +49,14 @@ def number(space: SearchSpace, architecture: Architecture) -> int:
     return found + sum(base ** (exit_ + 1) for exit_ in space.exits if exit_ + 1 < len(architecture.layers))
 
 
+def member(space: SearchSpace, architecture: Architecture) -> int | None:
+    """The number of an architecture, None if it is not of this space."""
+    try:
+        return number(space, architecture)
+    except ValueError:
+        return None
+
+
 def _per_layer(space: SearchSpace) -> int:
     return prod(map(len, _nodes(space))) * len(space.activations)
 

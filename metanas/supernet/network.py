@@ -17,7 +17,7 @@ from metanas.episode import TaskSpec
 from metanas.kinds import ACTIVATIONS
 from metanas.networks.network import Head, Network, stem_name
 from metanas.params import Tensors
-from metanas.search.relax import Mixture, softmax
+from metanas.search.relax import Mixture, usual
 from metanas.stem import Norm, Stem, halve
 from metanas.supernet.mixed import MixedOp
 from metanas.supernet.ops import Mask
@@ -61,9 +61,10 @@ class SuperNet(Network):
     ) -> Tensor:
         """x (B, *input_shape) to logits (B, ways), or without the head to features (B, CELLS * C).
 
-        arch: logits, which get a softmax, or the mixture that a relaxation made of them.
+        arch: logits, which the space's relaxation makes a mixture of, or the mixture that another made.
         """
-        features = self.features(x, arch if isinstance(arch, Mixture) else softmax(arch), spec)
+        mixture = arch if isinstance(arch, Mixture) else usual(self.space)(arch)
+        features = self.features(x, mixture, spec)
         return self.heads[f"ways{spec.ways}"](features) if head else features
 
     def features(self, x: Tensor, mixture: Mixture, spec: TaskSpec) -> Tensor:

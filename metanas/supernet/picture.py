@@ -84,13 +84,16 @@ def _cells(architecture: Architecture) -> Iterator[str]:
                 )
                 yield _text(middle_x, 0.25 * from_y + 0.5 * bend + 0.25 * y - 4, edge.op, 10.5, halo=True)
             yield _dot(x, y)
-            yield _text(x + 12, y + 4, _act(chosen) or "identity", 10, fill=SOFT, anchor="start")
-        x = left + 430
+            yield _text(x, y + 20, _act(chosen) or "identity", 10, fill=SOFT, halo=True)
+        x, middle = left + 424.0, TOP + 60.0
         for place in list(places)[2:]:
-            yield _arrow(places[place][0] + 58, places[place][1], x, TOP + 60)
-        yield from _box(x, TOP + 44, 42, 32, "mean", "")
+            yield _arrow(places[place][0] + 8, places[place][1], x, middle)
+        yield from _box(x, middle - 16, 42, 32, "mean", "")
+        yield _arrow(x + 42, middle, left + CELL - 8, middle)
+        if architecture.residual:
+            yield _arc(left + 8, TOP + 24, x + 54, TOP - 22, to_y=middle)
         if layer in architecture.reductions:
-            yield _wedge(x + 52, TOP + 60)
+            yield _wedge(x + 62, middle)
 
 
 def _act(layer: Layer) -> str:
@@ -124,10 +127,11 @@ def _arrow(x: float, y: float, to_x: float, to_y: float) -> str:
     )
 
 
-def _arc(x: float, middle: float, to_x: float, top: float) -> str:
+def _arc(x: float, middle: float, to_x: float, top: float, to_y: float | None = None) -> str:
+    end = middle if to_y is None else to_y
     return (
         f'<path d="M{x:.0f} {middle:.0f}V{top + 8:.0f}Q{x:.0f} {top:.0f} {x + 8:.0f} {top:.0f}H{to_x - 8:.0f}'
-        f'Q{to_x:.0f} {top:.0f} {to_x:.0f} {top + 8:.0f}V{middle - 3:.0f}" stroke="{LINE}" '
+        f'Q{to_x:.0f} {top:.0f} {to_x:.0f} {top + 8:.0f}V{end - 3:.0f}" stroke="{LINE}" '
         'stroke-width="1.3" stroke-dasharray="4 3" fill="none" marker-end="url(#tip)"/>'
     )
 

@@ -11,6 +11,7 @@ Shapes: L tasks side by side, S steps, B examples, C channels, G = gates * C.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -167,6 +168,12 @@ class _Carry(torch.autograd.Function):
         return _merged(_Carry, info.batch_size, (cell, forth), in_dims[2:], inputs)
 
 
+def _no_autocast(device: str) -> AbstractContextManager[object]:
+    if torch.amp.is_autocast_available(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()
+
+
 def _primal(saved: Tensors) -> Tensors:
     """What a forward-mode derivative multiplies tangents with: the values, without tangents of their own."""
     return tuple(t if t is None else forward_ad.unpack_dual(t).primal for t in saved)
@@ -213,7 +220,7 @@ class Recurrent(nn.Module):
         numbers = [t.to(x.dtype) for t in (self.input_weight, self.state_weight, self.bias, self.state_bias)]
         into, weight, bias, state_bias = numbers
         keep = None if mask is None else mask.flatten(2).permute(2, 0, 1)[None].to(x.dtype)
-        with torch.autocast(x.device.type, enabled=False):
+        with _no_autocast(x.device.type):
             read = Inputs(
                 x.flatten(2).permute(2, 0, 1)[None].contiguous(),
                 into.mT[None],

@@ -6,11 +6,14 @@ Torch-free, so that configurations, listings and the leaderboard can read it. `n
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, get_args
 
 from metanas.kinds import ACTIVATIONS, OPS
 from metanas.registry import UnknownName
 from metanas.search.budget import Cost
 from metanas.search.strategy import Strategy, load
+
+RelaxationName = Literal["softmax", "sparsemax"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class SearchSpace:
     residual: add a layer's input to its output.
     nodes: 0 for a plain chain; 2 to 4 make every layer a DARTS cell, a graph of so many nodes of which
         each sums over all before it and the inputs of this layer and the last (Liu et al., 2019, sec. 2.1).
+    relaxation: how logits become the weights of a mixture where a method has no way of its own: softmax, or
+        sparsemax, which leaves weak candidates out (see search/relax.py).
     partial: only 1 / partial of the channels go through a mixture (PC-DARTS, Xu et al., 2020, sec. 3.1).
     strategy: a name or a YAML mapping, see search/strategy.py; it narrows ops and activations here.
     cost: budgets that a search is to keep, see search/cost.py.
@@ -36,6 +41,7 @@ class SearchSpace:
     reductions: tuple[int, ...] = (0,)
     residual: bool = True
     nodes: int = 0
+    relaxation: RelaxationName = "softmax"
     partial: int = 1
     strategy: str = "all"
     cost: Cost = Cost()
@@ -57,6 +63,8 @@ class SearchSpace:
         for name in ("layers", "channels", "partial"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.relaxation not in get_args(RelaxationName):
+            raise UnknownName("relaxation", self.relaxation, get_args(RelaxationName))
         if self.nodes not in (0, 2, 3, 4):
             raise ValueError(f"nodes must be 0 (a chain) or 2, 3, 4 (cells), got {self.nodes}")
         if self.channels % self.partial:

@@ -3,10 +3,12 @@
     python -m tests.benchmarks.bench_supernet
 
 Each pass is one forward and backward of the loss for weights and architecture, batch 80, on images of
-28 x 28 and on speech of 64 bands x 64 frames. Three networks with the same numbers: merged; merge=False
-(the plain sum); and `Darts`, a straight rewriting of DARTS' MixedOp and cell-free chain with torch modules,
-which shares no code with ours. Passes of the three alternate, so that a busy moment hits all. Peak memory is
-what a pass allocates at most beyond what lay there before, in a process of its own.
+28 x 28 and on speech of 64 bands x 64 frames; and the layers alone, on maps of 28 x 28 (convolution, pooling
+and skip only: attention over 784 positions would hide the rest). Merged; merge=False (the plain sum);
+`Darts`, a straight rewriting of DARTS' MixedOp and cell-free chain with torch modules, which shares no code
+with ours; and `bound`, one candidate of 5x5 and those that cannot be merged: merging can never be faster.
+Passes alternate, so that a busy moment hits all. Peak memory is what a pass allocates at most beyond what lay
+there before, in a process of its own.
 """
 
 import argparse
@@ -26,10 +28,12 @@ from torch.func import functional_call
 
 from metanas.episode import TaskSpec
 from metanas.evaluation.cost import cpu_name
+from metanas.kinds import OPS
 from metanas.networks.network import stem_name
 from metanas.params import Params, detach, tensors
 from metanas.seeding import generator
 from metanas.supernet.network import SuperNet
+from metanas.supernet.ops import Linear
 from metanas.supernet.space import SearchSpace
 
 SPATIAL = (
@@ -53,7 +57,7 @@ SPECS = {
     "speech 64x64": TaskSpec("speech", "speech", (64, 64), 5),
     "maps 28x28": TaskSpec("maps", "image", (32, 28, 28), 5),  # layers alone: no stem makes the maps smaller
 }
-BATCH, ROUNDS = 80, 7
+BATCH, ROUNDS = 80, 5
 Pass = Callable[[], float]
 
 
@@ -154,12 +158,12 @@ class Darts(nn.Module):
         super().__init__()
         c = space.channels
         self.space = space
-        halvings = 2 if spec.modality == "image" else 3
         self.stem: nn.Module = nn.Sequential(
+            nn.AvgPool2d(2) if spec.modality == "speech" else nn.Identity(),
             *(
                 nn.Sequential(nn.Conv2d(c if i else 1, c, 3, 2, 1), nn.GroupNorm(1, c), nn.ReLU())
-                for i in range(halvings)
-            )
+                for i in range(2)
+            ),
         )
         self.nodes = nn.ModuleList(
             nn.ModuleList(candidate(name, c) for name in space.ops) for _ in range(space.layers)
@@ -191,8 +195,9 @@ def passes(ops: tuple[str, ...], spec: TaskSpec) -> dict[str, Pass]:
     x = torch.randn(BATCH, *spec.input_shape, generator=g)
     y = torch.arange(BATCH) % spec.ways
     made: dict[str, Pass] = {}
-    for name, merge in (("merged", True), ("plain sum", False)):
-        net = SuperNet(SearchSpace(ops=ops, merge=merge), [spec])
+    least = ("conv5", *(op for op in ops if not isinstance(OPS[op](4), Linear)))
+    for name, chosen, merge in (("merged", ops, True), ("plain sum", ops, False), ("bound", least, True)):
+        net = SuperNet(SearchSpace(ops=chosen, merge=merge), [spec])
         if spec.name == "maps":
             net.stems[stem_name(spec)] = Given()
         params = detach(net.init(generator(0, "numbers")))
@@ -219,15 +224,20 @@ def timed(run: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-def medians(made: dict[str, Pass], rounds: int = ROUNDS) -> dict[str, float]:
-    """Median of each, taken in turns after two passes that do not count."""
+def medians(made: dict[str, Pass]) -> dict[str, float]:
+    """Median of each, taken in turns."""
+    return {name: statistics.median(values) for name, values in in_turns(made, ROUNDS).items()}
+
+
+def in_turns(made: dict[str, Pass], rounds: int) -> dict[str, list[float]]:
+    """Times of each, after two passes that do not count."""
     found: dict[str, list[float]] = {name: [] for name in made}
     for i in range(rounds + 2):
         for name, run in made.items():
             took = run()
             if i >= 2:
                 found[name].append(took)
-    return {name: statistics.median(values) for name, values in found.items()}
+    return found
 
 
 def peak(families: str, kind: str, which: str) -> float:
@@ -245,12 +255,12 @@ def peak(families: str, kind: str, which: str) -> float:
 
 
 def linear_candidates(spec: TaskSpec) -> list[tuple[int, float]]:
-    """Milliseconds with 1, 2, ... merged candidates per node."""
+    """Milliseconds (fastest of 15: the differences are small) with 1, 2, ... merged candidates per node."""
     names = ("conv5", "conv3", "conv1", "sepconv3", "sepconv5", "dilconv3", "avgpool3", "skip")
     made = {}
     for count in range(1, len(names) + 1):
         made[str(count)] = passes(names[:count], spec)["merged"]
-    return [(int(name), took) for name, took in medians(made, 15).items()]
+    return [(int(name), min(took)) for name, took in in_turns(made, 15).items()]
 
 
 def depths(spec: TaskSpec) -> list[tuple[int, float]]:
@@ -262,7 +272,7 @@ def depths(spec: TaskSpec) -> list[tuple[int, float]]:
         net = SuperNet(SearchSpace(ops=SPATIAL, layers=layers, reductions=()), [spec])
         params = detach(net.init(generator(0, "numbers")))
         made[str(layers)] = lambda net=net, params=params: timed(lambda: ours(net, params, x, y, spec))  # type: ignore[misc]
-    return [(int(name), took) for name, took in medians(made).items()]
+    return [(int(name), min(took)) for name, took in in_turns(made, ROUNDS).items()]
 
 
 def profile(kind: str, rows: int = 12) -> str:
@@ -286,13 +296,15 @@ def main() -> None:
         return
     torch.set_num_threads(os.cpu_count() or 1)
     if given.profile:
-        print(*(profile(kind) for kind in SPECS), sep="\n")
+        print(*(profile(kind) for kind in SPECS if kind != "maps 28x28"), sep="\n")
         return
     print(f"{date.today()}  {cpu_name()}, {os.cpu_count()} cores, torch {torch.__version__}")
     print(f"batch {BATCH}, 32 channels, 3 layers, {torch.get_num_threads()} threads; medians of {ROUNDS}\n")
     print(f"{'candidates':20}{'input':14}{'network':12}{'ms':>8}{'times':>7}{'MiB':>8}{'share':>7}")
     for families, ops in FAMILIES.items():
         for kind, spec in SPECS.items():
+            if spec.name == "maps" and ops != SPATIAL:
+                continue
             found = medians(passes(ops, spec))
             memory = {name: _peak_apart(families, kind, name) for name in found}
             for name, took in found.items():

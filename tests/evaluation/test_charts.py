@@ -11,14 +11,17 @@ from metanas.evaluation.charts.curves import Step, curves
 from metanas.evaluation.charts.forest import Difference, forest, scatter
 from metanas.evaluation.charts.heatmap import Cell, heatmap
 from metanas.evaluation.charts.pareto import Point, front, pareto
+from metanas.evaluation.charts.plane import Place, plane
 from metanas.evaluation.charts.theme import PALETTE, Spec, config, svg
 
 POINTS = [Point("small", 50, 48, 52, 10), Point("large", 70, 69, 71, 1000), Point("worse", 60, 58, 62, 2000)]
 CELLS = [Cell("a", "a", 60, 58, 62, None, False), Cell("b", "a", 55, 53, 57, -5.0, True)]
+PLACES = [Place("a", "a/5w1s", 0, 3.0, 4.0), Place("b", "b/5w1s", 1, 3.1, 4.1)]
 SPECS = {
     "pareto": pareto("Accuracy and parameters", POINTS, "parameters"),
     "heatmap": heatmap("Transfer", CELLS),
     "critical": critical("Critical difference", {"a": 1.2, "b": 1.8, "c": 3.0}, 1.0),
+    "plane": plane("Map", PLACES, (0.7, 0.2)),
     "curves": curves("Adaptation", [Step("digits/5w1s", s, 20 + s, 19 + s, 21 + s) for s in (0, 1, 5)], 20),
     "forest": forest("Differences", [Difference("digits/5w1s", "a - b", 1.5, 0.5, 2.5, 0.01)], 0.5),
     "scatter": scatter("Episodes", "a", "b", [("digits/5w1s", 40.0, 60.0)]),
@@ -63,6 +66,19 @@ def test_bars_join_the_longest_runs_within_the_critical_difference() -> None:
 def test_cells_say_in_words_what_colour_says() -> None:
     assert [cell.text for cell in CELLS] == ["60.0", "-5.0"]
     assert Cell("b", "a", 59, 57, 61, -1.0, False).text == "-1.0 ns"
+
+
+def test_what_is_not_significant_is_hatched_and_nothing_else() -> None:
+    unclear = Cell("c", "a", 59, 57, 61, -1.0, False)
+    assert "linearGradient" not in svg(heatmap("Transfer", CELLS)).partition("role-legend")[0]
+    hatched = svg(heatmap("Transfer", [*CELLS, unclear]))
+    assert len(re.findall(r'<path [^>]*fill="url\(#gradient', hatched.partition("role-legend")[0])) == 1
+
+
+def test_the_map_has_one_legend_and_axes_around_its_points() -> None:
+    drawn = svg(SPECS["plane"])
+    assert drawn.count("role-legend-entry") == 1
+    assert not re.search(r">0(\.0+)?</text>", drawn), "points at 3 and 4 need no axis from zero"
 
 
 def test_colours_differ_in_lightness_too() -> None:

@@ -47,6 +47,20 @@ def test_the_plane_separates_what_differs(found: choices.Choices) -> None:
     assert abs(at[:6, 0].mean() - at[6:, 0].mean()) == pytest.approx(np.sqrt(2 * 0.75), rel=1e-5)
 
 
+def test_seeds_that_differ_are_not_episodes_that_do(tmp_path: Path, found: choices.Choices) -> None:
+    for seed in (0, 1):
+        choices.keep(
+            tmp_path,
+            f"seed{seed}/5w1s",
+            seed,
+            {"node": torch.full((6, 4), 1.0).index_fill(1, torch.tensor(seed), 3.0)},
+        )
+    choices.join(tmp_path, [tmp_path], ["seed0/5w1s", "seed1/5w1s"])
+    made = choices.read(tmp_path)
+    assert made is not None and not choices.adapted(made)
+    assert choices.adapted(found)
+
+
 def test_a_method_without_an_architecture_has_no_choices(tmp_path: Path) -> None:
     choices.keep(tmp_path, "a/5w1s", 0, None)
     choices.join(tmp_path, [tmp_path], ["a/5w1s"])

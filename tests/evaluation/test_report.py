@@ -1,5 +1,6 @@
 """What a reader finds in a report and a comparison."""
 
+import io
 import json
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from metanas.evaluation import report, tables
 from metanas.evaluation.compare import compare
@@ -67,6 +69,18 @@ def test_every_table_reads_in_markdown_and_latex(folders: list[Path]) -> None:
         assert {line.count("|") for line in lines if line.startswith("|")} == {len(table.columns) + 1}
         body = tables.tex(table).partition(r"\midrule")[2].partition(r"\bottomrule")[0]
         assert all(row.count(" & ") == len(table.columns) - 1 for row in body.strip().splitlines())
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_terminal_gets_every_cell_whole(folders: list[Path], width: int) -> None:
+    found = gather(folders)
+    comparison = compare({name: run.scores.view() for name, run in found.items()})
+    for table in tables.tables(found, comparison):
+        console = Console(width=width, file=io.StringIO(), record=True)
+        console.print(*tables.terminal(table, width), sep="\n")
+        text = console.export_text()
+        assert max(map(len, text.splitlines())) <= width
+        assert all(cell in text for row in table.rows for cell in row)
 
 
 def test_compare_prints_json_without_torch(folders: list[Path]) -> None:

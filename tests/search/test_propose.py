@@ -127,3 +127,25 @@ def test_synflow_of_more_parameters_is_more() -> None:
         for text in ("conv5/relu > conv5/relu", "skip/relu > skip/relu")
     )
     assert wide > narrow
+
+
+def test_crossing_mixes_the_layers_of_two_parents() -> None:
+    """Parents without a common layer: a child with layers of both was crossed."""
+    one = parse("conv5/relu > conv5/relu > conv5/relu", SPACE)
+    two = parse("gru/tanh > gru/tanh > gru/tanh", SPACE)
+    history = [Trial(one, (1.0,)), Trial(two, (1.0,))] * 5
+
+    def mixed(crossing: float) -> int:
+        count = 0
+        for i in range(60):
+            child = evolve(
+                SPACE, history, generator(i, "cross"), population=10, tournament=1, crossing=crossing
+            )
+            names = [str(layer) for layer in child.layers]
+            count += "conv5/relu" in names and "gru/tanh" in names
+        return count
+
+    assert mixed(0.0) == 0
+    assert mixed(1.0) > 10
+    with pytest.raises(ValueError, match="crossing is a probability, got 2"):
+        mixed(2)

@@ -44,16 +44,17 @@ def test_pruning_is_softmax_without_the_weak_candidates_and_hardens() -> None:
     found = pruned(0.5, 0.05)(at)
     torch.testing.assert_close(found.weights["node"], soft * torch.tensor([0.0, 0.0, 1.0]))
     assert found.active["node"] == ((False, False, True),)
-    hard = pruned(annealed(1.0, 0.01, 9, 10), 0.0)(at).weights["node"]
+    hard = pruned(annealed(1.0, 0.01, 9, 10, "linear"), 0.0)(at).weights["node"]
     torch.testing.assert_close(hard, torch.tensor([[0.0, 0.0, 1.0]]))
     equal = pruned(1.0, 0.9)({"node": torch.zeros(1, 4)})
     assert equal.weights["node"].sum() > 0  # never nothing
 
 
 def test_schedules_start_and_end_where_they_say() -> None:
-    assert [round(annealed(8.0, 2.0, step, 3), 9) for step in range(3)] == [8.0, 4.0, 2.0]
+    assert [annealed(8.0, 2.0, step, 3, "linear") for step in range(3)] == [8.0, 5.0, 2.0]
+    assert [round(annealed(8.0, 2.0, step, 3, "geometric"), 9) for step in range(3)] == [8.0, 4.0, 2.0]
     with pytest.raises(ValueError, match="end must be positive, got 0"):
-        annealed(1.0, 0, 1, 2)
+        annealed(1.0, 0, 1, 2, "linear")
 
 
 def test_gumbel_draws_one_candidate_with_the_softmax_probabilities() -> None:
@@ -124,3 +125,33 @@ def test_the_loss_of_a_strategy_with_kl_is_higher_away_from_its_prior() -> None:
     )
     expected = 0.5 * torch.distributions.kl_divergence(at, prior)
     torch.testing.assert_close(gap, expected.expand(2), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["maml", "reptile", "scratch", "protonet", "darts"])
+def test_the_spaces_relaxation_reaches_every_kind_of_method(name: str) -> None:
+    """A sparsemax of logits that are far apart is one candidate, and the method says so of its choices."""
+    from metanas.config import settings_of
+    from metanas.episode import Batch, Episodes
+    from metanas.kinds import METHODS
+    from metanas.method import Moment
+
+    small = {"layers": 2, "channels": 4, "reductions": [], "relaxation": "sparsemax"}
+    method = METHODS[name]([tiny.SPEC], settings_of(METHODS[name], {"space": small}))
+    state = method.start(generator(0, "usual"))
+    state["arch/depth"] = torch.tensor([0.0, 9.0])
+    episodes = tiny.episodes(2)
+    support, query = (Batch(t.x.float(), t.y) for t in (episodes.support, episodes.query))
+    adapted = method.adapt(state, tiny.SPEC, support)
+    assert adapted.predict(query.x).shape == (2, 6, 2)
+    if adapted.arch and name != "darts":  # darts ends with one choice anyway
+        torch.testing.assert_close(adapted.arch["depth"].softmax(-1), torch.tensor([[0.0, 1.0]] * 2))
+    if method.trains:
+        method.step(state, Moment(0, 2), [Episodes(tiny.SPEC, support, query)])
+
+
+def test_an_unknown_relaxation_says_what_there_is() -> None:
+    from metanas.registry import UnknownName
+    from metanas.supernet.space import SearchSpace
+
+    with pytest.raises(UnknownName, match="no relaxation named 'sparse'; did you mean 'sparsemax'"):
+        SearchSpace(relaxation="sparse")  # type: ignore[arg-type]

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from metanas.derived import derived
-from metanas.supernet.architecture import parse
+from metanas.supernet.architecture import USUAL, parse
 from metanas.supernet.export import run_onnx
+from metanas.supernet.index import at
 from metanas.train import TrainError
 from tests.test_cli import metanas, run
 
@@ -36,6 +37,17 @@ def test_show_prints_costs_and_draws(tmp_path: Path) -> None:
     assert "maxpool3" in (tmp_path / "a.svg").read_text()
     found = json.loads(metanas("arch", "show", "C-P-F", "--json", cwd=tmp_path).stdout)
     assert found["architecture"]["layers"][1]["op"] == "maxpool3"
+
+
+def test_show_says_which_number_of_how_many_and_takes_one(tmp_path: Path) -> None:
+    done = metanas("arch", "show", "1234", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["text"], found["number"]) == (str(at(USUAL, 1234)), 1234)
+    assert found["of"] == 24 + 24**2 + 24**3  # 8 operations, 3 activations, up to 3 layers
+    beyond = metanas("arch", "show", "14424", cwd=tmp_path)
+    assert (beyond.returncode, beyond.stdout) == (2, "")
+    assert beyond.stderr == "metanas: an architecture's number lies in 0..14423, got 14424\n"
 
 
 def test_a_wrong_architecture_is_one_line_and_a_usage_error(tmp_path: Path) -> None:
@@ -82,3 +94,7 @@ def test_export_writes_the_adapted_network(folder: Path) -> None:
     assert logits.abs().max() > 0  # adapted: the head began at 0
     with pytest.raises(TrainError, match="has no state of seed 7; its seeds are 0"):
         derived(folder, "langid", seed=7, episode=0, root=None)
+    with pytest.raises(TrainError, match=r"mini-v1 pins episodes 0\.\.199, got 200"):
+        derived(folder, "langid", seed=0, episode=200, root=None)
+    with pytest.raises(TrainError, match="seed0 is not a run folder"):
+        derived(folder / "seed0", "langid", seed=0, episode=0, root=None)

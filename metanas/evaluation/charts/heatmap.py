@@ -6,6 +6,7 @@ from metanas.evaluation.charts.theme import Spec, figure
 
 # Blue to orange through white, readable to colour-blind readers; the text carries the value anyway.
 DIVERGING = ["#0072B2", "#8fbbdb", "#f4f4f4", "#f3c27a", "#D55E00"]
+STRIPES = 14  # across a hatched cell
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Cell:
 
 
 def heatmap(title: str, cells: list[Cell]) -> Spec:
-    """Colour: difference to in-domain training. "ns" and a dashed frame: not significant at 5 %."""
+    """Colour: difference to in-domain training. Hatching and "ns": not significant at 5 %."""
     trains = list(dict.fromkeys(cell.train for cell in cells))
     tests = list(dict.fromkeys(cell.test for cell in cells))
     widest = max([1.0, *(abs(cell.difference or 0) for cell in cells)])
@@ -53,7 +54,8 @@ def heatmap(title: str, cells: list[Cell]) -> Spec:
         {"field": name, "type": "quantitative", "format": ".1f"}
         for name in ("accuracy", "low", "high", "difference")
     ]
-    dash = {"condition": {"test": "datum.kind == 'ns'", "value": [4, 3]}, "value": [1, 0]}
+    text = {"field": "text", "type": "nominal"}
+    halo = {"stroke": "white", "strokeWidth": 4, "strokeJoin": "round", "opacity": 0.9}
     width = {"condition": {"test": "datum.kind == 'in-domain'", "value": 3}, "value": 1}
     return figure(
         title,
@@ -71,16 +73,43 @@ def heatmap(title: str, cells: list[Cell]) -> Spec:
                         "field": "difference",
                         "type": "quantitative",
                         "scale": {"domain": [-widest, widest], "range": DIVERGING},
-                        "legend": {"title": "points to in-domain"},
+                        "legend": {"title": "points to in-domain", "orient": "bottom", "gradientLength": 160},
                     },
-                    "strokeDash": dash,
                     "strokeWidth": width,
                     "tooltip": tooltip,
                 },
             },
             {
+                "transform": [{"filter": "datum.kind == 'ns'"}],
+                "mark": {"type": "rect", "fill": _hatching(), "tooltip": None},
+                "encoding": {"x": x, "y": y},
+            },
+            {  # a halo, so that the value reads on stripes and on strong colours
+                "mark": {"type": "text", "fontSize": 13, **halo},
+                "encoding": {"x": x, "y": y, "text": text},
+            },
+            {
                 "mark": {"type": "text", "color": "#16202a", "fontSize": 13},
-                "encoding": {"x": x, "y": y, "text": {"field": "text", "type": "nominal"}},
+                "encoding": {"x": x, "y": y, "text": text},
             },
         ],
     )
+
+
+def _hatching() -> Spec:
+    """Slanted stripes as a gradient with hard steps: Vega-Lite has no patterns."""
+    clear, line = "#5a667200", "#5a667299"
+    stops = [
+        {"offset": (i + share) / STRIPES, "color": colour}
+        for i in range(STRIPES)
+        for share, colour in (
+            (0, clear),
+            (0.36, clear),
+            (0.36, line),
+            (0.64, line),
+            (0.64, clear),
+            (1, clear),
+        )
+    ]
+    # from one corner of the cell to where a line at right angles to (1, 0.4) meets the opposite corner
+    return {"gradient": "linear", "x1": 0, "y1": 0, "x2": 1.4 / 1.16, "y2": 0.4 * 1.4 / 1.16, "stops": stops}

@@ -48,7 +48,8 @@ def pareto(title: str, points: list[Point], cost: str) -> Spec:
         }
         for p in ordered
     ]
-    x = {"field": "cost", "type": "quantitative", "scale": {"type": "log"}, "title": cost}
+    units = {"format": "~s" if min(p.cost for p in points) >= 1 else "~g"}  # 2T; but not 500m for 0.5
+    x = {"field": "cost", "type": "quantitative", "scale": {"type": "log"}, "axis": units, "title": cost}
     y = {"field": "accuracy", "type": "quantitative", "scale": {"zero": False}, "title": "accuracy, %"}
     places = {"field": "place", "type": "nominal", "legend": {"title": None, "orient": "top"}}
     order = ["on the front", "dominated"]
