@@ -104,3 +104,7 @@ def test_committed_studies_load_for_ever_and_are_on_the_pinned_data(path: Path) 
     pinned = manifest.read(study.suite)
     for task in study.tasks:
         assert task.fingerprint == pinned[task.domain]["sample" if task.sample else "full"]["fingerprint"]
+
+
+def test_there_are_committed_studies_of_both_suites() -> None:
+    assert {path.parts[-3] for path in COMMITTED} == {"mini-v1", "core-v1"}
