@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 from safetensors.numpy import load
 
 from leaderboard.accounts import audit
+from leaderboard.bundle import reading
+from leaderboard.bundle.problem import BundleError
 from leaderboard.challenge import register
 from leaderboard.challenge.sealing import DrawError, NotSealable, number_of, sealed_tasks
 from leaderboard.store.models import Challenge, now
@@ -28,7 +31,7 @@ from metanas.evaluation import result
 from metanas.sealed import SealedTask, labels
 from metanas.suite import load_suite
 from tests import runs
-from tests.leaderboard import bundles
+from tests.leaderboard import bundles, hostile
 from tests.leaderboard.serving import MANY, Served, served
 
 A, B = "a" * 64, "b" * 64  # commitments
@@ -275,6 +278,21 @@ def test_predictions_that_are_not_valid_are_explained_and_can_be_sent_again(
         answer = send(server, challenge, wrong)
         assert answer.status_code == 422 and says in answer.json()["detail"], answer.text
     assert send(server, challenge, content).status_code == 200
+
+
+def test_hostile_predictions_are_refused_and_leave_the_challenge_open(server: Served, tmp_path: Path) -> None:
+    challenge = commit(server, publish(server, tmp_path / "a")).json()
+    good, sent = bundles.members(tmp_path / "run"), set()
+    for case in hostile.cases(good):
+        with suppress(BundleError):
+            sent.add(reading.read_zip(case.content)[result.PREDICTIONS])
+    assert len(sent) >= 10
+    for content in sent:
+        answer = send(server, challenge, content)
+        assert answer.status_code == 422, (content[:40], answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert server.get(f"challenges/{challenge['id']}").json()["state"] == "open"
+    assert send(server, challenge, answers(server, challenge)).status_code == 200
 
 
 def test_verify_scores_the_answers_again(server: Served, tmp_path: Path) -> None:
