@@ -57,6 +57,10 @@ class MamlPp(Maml):
         late = moment.at >= self.settings.first_order * moment.of
         return 2 if late and self.settings.second_order else 1
 
+    def phases(self) -> Sequence[float]:
+        s = self.settings
+        return (s.first_order,) if s.second_order else ()
+
     def step_weights(self, moment: Moment) -> Sequence[float]:
         return multi_step_weights(self.settings.steps, moment.at, self.settings.multi_step * moment.of)
 

@@ -20,7 +20,8 @@ from metanas.meta.outer import pack, params_of
 from metanas.meta.reptile import displacement, mean_of_movers
 from metanas.meta.rule import UpdateRule, adam
 from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.params import Params, like, named, stack
+from metanas.parallel import averaged
+from metanas.params import Params, Tensors, like, named, stack
 from metanas.search.relax import Schedule, annealed, pruned
 from metanas.supernet.network import SuperNet
 from metanas.supernet.space import SearchSpace
@@ -60,11 +61,12 @@ class MetaNas(Method):
         return pack(self.net.init(generator))
 
     def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        s, params, losses, moves = self.settings, params_of(state), {}, []
+        s, params = self.settings, params_of(state)
         searches = moment.at >= s.warm_up * moment.of
         size = {"weights": s.outer_weight_step * moment.left, "arch": s.outer_arch_step * moment.left}
-        for episodes in batch:
-            moved, losses[episodes.spec.name] = displacement(
+
+        def move(episodes: Episodes) -> tuple[Tensors, float]:
+            return displacement(
                 self.losses(episodes.spec, s.steps, anneal=searches),
                 params,
                 episodes,
@@ -72,10 +74,14 @@ class MetaNas(Method):
                 steps=s.steps,
                 turns=2,
             )
-            moves.append(moved)
+
+        moves, losses = averaged(batch, move)
         pairs = zip(named(params).items(), mean_of_movers(moves), strict=True)
         params = like(params, [t + size[name.partition("/")[0]] * d for (name, t), d in pairs])
         return pack(params), losses
+
+    def phases(self) -> Sequence[float]:
+        return (self.settings.warm_up,)
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         start, steps = stack(params_of(state), len(support.y)), self.settings.test_steps

@@ -80,6 +80,9 @@ class RandomSearch(Method):
             return self.try_some(state, dice, batch)
         return self.train(state, self.chosen(state), moment, batch)
 
+    def phases(self) -> Sequence[float]:
+        return (self.settings.sharing, self.settings.sharing + self.settings.searching)
+
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         start, loss = stack(params_of(state), len(support.y)), TaskLoss(self.net, spec, single)
         steps = [support] * self.settings.test_steps

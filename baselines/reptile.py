@@ -21,7 +21,8 @@ from metanas.meta.reptile import displacement, mean_of_movers
 from metanas.meta.rule import adam
 from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.networks.choice import Choice, build
-from metanas.params import like, tensors
+from metanas.parallel import averaged
+from metanas.params import Tensors, like, tensors
 from metanas.supernet.space import SearchSpace
 
 
@@ -57,13 +58,13 @@ class Reptile(Method):
         return pack(self.net.init(generator))
 
     def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        params, losses, moves = params_of(state), {}, []
-        for episodes in batch:
+        params = params_of(state)
+
+        def move(episodes: Episodes) -> tuple[Tensors, float]:
             loss = TaskLoss(self.net, episodes.spec)
-            moved, losses[episodes.spec.name] = displacement(
-                loss, params, episodes, rules=self.rules, steps=self.settings.steps
-            )
-            moves.append(moved)
+            return displacement(loss, params, episodes, rules=self.rules, steps=self.settings.steps)
+
+        moves, losses = averaged(batch, move)
         size, way = self.settings.outer_step * moment.left, mean_of_movers(moves)
         params = like(params, [x + size * d for x, d in zip(tensors(params), way, strict=True)])
         return pack(params), losses

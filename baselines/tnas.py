@@ -57,6 +57,9 @@ class TNas(Maml):
         gradients, losses = over_domains(batch, gradient, limit=s.clip)
         return descend(state, gradients, lambda name: self.outer(name, moment)), losses
 
+    def phases(self) -> Sequence[float]:
+        return (1 - self.settings.decoded,)
+
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         s, start = self.settings, stack(params_of(state), len(support.y))
         soft = adapt(TaskLoss(self.net, spec), start, [support] * s.test_steps, rules=self.rules({}), order=0)

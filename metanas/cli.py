@@ -15,13 +15,14 @@ from metanas.commands import (
     compare,
     data,
     evaluate,
+    grid,
     new,
     report,
     reproduce,
     transfer,
     tune,
 )
-from metanas.commands.common import BOARD, AsJson, Database, Root, fail, print_rows
+from metanas.commands.common import BOARD, AsJson, Database, Root, fail, names, numbers, print_rows
 
 app = typer.Typer(
     help="MetaNAS-Bench: meta-learning and architecture search across images, text and speech.",
@@ -38,6 +39,7 @@ app.add_typer(arch.app, name="arch")
 for command in (compare.compare, evaluate.evaluate, report.report, reproduce.reproduce, transfer.transfer):
     app.command()(command)
 app.command()(tune.tune)
+app.command()(grid.grid)
 KINDS = ("domains", "suites", "methods", "networks", "ops", "activations", "strategies", "rows")
 
 
@@ -72,16 +74,16 @@ def run(
     pages: Annotated[Path | None, typer.Option(help="Write the leaderboard's pages here.")] = None,
 ) -> None:
     """Meta-train, evaluate on the pinned test episodes, and add the result to the leaderboard."""
-    from metanas import config, grid
+    from metanas import config
+    from metanas import grid as grids
 
-    numbers = _numbers(seeds)
     configs = [
         config.resolve(
             name,
             suite,
             budget=budget,
-            domains=tuple(filter(None, domains.split(","))),
-            seeds=numbers,
+            domains=names(domains),
+            seeds=numbers(seeds),
             overrides=overrides or (),
         )
         for name in dict.fromkeys(method)
@@ -90,7 +92,7 @@ def run(
         folders = [out / c.method for c in configs]
     else:
         folders = [out or Path("runs") / suite / budget / c.method for c in configs]
-    grid.run(list(zip(configs, folders, strict=True)), root=root, jobs=jobs, db=db, pages=pages)
+    grids.run(list(zip(configs, folders, strict=True)), root=root, jobs=jobs, db=db, pages=pages)
 
 
 def main() -> NoReturn:
@@ -127,6 +129,7 @@ def _expected(error: Exception) -> int | None:
         "TrainError": 2,
         "ProtocolError": 2,
         "CellFailed": 2,
+        "ExecutorError": 2,
     }
     return {**codes, **names}.get(type(error).__name__)
 
@@ -134,13 +137,6 @@ def _expected(error: Exception) -> int | None:
 def _say(message: str, code: int) -> int:
     print(f"metanas: {message}", file=sys.stderr)
     return code
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(dict.fromkeys(int(part) for part in text.split(",") if part))
-    except ValueError:
-        fail(f"--seeds wants numbers like 0,1,2, got {text!r}")
 
 
 if __name__ == "__main__":

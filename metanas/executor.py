@@ -57,10 +57,15 @@ def _local(work: Callable[[T], None], pieces: Sequence[T], jobs: int) -> Iterato
 
 
 def _begin(jobs: int) -> None:
+    end_with_parent()
+    share_cores(jobs)
+
+
+def share_cores(jobs: int) -> None:
+    """In one of `jobs` workers: its share of the threads that OMP_NUM_THREADS or the machine allows."""
     import torch
 
-    end_with_parent()
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+    torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
 
 
 def end_with_parent() -> None:

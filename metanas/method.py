@@ -66,6 +66,10 @@ class Method(Protocol):
         """One meta-iteration on a batch of tasks, one `Episodes` per domain. Returns a new state."""
         ...
 
+    def phases(self) -> Sequence[float]:
+        """Shares of meta-training, rising, at which what an iteration costs changes; mostly none."""
+        return ()
+
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         """Adapt to T tasks, each from its own support set alone."""
         ...

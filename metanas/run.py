@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import torch
 
 from metanas import config as configs
-from metanas import manifest
+from metanas import manifest, parallel
 from metanas.config import ConfigError, RunConfig
 from metanas.domain import Domain
 from metanas.episode import Episodes, EpisodeShape
@@ -32,11 +32,14 @@ from metanas.evaluation import choices, cost, result
 from metanas.evaluation.evaluate import evaluate
 from metanas.kinds import METHODS
 from metanas.method import Method, State
+from metanas.seeding import generator
+from metanas.stopping import EarlyStop, affordable
 from metanas.supernet.architecture import derive
 from metanas.supernet.drawing import draw
 from metanas.supernet.space import SearchSpace
 from metanas.tracking import Tracker
 from metanas.train import Source, Trained, meta_train
+from metanas.validate import VAL_SEED, accuracy
 
 
 @dataclass(frozen=True)
@@ -102,19 +105,52 @@ def open_domains(config: RunConfig, root: Path | None) -> list[Domain]:
 
 
 def work(cell: Cell, tell: Tell) -> None:
-    """Meta-train and evaluate one cell, resuming from what is there."""
+    """Meta-train and evaluate one cell, resuming from what is there; with the other processes, if any."""
     config, domains = cell.config, open_domains(cell.config, cell.root)
     method = build(config, domains)
     source = Source(domains, config.suite.train_shapes, config.budget.tasks, cell.seed)
-    iterations = config.budget.iterations if method.trains else 0
+    iterations = planned(config, method, source)
+    units = config.budget.iterations if method.trains else 0  # of progress, as `Cell.steps` has it
     with Tracker(config, cell.seed, cell.folder) as tracker:
         trained = meta_train(
-            method, source, iterations, cell.path, tell=lambda i: tell("meta-training", i), log=tracker.log
+            method,
+            source,
+            iterations,
+            cell.path,
+            stop=early_stop(config, method, domains),
+            tell=lambda i: tell("meta-training", i * units // max(iterations, 1)),
+            log=tracker.log,
         )
-    seconds = test(cell, method, trained.state, domains, lambda what, n: tell(what, iterations + n))
-    if not (cell.path / "costs.json").exists():
+    seconds = test(cell, method, trained.state, domains, lambda what, n: tell(what, units + n))
+    parallel.wait()
+    if parallel.rank() == 0 and not (cell.path / "costs.json").exists():
         batches = [source.batch(i) for i in range(len(config.suite.shots))] if iterations else []
-        keep_costs(cell, method, trained, domains, seconds, batches)
+        with parallel.alone():
+            keep_costs(cell, method, trained, domains, seconds, batches)
+
+
+def planned(config: RunConfig, method: Method, source: Source) -> int:
+    """Iterations of meta-training: the budget's, or as many as its operations pay for."""
+    if not method.trains:
+        return 0
+    if config.budget.flops is None:
+        return config.budget.iterations
+    batches = [source.batch(i) for i in range(len(config.suite.shots))]
+    with parallel.alone():
+        start = method.start(generator(source.seed, "start"))
+        return affordable(method, start, batches, config.budget.flops)
+
+
+def early_stop(config: RunConfig, method: Method, domains: Sequence[Domain]) -> EarlyStop | None:
+    """What the budget says of stopping early. DataError if a domain has no meta-validation classes."""
+    budget = config.budget
+    if budget.patience is None:
+        return None
+
+    def check(state: State) -> float:
+        return accuracy(method, state, domains, config.suite.shapes, budget.check_episodes, VAL_SEED)
+
+    return EarlyStop(budget.check_every, budget.patience, check)
 
 
 def build(config: RunConfig, domains: Sequence[Domain]) -> Method:
@@ -136,22 +172,23 @@ def test(
     """Answers to the pinned episodes of every task that has none yet; returns the seconds it took."""
     folder = folder or cell.path
     config, started, done = cell.config, time.monotonic(), 0
-    for domain in domains:
-        for shape in config.suite.shapes(domain.name):
-            before, name, episodes = done, task_name(domain, shape), config.budget.eval_episodes
-            if not part(folder, name).exists():
-                found = evaluate(
-                    method,
-                    state,
-                    domain,
-                    shape,
-                    episodes,
-                    tell=lambda e, name=name, before=before: tell(f"testing {name}", before + e),  # type: ignore[misc]
-                )
-                choices.keep(folder, name, cell.seed, found.arch)
-                result.write_table(part(folder, name), result.table(name, cell.seed, 0, found.probabilities))
-            done += episodes
-            tell(f"testing {name}", done)
+    tasks = [(domain, shape) for domain in domains for shape in config.suite.shapes(domain.name)]
+    for index, (domain, shape) in enumerate(tasks):
+        before, name, episodes = done, task_name(domain, shape), config.budget.eval_episodes
+        mine = index % parallel.world() == parallel.rank()
+        if mine and not part(folder, name).exists():
+            found = evaluate(
+                method,
+                state,
+                domain,
+                shape,
+                episodes,
+                tell=lambda e, name=name, before=before: tell(f"testing {name}", before + e),  # type: ignore[misc]
+            )
+            choices.keep(folder, name, cell.seed, found.arch)
+            result.write_table(part(folder, name), result.table(name, cell.seed, 0, found.probabilities))
+        done += episodes
+        tell(f"testing {name}", done)
     return time.monotonic() - started
 
 
@@ -178,7 +215,7 @@ def finish(config: RunConfig, folder: Path, root: Path | None) -> None:
         transductive=build(config, domains).transductive,
         suite=config.suite.name,
         suite_version=config.suite.version,
-        budget={"name": config.budget_name, **config.budget.model_dump()},
+        budget=config.budget.named(config.budget_name),
         seeds=config.seeds,
         tasks=tuple(task_of(config, d, s) for d in domains for s in config.suite.shapes(d.name)),
         costs=_costs(config, [json.loads((cell.path / "costs.json").read_text()) for cell in cells]),
@@ -242,9 +279,8 @@ def keep_costs(
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
     if cell.seed == cell.config.seeds[0]:
-        iterations = cell.config.budget.iterations
         if batches is not None:
-            costs["train_flops"] = cost.train_flops(method, trained.state, batches, iterations)
+            costs["train_flops"] = cost.train_flops(method, trained.state, batches, trained.iteration)
         shapes = [(domain, shape) for domain in domains for shape in cell.config.suite.shapes(domain.name)]
         costs |= cost.answer_flops(method, trained.state, shapes)
     result.write_atomically(cell.path / "costs.json", json.dumps(costs).encode())

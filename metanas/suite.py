@@ -24,6 +24,19 @@ class Budget(BaseModel):
     iterations: Annotated[int, Field(ge=0)]
     tasks: Positive  # episodes per domain and iteration
     eval_episodes: Positive  # the first so many of the pinned test episodes
+    flops: Annotated[float, Field(gt=0)] | None = None  # operations of meta-training, in place of iterations
+    patience: Positive | None = None  # stop after so many checks without a new best on meta-validation
+    check_every: Positive = 50  # iterations between these checks
+    check_episodes: Positive = 50  # per domain and number of shots
+
+    def named(self, name: str) -> dict[str, int | float | str]:
+        """As a submission says it: what is not asked for is left out."""
+        said = self.model_dump(exclude_none=True)
+        if self.patience is None:
+            said = {key: value for key, value in said.items() if not key.startswith("check_")}
+        if self.flops is not None:
+            del said["iterations"]
+        return {"name": name, **said}
 
 
 class DomainOptions(BaseModel):

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from metanas import parallel
 from metanas.config import ConfigError, RunConfig
 
 
@@ -13,7 +14,7 @@ class Tracker:
 
     def __init__(self, config: RunConfig, seed: int, folder: Path) -> None:
         self._run: Any = None
-        if config.tracking == "wandb":
+        if config.tracking == "wandb" and parallel.rank() == 0:
             self._run = _wandb().init(
                 project="metanas",
                 name=f"{config.suite.name}-{config.method}-{seed}",

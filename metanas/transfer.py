@@ -26,7 +26,7 @@ from metanas.evaluation import cost, result
 from metanas.evaluation.transfer import ANSWERS, FRESH, STUDY, Kept, Study, Variant, row_name, write_answers
 from metanas.kinds import DOMAINS
 from metanas.method import State
-from metanas.run import Cell, build, part, task_of, test
+from metanas.run import Cell, build, part, planned, task_of, test
 from metanas.seeding import generator
 from metanas.train import Source, meta_train
 
@@ -107,7 +107,7 @@ def work(piece: Piece) -> None:
     method = build(config, [domains[name] for name in sorted(names)])
     trained = domains_that_train(piece, domains)
     source = Source(trained, config.suite.train_shapes, config.budget.tasks, piece.seed)
-    iterations = config.budget.iterations if method.trains and piece.train else 0
+    iterations = planned(config, method, source) if piece.train else 0
     state = meta_train(method, source, iterations, piece.path).state
     fresh = method.start(generator(piece.seed, "start"))
     tested = [domains[name] for name in piece.tests]
@@ -153,7 +153,7 @@ def finish(pieces: Sequence[Piece]) -> Study:
         method=config.method,
         suite=config.suite.name,
         suite_version=config.suite.version,
-        budget={"name": config.budget_name, **config.budget.model_dump()},
+        budget=config.budget.named(config.budget_name),
         settings=config.settings,
         seeds=config.seeds,
         rows=tuple(dict.fromkeys(piece.train for piece in pieces if piece.train)),

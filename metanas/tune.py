@@ -18,12 +18,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from metanas.config import ConfigError, RunConfig, known_keys, resolve, settings_of
 from metanas.kinds import METHODS
-from metanas.run import build, open_domains
+from metanas.run import build, open_domains, planned
 from metanas.train import Source, TrainError, meta_train
-from metanas.validate import accuracy
+from metanas.validate import VAL_SEED, accuracy
 
 Sampler = Literal["tpe", "gp", "random"]
-VAL_SEED = 1  # validation episodes are the same for all trials
 
 
 class Tuned(NamedTuple):
@@ -66,7 +65,7 @@ def tune(
         source = Source(domains, config.suite.train_shapes, config.budget.tasks, seed)
         with tempfile.TemporaryDirectory() as folder:
             try:
-                trained = meta_train(method, source, config.budget.iterations, Path(folder))
+                trained = meta_train(method, source, planned(chosen, method, source), Path(folder))
             except TrainError as error:  # a loss that is not finite: these settings are no good
                 raise optuna.TrialPruned(str(error)) from error
         return accuracy(method, trained.state, domains, config.suite.shapes, episodes, VAL_SEED)

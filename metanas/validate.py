@@ -11,6 +11,8 @@ from metanas.evaluation.evaluate import CHUNK, checked
 from metanas.method import Method, State
 from metanas.store import DataError
 
+VAL_SEED = 1  # validation episodes are the same for all trials and checks
+
 
 def accuracy(
     method: Method,

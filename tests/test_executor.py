@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from metanas import executor
 from metanas.executor import ExecutorError, Kind
@@ -50,3 +51,15 @@ def test_an_error_of_a_piece_comes_back(tmp_path: Path) -> None:
         list(executor.run(wrong, [tmp_path / "x"], jobs=1))
     with pytest.raises(ValueError, match="jobs must be positive, got 0"):
         list(executor.run(wrong, [tmp_path / "x"], jobs=0))
+
+
+def test_workers_share_the_threads_there_are() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(7)  # as OMP_NUM_THREADS=7 would
+        executor.share_cores(3)
+        assert torch.get_num_threads() == 2
+        executor.share_cores(3)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

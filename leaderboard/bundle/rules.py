@@ -53,7 +53,7 @@ def _budget(submission: Submission, found: Suite) -> Iterator[Problem]:
     if not isinstance(name, str) or name not in found.budgets:
         yield _problem("budget.name", f"got {name!r:.80}", f"there are: {', '.join(found.budgets)}")
         return
-    wanted = {"name": name, **found.budgets[name].model_dump()}
+    wanted = found.budgets[name].named(name)
     if dict(submission.budget) != wanted:
         yield _problem(
             "budget", f"{dict(submission.budget)!r:.200} is not the budget {name!r}", f"it is {wanted}"

@@ -34,3 +34,16 @@ def print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json:
     widths = [max((len(str(row[c])) for row in rows), default=0) for c in columns]
     for row in rows:
         print("  ".join(f"{row[c]!s:<{w}}" for c, w in zip(columns, widths, strict=True)).rstrip())
+
+
+def names(text: str) -> tuple[str, ...]:
+    """An option a,b as names, each once."""
+    return tuple(dict.fromkeys(filter(None, text.split(","))))
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """An option of seeds 0,1,2, each once."""
+    try:
+        return tuple(dict.fromkeys(int(part) for part in text.split(",") if part))
+    except ValueError:
+        fail(f"--seeds wants numbers like 0,1,2, got {text!r}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from metanas.commands.common import Root, fail
+from metanas.commands.common import Root, fail, names, numbers
 
 
 def transfer(
@@ -41,12 +41,12 @@ def transfer(
         method,
         suite,
         budget=budget,
-        domains=tuple(filter(None, domains.split(","))),
-        seeds=tuple(int(seed) for seed in seeds.split(",") if seed),
+        domains=names(domains),
+        seeds=numbers(seeds),
         overrides=overrides or (),
     )
     folder = out or Path("runs") / "transfer" / suite / budget / method
-    tests = tuple(filter(None, test.split(",")))
+    tests = names(test)
     variants = VARIANTS if parts else VARIANTS[:1]
     pieces = study.plan(resolved, train, tests, variants, folder, root)
     done = executors.run(study.work, pieces, jobs=jobs, kind="ray" if executor == "ray" else "local")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from metanas.commands.common import Root
+from metanas.commands.common import Root, names
 
 
 def tune(
@@ -33,7 +33,7 @@ def tune(
         method,
         suite,
         budget=budget,
-        domains=tuple(filter(None, domains.split(","))),
+        domains=names(domains),
         overrides=overrides or (),
     )
     if storage.startswith("sqlite:///"):

@@ -5,30 +5,46 @@ convolutions, forward and backward; element-wise work (activations, norms, recur
 `tests/evaluation/test_cost.py` holds the count against hand-computed multiply-accumulates.
 """
 
+import math
 import os
 import platform
 import subprocess
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 from torch.utils.module_tracker import ModuleTracker
 
 from metanas.domain import Domain
 from metanas.episode import Batch, Episodes, EpisodeShape
 from metanas.method import Method, Moment, State
 
+CONV_BACKWARD = torch.ops.aten.convolution_backward
+
 
 def count(work: Callable[[], object]) -> int:
     """Floating-point operations of `work` (a multiply-accumulate is two)."""
-    counter = FlopCounterMode(display=False)
+    counter = FlopCounterMode(display=False, custom_mapping={CONV_BACKWARD: _conv_backward})
     counter.mod_tracker = _Whole()
     with counter:
         work()
     return int(counter.get_total_flops())
+
+
+def _conv_backward(
+    grad: Sequence[int], x: Sequence[int], weight: Sequence[int], *rest: Any, out_shape: Any = None, **_: Any
+) -> int:
+    """Of a convolution's gradients: for the input and for the weight, as many each as forward.
+
+    Torch's own formula forgets the groups: for T tasks side by side it counts the weight's T times over.
+    """
+    transposed, mask = rest[4], rest[7]
+    forward = conv_flop_count(list(x), list(weight), list(grad), transposed=transposed)
+    return forward * sum(mask[:2])
 
 
 class _Whole(ModuleTracker):
@@ -45,9 +61,18 @@ class _Whole(ModuleTracker):
 
 
 def train_flops(method: Method, state: State, batches: Sequence[list[Episodes]], iterations: int) -> int:
-    """Of a whole meta-training, from one iteration on each kind of batch (they are taken in turn)."""
-    each = [count(lambda b=batch: method.step(state, Moment(0, iterations), b)) for batch in batches]  # type: ignore[misc]
-    return round(sum(each) / len(each) * iterations) if each else 0
+    """Of a whole meta-training, from one iteration on each kind of batch (they are taken in turn).
+
+    Where a method has phases (`Method.phases`), from one iteration of each.
+    """
+    if not batches:
+        return 0
+    bounds, total = [0.0, *method.phases(), 1.0], 0.0
+    for begin, end in pairwise(bounds):
+        moment = Moment(math.ceil(begin * iterations), iterations)
+        each = [count(lambda b=batch, m=moment: method.step(state, m, b)) for batch in batches]  # type: ignore[misc]
+        total += (end - begin) * iterations * sum(each) / len(each)
+    return round(total)
 
 
 def answer_flops(

@@ -9,6 +9,7 @@ from torch import Tensor
 from metanas.episode import Episodes
 from metanas.meta.rule import UpdateRule, clipped
 from metanas.method import Metrics, State
+from metanas.parallel import averaged
 from metanas.params import Params, Tensors, named
 
 
@@ -46,10 +47,7 @@ def over_domains(
     batch: Sequence[Episodes], gradient: Callable[[Episodes], tuple[Tensors, float]], *, limit: float
 ) -> tuple[Tensors, Metrics]:
     """The mean gradient over domains, clipped to norm `limit` (infinity: not), and each one's loss."""
-    parts, losses = [], {}
-    for episodes in batch:
-        part, losses[episodes.spec.name] = gradient(episodes)
-        parts.append(part)
+    parts, losses = averaged(batch, gradient)
     names = list(dict.fromkeys(name for part in parts for name in part))
     total = [
         torch.stack([part[name] for part in parts if name in part]).sum(0) / len(parts) for name in names

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from metanas.episode import Batch, Episodes
 from metanas.meta.inner import Loss, Stepper, adapt
-from metanas.params import Params, stack, tensors
+from metanas.params import Params, Tensors, named, stack, tensors
 
 
 def displacement(
@@ -25,8 +25,8 @@ def displacement(
     rules: Stepper,
     steps: int,
     turns: int = 1,
-) -> tuple[list[Tensor], float]:
-    """Mean over T tasks of (adapted - start), in the order of `tensors`, and the loss after adaptation.
+) -> tuple[Tensors, float]:
+    """Mean over T tasks of (adapted - start) by name, as in `named`, and the loss after adaptation.
 
     steps: the parts that the examples are dealt out to. turns: gradient steps on each part. loss: one for
     all steps or one per step.
@@ -36,17 +36,18 @@ def displacement(
     parts = [Batch(everything.x[:, i::steps], everything.y[:, i::steps]) for i in range(steps)]
     parts = [part for part in parts for _ in range(turns)]
     adapted = adapt(loss, start, parts, rules=rules, order=0)
-    moved = [(a - x).mean(0) for a, x in zip(tensors(adapted), tensors(params), strict=True)]
+    pairs = zip(named(adapted).items(), tensors(params), strict=True)
+    change = {name: (a - x).mean(0) for (name, a), x in pairs}
     with torch.no_grad():
         after = float((loss[-1] if isinstance(loss, Sequence) else loss)(adapted, everything).mean())
-    return moved, after
+    return change, after
 
 
-def mean_of_movers(moves: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+def mean_of_movers(moves: Sequence[Tensors]) -> list[Tensor]:
     """Mean over domains of their displacements, tensor by tensor over the domains that moved it."""
     found = []
-    for same in zip(*moves, strict=True):
-        stacked = torch.stack(same)
+    for name in moves[0]:
+        stacked = torch.stack([change[name] for change in moves])
         movers = stacked.flatten(1).any(1).sum().clamp_min(1)
         found.append(stacked.sum(0) / movers)
     return found

@@ -54,6 +54,12 @@ def is_head(name: str) -> bool:
     return name.startswith("heads.")
 
 
+def head_name(weights: Tensors, ways: int, features: int) -> str:
+    """The classifier (`heads.x`) of so many ways on so many features."""
+    shapes = {name: t.shape[-2:] for name, t in weights.items() if is_head(name) and name.endswith(".weight")}
+    return next(n for n, shape in shapes.items() if shape == (ways, features)).removesuffix(".weight")
+
+
 def stem_name(spec: TaskSpec) -> str:
     """Tasks with the same kind of input share a stem: image1, image3, text257, speech, text900-clinc150."""
     detail = {"image": spec.input_shape[0], "text": spec.vocabulary, "speech": ""}[spec.modality]

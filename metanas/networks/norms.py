@@ -4,18 +4,19 @@
 running means, so predictions depend on the other queries: such rows carry the badge `transductive`.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from metanas.stem import Norm
 from metanas.supernet.ops import Mask
 
+EPS = 1e-5
+
 
 class BatchNorm(nn.Module):
-    """Per channel over batch and positions that are there (Ioffe and Szegedy, 2015).
-
-    Written out: torch's own loses second derivatives where vmap batches it over tasks of shared weights.
-    """
+    """Per channel over batch and positions that are there (Ioffe and Szegedy, 2015)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -24,14 +25,75 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
         if mask is None:
-            variance, mean = torch.var_mean(x, (0, 2, 3), correction=0, keepdim=True)
-            factor = torch.rsqrt(variance + 1e-5) * self.scale[:, None, None]
-            return (x - mean) * factor + self.bias[:, None, None]
+            normalised: Tensor = _Normalise.apply(x, self.scale, self.bias)[0]
+            return normalised
         count = mask.sum((0, 2, 3), keepdim=True).clamp_min(1)
         centred = (x - (x * mask).sum((0, 2, 3), keepdim=True) / count) * mask
         variance = centred.square().sum((0, 2, 3), keepdim=True) / count
-        x = centred * torch.rsqrt(variance + 1e-5)
+        x = centred * torch.rsqrt(variance + EPS)
         return (x * self.scale[:, None, None] + self.bias[:, None, None]) * mask
+
+
+class _Normalise(torch.autograd.Function):
+    """torch's fused kernel, forward and backward.
+
+    Its own second derivative is thirty passes over the data, and is lost where vmap batches it over tasks
+    of shared weights; `_Slope` has it written out.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, scale: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.native_batch_norm(x, scale, bias, None, None, True, 0.0, EPS)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(*inputs[:2], *output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Any:
+        return _Slope.apply(slopes[0], *ctx.saved_tensors)
+
+
+class _Slope(torch.autograd.Function):
+    """Gradients of a normalisation: g (B, C, H, W) to those for x, scale and bias.
+
+    With z = (x - mean) r, r = 1 / deviation and P v = v - mean(v) - z mean(v z), the gradient for x is
+    scale r P g; differentiating that once more gives `backward`.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(g: Tensor, x: Tensor, scale: Tensor, mean: Tensor, r: Tensor) -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = torch.ops.aten.native_batch_norm_backward(
+            g, x, scale, None, None, mean, r, True, EPS, [True, True, True]
+        )
+        return found
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Any:
+        (u, on_scale, on_bias), (g, x, scale, mean, r) = slopes, ctx.saved_tensors
+        scale, mean, r, on_scale, on_bias = (t[:, None, None] for t in (scale, mean, r, on_scale, on_bias))
+        z = (x - mean) * r
+        u_mean, g_mean = _mean(u), _mean(g)
+        uz, gz = _mean(u * z), _mean(g * z)
+        flat_u, flat_g = u - u_mean - z * uz, g - g_mean - z * gz  # P u, P g
+        for_g = scale * r * flat_u + on_scale * z + on_bias
+        curvature = _mean(u * g) - u_mean * g_mean - uz * gz
+        for_x = -scale * r * r * (z * curvature + gz * flat_u + uz * flat_g) + r * on_scale * flat_g
+        for_scale = r[:, 0, 0] * (u * flat_g).sum((0, 2, 3))
+        return for_g, for_x, for_scale, None, None
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x.mean((0, 2, 3), keepdim=True)
 
 
 def norm(kind: str, channels: int) -> nn.Module:

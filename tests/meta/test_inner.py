@@ -145,7 +145,7 @@ def test_first_order_maml_is_the_query_gradient_at_the_adapted_numbers() -> None
 def test_reptile_equals_the_mean_parameter_difference_under_torch_optim() -> None:
     rules = Rules(adam(0.01, beta1=0.0), adam(0.02, beta1=0.0))
     episodes = tiny.episodes(3)
-    moved, _ = displacement(LOSS, PARAMS, episodes, rules=rules, steps=3)
+    changes, _ = displacement(LOSS, PARAMS, episodes, rules=rules, steps=3)
     everything = together(episodes)
     total = [torch.zeros_like(t) for t in tensors(PARAMS)]
     for task in range(3):
@@ -162,5 +162,5 @@ def test_reptile_equals_the_mean_parameter_difference_under_torch_optim() -> Non
             optimiser.step()
         for sum_, leaf, start in zip(total, leaves, tensors(PARAMS), strict=True):
             sum_ += (leaf.detach() - start) / 3
-    for a, b in zip(moved, total, strict=True):
+    for a, b in zip(changes.values(), total, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8)

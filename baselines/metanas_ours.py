@@ -1,0 +1,148 @@
+"""MetaNAS-ours: prototypes start the head, then weights and architecture adapt at learned rates per node.
+
+Our row to beat, put together from what holds up at small budgets. The head of a task is the nearest-mean
+classifier of its support, as in Proto-MAML (Triantafillou et al., ICLR 2020, sec. 3: w_k = 2 c_k,
+b_k = -|c_k|^2), so that adaptation starts where ProtoNet (Snell et al., 2017) ends; then weights and
+architecture logits take MAML steps (Finn et al., 2017; Lian et al., 2020), every node candidate at a rate of
+its own that the outer loop learns. The outer loss counts the query loss after every step and before the first
+one (MAML++, Antoniou et al., 2019, eq. 4), and a classifier of all meta-train classes on these features adds
+the signal of pretraining (Chen et al., 2019). Settings were chosen on meta-validation classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from metanas.episode import Batch, Episodes, TaskSpec
+from metanas.kinds import METHODS
+from metanas.meta.embed import embed, prototypes
+from metanas.meta.inner import Order, TaskLoss, adapt, cross_entropy, moves, predicting, trajectory
+from metanas.meta.outer import descend, group, over_domains, pack, params_of
+from metanas.meta.rates import LearnedRates, start
+from metanas.meta.reptile import together
+from metanas.meta.rule import adam
+from metanas.method import Adapted, Method, Metrics, Moment, State
+from metanas.networks.choice import Choice, build
+from metanas.networks.network import features, head_name
+from metanas.params import Params, Tensors, detach, named, stack
+from metanas.supernet.space import SearchSpace
+
+
+@METHODS.register("metanas-ours")
+class MetaNasOurs(Method):
+    """Prototype head, then MAML on weights and architecture at learned per-node rates (ours)."""
+
+    transductive = False
+    trains = True
+
+    @dataclass(frozen=True)
+    class Settings:
+        """weight_rate, arch_rate: where the learned inner rates start. outer_*: of Adam, linear to 0.
+
+        sharpness: of the prototype head, as ProtoNet's. before: weight of the query loss before the first
+        step; the steps share the rest. pretrain: weight of the loss over all meta-train classes.
+        """
+
+        network: Choice = field(default_factory=Choice)
+        space: SearchSpace = field(default_factory=SearchSpace)
+        second_order: bool = False
+        steps: int = 2
+        test_steps: int = 2
+        weight_rate: float = 0.03
+        arch_rate: float = 0.3
+        sharpness: float = 8.0
+        before: float = 0.7
+        pretrain: float = 0.3
+        outer_weight_rate: float = 6e-3
+        outer_arch_rate: float = 1e-2
+        outer_eta_rate: float = 1e-2
+        clip: float = 1.0
+
+    def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
+        self.settings, self.specs = settings, tuple(specs)
+        self.net = build(settings.network, settings.space, specs)
+        self.transductive = settings.network.transductive
+
+    def start(self, generator: torch.Generator) -> State:
+        s, params = self.settings, self.net.init(generator)
+        first = {"weights": s.weight_rate, "arch": s.arch_rate}
+
+        def rate(name: str, shape: torch.Size) -> Tensor:
+            return torch.full(shape, first[name.partition("/")[0]]).log()
+
+        state = pack(params, start(params, "node", s.steps, rate))
+        for spec in self.specs:
+            blank = torch.zeros(2, *spec.input_shape, dtype=torch.long if spec.vocabulary else None)
+            with torch.no_grad():
+                size = features(self.net, params, blank, spec).shape[1]
+            state[f"classifier/{spec.name}"] = torch.zeros(spec.classes, size)
+        return state
+
+    def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+        s, params = self.settings, detach(params_of(state))
+        others = {
+            f"{kind}/{name}": t.detach().requires_grad_()
+            for kind in ("rates", "classifier")
+            for name, t in group(state, kind).items()
+        }
+
+        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
+            classifier = f"classifier/{episodes.spec.name}"
+            loss, pretrain = self.losses(params, group(others, "rates"), others[classifier], episodes)
+            at = named(params) | {
+                k: t for k, t in others.items() if k == classifier or k.startswith("rates/")
+            }
+            found = torch.autograd.grad(
+                loss + s.pretrain * pretrain, list(at.values()), allow_unused=True, materialize_grads=True
+            )
+            return dict(zip(at, found, strict=True)), float(loss.detach())
+
+        gradients, losses = over_domains(batch, gradient, limit=s.clip)
+        rates = {"weights": s.outer_weight_rate, "classifier": s.outer_weight_rate}
+        rates |= {"arch": s.outer_arch_rate, "rates": s.outer_eta_rate}
+        rule = {name: adam(rate * moment.left) for name, rate in rates.items()}
+        return descend(state, gradients, lambda name: rule[name.partition("/")[0]]), losses
+
+    def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
+        params = params_of(state)
+        with torch.no_grad():
+            embedded = embed(self.net, params, spec, support.x, apart=self.transductive)
+            begin = self.begin(params, spec, support, embedded)
+        loss, rules = TaskLoss(self.net, spec), self.rules(group(state, "rates"))
+        steps = [support] * self.settings.test_steps
+        return predicting(loss, adapt(loss, begin, steps, rules=rules, order=0))
+
+    def begin(self, params: Params, spec: TaskSpec, support: Batch, embedded: Tensor) -> Params:
+        """T tasks' parameters (T, ...) before the first step, with heads from support features (T, B, F)."""
+        means = prototypes(embedded, support, spec.ways)  # (T, ways, F)
+        scale = self.settings.sharpness / means.shape[-1]
+        head = head_name(params.weights, spec.ways, means.shape[-1])
+        every = stack(params, len(support.y))
+        made = {f"{head}.weight": 2 * scale * means, f"{head}.bias": -scale * means.square().sum(-1)}
+        return Params(every.weights | made, every.arch)
+
+    def losses(
+        self, params: Params, rates: Tensors, classifier: Tensor, episodes: Episodes
+    ) -> tuple[Tensor, Tensor]:
+        """The query loss before the first step and after each, weighted; and that over all classes."""
+        s, spec, everything = self.settings, episodes.spec, together(episodes)
+        assert episodes.classes is not None  # meta-training episodes have them
+        embedded = embed(self.net, params, spec, everything.x, apart=self.transductive)
+        labelled = episodes.support.y.shape[1]
+        begin = self.begin(params, spec, episodes.support, embedded[:, :labelled])
+        head = head_name(params.weights, spec.ways, embedded.shape[-1])
+        weight, bias = begin.weights[f"{head}.weight"], begin.weights[f"{head}.bias"]
+        logits = embedded[:, labelled:] @ weight.transpose(1, 2) + bias[:, None]
+        total = s.before * cross_entropy(logits, episodes.query.y).mean()
+        loss, support = TaskLoss(self.net, spec), [episodes.support] * s.steps
+        order: Order = 2 if s.second_order else 1
+        for adapted in trajectory(loss, begin, support, rules=self.rules(rates), order=order):
+            total = total + (1 - s.before) / s.steps * loss(adapted, episodes.query).mean()
+        of_all = (embedded @ classifier.T).flatten(0, 1)
+        return total, F.cross_entropy(of_all, episodes.classes.gather(1, everything.y).flatten())
+
+    def rules(self, rates: Tensors) -> LearnedRates:
+        return LearnedRates(rates, "node", moves("both"))

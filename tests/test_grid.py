@@ -1,0 +1,72 @@
+"""A grid of methods x seeds: resumes, survives a killed worker, and does every cell once."""
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from metanas import config, grid
+from metanas import run as runs
+from metanas.executor import Kind
+from metanas.run import Cell
+from tests.test_stopping import TINY
+
+
+def wanted(folder: Path, *methods: str) -> list[tuple[config.RunConfig, Path]]:
+    overrides = (*TINY, "budget.iterations=2")
+    return [
+        (
+            config.resolve(m, "mini-v1", domains=("langid",), seeds=(0, 1), overrides=overrides),
+            folder / m,
+        )
+        for m in methods
+    ]
+
+
+def spread(folder: Path, kind: Kind = "local") -> None:
+    grid.spread(wanted(folder, "chance", "protonet"), root=None, jobs=2, kind=kind, db=f"{folder}/board.db")
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in folder.glob("*/seed*/costs.json")}
+
+
+@pytest.mark.parametrize("kind", ["local", "ray"])
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_grid_makes_whole_runs_and_a_second_start_does_nothing_again(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    spread(tmp_path, kind)
+    for name in ("chance", "protonet"):
+        assert json.loads((tmp_path / name / "submission.json").read_text())["seeds"] == [0, 1]
+    before = stamps(tmp_path)
+    assert len(before) == 4
+    (tmp_path / "protonet" / "seed1" / "costs.json").unlink()  # as if killed at its end
+    (tmp_path / "protonet" / "submission.json").unlink()
+    spread(tmp_path, kind)
+    after = stamps(tmp_path)
+    assert {name for name in before if before[name] != after[name]} == {"protonet/seed1/costs.json"}
+
+
+def test_two_grids_at_once_do_a_cell_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ((made, folder),) = wanted(tmp_path, "chance")
+    cell = runs.prepare(made, folder, None)[0]
+    worked: list[str] = []
+
+    def work(cell: Cell, tell: runs.Tell) -> None:
+        worked.append(cell.name)
+        meet.wait(0.2)  # the other one is at the lock by now
+        (cell.path / "costs.json").write_text("{}")
+
+    meet = threading.Event()
+    monkeypatch.setattr(runs, "work", work)
+    both = [threading.Thread(target=grid.once, args=(cell,)) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert worked == ["chance seed 0"]

@@ -1,0 +1,48 @@
+"""Meta-train a tiny network in float64, alone or under torchrun: together FOLDER METHOD...."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from metanas import parallel
+from metanas.config import settings_of
+from metanas.episode import Batch, Episodes
+from metanas.kinds import METHODS
+from metanas.seeding import generator
+from metanas.train import Source, meta_train
+from tests import tiny
+
+ITERATIONS, TASKS = 4, 3  # three tasks for two processes: shares of different size
+
+
+@dataclass(frozen=True)
+class Given(Source):
+    """Random tasks of two kinds, in float64."""
+
+    def batch(self, iteration: int) -> list[Episodes]:
+        dice = generator(iteration, "tasks")
+
+        def part(spec: tiny.TaskSpec, each: int) -> Batch:
+            x = torch.randn(TASKS, 2 * each, *spec.input_shape, generator=dice, dtype=torch.float64)
+            return Batch(x, torch.arange(2).repeat_interleave(each).repeat(TASKS, 1))
+
+        classes = torch.tensor([[0, 1], [2, 3], [4, 0]])
+        return [Episodes(spec, part(spec, 1), part(spec, 3), classes) for spec in SPECS]
+
+
+SPECS = tuple(tiny.TaskSpec(name, "image", (1, 8, 8), 2, classes=5) for name in ("first", "second"))
+
+
+def main(name: str, folder: Path) -> None:
+    torch.set_default_dtype(torch.float64)
+    space = {"layers": 1, "channels": 4, "reductions": [], "ops": ["conv3", "skip"]}
+    method = METHODS[name](SPECS, settings_of(METHODS[name], {"space": space}))
+    meta_train(method, Given([], lambda name: [], TASKS, 0), ITERATIONS, folder / name)
+
+
+if __name__ == "__main__":
+    with parallel.joined():
+        for name in sys.argv[2:]:
+            main(name, Path(sys.argv[1]))
