@@ -64,7 +64,10 @@ def metrics(request: Request, here: Here) -> str:
             name = f"metanas_{table.__tablename__}s"
             lines.append(f"# TYPE {name} gauge")
             counts = session.execute(select(table.state, func.count()).group_by(table.state))
-            lines += [f'{name}{{state="{state}"}} {count}' for state, count in sorted(counts.tuples())]
+            lines += [
+                f'{name}{{state="{state}"}} {count}'
+                for state, count in sorted((state, count) for state, count in counts)
+            ]
         link = audit.head(session)
     lines += ["# TYPE metanas_audit_links counter", f"metanas_audit_links {link.seq if link else 0}", ""]
     return "\n".join(lines)

@@ -18,6 +18,7 @@ Server = Annotated[str, typer.Option(envvar="METANAS_SERVER", help="The board's 
 Secret = Annotated[
     str, typer.Option("--token", envvar="METANAS_TOKEN", help="mnas_..., from its administrator")
 ]
+Reason = Annotated[str, typer.Option(help="Why, for everybody to read.")]
 LOCAL = "http://127.0.0.1:8000"
 
 
@@ -118,12 +119,12 @@ def status(
         print(f"{found['jobs_ahead']} before it")
 
 
-def withdraw(submission: str, token: Secret, reason: str, server: Server = LOCAL) -> None:
+def withdraw(submission: str, token: Secret, reason: Reason, server: Server = LOCAL) -> None:
     """Take a submission of yours off the board."""
     print(load("leaderboard.client").Client(server, token).withdraw(submission, reason)["state"])
 
 
-def dispute(submission: str, token: Secret, reason: str, server: Server = LOCAL) -> None:
+def dispute(submission: str, token: Secret, reason: Reason, server: Server = LOCAL) -> None:
     """Doubt a published result; a reviewer decides."""
     load("leaderboard.client").Client(server, token).dispute(submission, reason)
     print(f"{submission} is marked as disputed")

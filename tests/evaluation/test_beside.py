@@ -30,7 +30,7 @@ def chosen(values: list[list[float]]) -> pa.Table:
             "curves.parquet",
             pa.concat_tables([curve(2), curve(2)]),
             curves.read,
-            "a/5w1s: 1 steps: an episode is there twice",
+            "a/5w1s: 1 steps: not every seed has every episode once",
         ),
         ("choices.parquet", curve(2), choices.read, "choices.parquet: columns are"),
         (

@@ -207,7 +207,7 @@ def test_predictions_of_an_earlier_challenge_are_refused(server: Served, tmp_pat
     first = commit(server, publish(server, tmp_path / "a")).json()
     content = answers(server, first)
     assert send(server, first, content).status_code == 200
-    second = commit(server, publish(server, tmp_path / "b", seed=1)).json()
+    second = commit(server, publish(server, tmp_path / "b", seed=1, skill=0.8)).json()
     replayed = send(server, second, content)
     assert replayed.status_code == 409
     assert f"answered another challenge, {first['id']}" in replayed.json()["detail"]

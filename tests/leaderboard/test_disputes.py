@@ -90,7 +90,7 @@ def test_only_more_than_a_standard_error_climbs_the_ladder(server: Served, tmp_p
     assert server.get(f"submissions/{mended}").json()["attempts"] == 4
 
 
-@pytest.mark.parametrize(("points", "climbs"), [(0.0, False), (0.004, False), (0.1, True)])
+@pytest.mark.parametrize(("points", "climbs"), [(0.0, False), (0.003, False), (0.1, True)])
 def test_the_step_of_the_ladder_is_the_standard_error_of_the_paired_difference(
     store: Store, tmp_path: Path, points: float, climbs: bool
 ) -> None:
