@@ -11,9 +11,8 @@ from functools import cached_property
 import numpy as np
 
 from leaderboard.standing import Standing
-from metanas.evaluation.many import intervals, significantly_better
-from metanas.evaluation.paired import LEVEL
-from metanas.evaluation.ranking import Friedman, friedman, rank_range
+from metanas.evaluation.many import intervals
+from metanas.evaluation.ranking import Friedman, friedman, rank, rank_range
 from metanas.evaluation.result import Task
 from metanas.evaluation.stats import Interval, View, domain_of
 
@@ -102,16 +101,16 @@ def rank_track(track: str, standings: Sequence[Standing], domain: str = "") -> B
     tasks = tuple(t for t in standings[0].document.tasks if domain in ("", t.domain))
     names = tuple(task.name for task in tasks)
     views = {s.method: {name: s.accuracies[name] for name in names} for s in standings}
-    better = significantly_better(views, LEVEL)
-    by_task = [intervals({m: {name: view[name]} for m, view in views.items()}) for name in names]
+    by_task = {name: intervals({m: {name: view[name]} for m, view in views.items()}) for name in names}
+    number = {standing.method: i for i, standing in enumerate(standings)}
     lines = [
         Line(
-            standing,
-            overall,
-            dict(zip(names, own, strict=True)),
-            1 + int(better[i].sum()),
-            len(standings) - int(better[:, i].sum()),
+            standings[number[place.name]],
+            place.mean,
+            {name: own[number[place.name]] for name, own in by_task.items()},
+            place.first,
+            place.last,
         )
-        for i, (standing, overall, *own) in enumerate(zip(standings, intervals(views), *by_task, strict=True))
+        for place in rank(views)
     ]
-    return Board(track, tasks, tuple(sorted(lines, key=lambda line: (-line.mean, line.method))))
+    return Board(track, tasks, tuple(lines))

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import Session, selectinload
 
-from leaderboard.store.models import Account, Event, Submission
+from leaderboard.store.models import Account, Challenge, Event, Submission
 from leaderboard.store.store import Store
 from metanas.evaluation.result import Submission as Document
 from metanas.evaluation.result import Task
@@ -32,11 +32,21 @@ class Happened:
 
 
 @dataclass(frozen=True)
+class Challenged:
+    """A commitment to code and weights, and when its fresh episodes were answered."""
+
+    id: str
+    commitment: str  # SHA-256
+    committed: datetime
+    answered: datetime
+
+
+@dataclass(frozen=True)
 class Standing:
     """One submission with its recomputed scores.
 
-    accuracies: by task name, (S, E); empty until it is scored. fresh: the same on episodes drawn
-    after a commitment; empty, since no such challenge is served yet.
+    accuracies: by task name, (S, E); empty until it is scored. fresh: the same on the episodes of the
+    challenge it answered, which `challenge` is; empty and None if there was none.
     architectures, curves: by task name, the JSON that came in the bundle; with files and events only
     in what `one` and `history` give.
     entry: entry.json without the contact address; None for a run of one's own.
@@ -46,7 +56,7 @@ class Standing:
     method: str
     track: str
     state: str
-    tier: str  # recomputed, reproduced
+    tier: str  # recomputed, challenged, reproduced
     superseded: bool
     accepted: datetime
     owner: str | None
@@ -60,6 +70,7 @@ class Standing:
     files: Mapping[str, tuple[str, int]]  # name -> (SHA-256, bytes)
     flags: tuple[tuple[str, str], ...]  # (kind, detail), not yet cleared
     events: tuple[Happened, ...]
+    challenge: Challenged | None
     attempts: int  # submissions of this method on this track so far, this one included
 
     @cached_property
@@ -128,13 +139,32 @@ def _read(store: Store, wanted: ColumnElement[bool], *, whole: bool = True) -> t
             Submission.track, Submission.method
         )
         attempts = {(track, method): n for track, method, n in session.execute(counts)}
+        challenges = _challenges(session)
     return tuple(
-        _standing(row, owners.get(row.account_id or 0), attempts[row.track, row.method], whole=whole)
+        _standing(
+            row,
+            owners.get(row.account_id or 0),
+            attempts[row.track, row.method],
+            challenges.get(row.id),
+            whole=whole,
+        )
         for row in rows
     )
 
 
-def _standing(row: Submission, owner: str | None, attempts: int, *, whole: bool) -> Standing:
+def _challenges(session: Session) -> dict[str, Challenged]:
+    """The answered challenges by submission."""
+    rows = session.scalars(select(Challenge).where(Challenge.state == "answered"))
+    return {
+        row.submission_id: Challenged(row.id, row.commitment, row.committed, row.answered)
+        for row in rows
+        if row.answered is not None
+    }
+
+
+def _standing(
+    row: Submission, owner: str | None, attempts: int, challenge: Challenged | None, *, whole: bool
+) -> Standing:
     entry = None if row.entry is None else json.loads(row.entry)
     return Standing(
         id=row.id,
@@ -155,6 +185,7 @@ def _standing(row: Submission, owner: str | None, attempts: int, *, whole: bool)
         files={f.name: (f.sha256, f.size) for f in row.files} if whole else {},
         flags=tuple((f.kind, f.detail) for f in row.flags if f.cleared is None),
         events=tuple(_happened(row.events)) if whole else (),
+        challenge=challenge,
         attempts=attempts,
     )
 

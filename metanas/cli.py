@@ -12,6 +12,7 @@ from metanas.commands import (
     arch,
     board,
     bundle,
+    challenge,
     compare,
     data,
     evaluate,
@@ -36,6 +37,7 @@ bundle.hook(app)
 new.hook(app)
 app.add_typer(data.app, name="data")
 app.add_typer(arch.app, name="arch")
+app.add_typer(challenge.app, name="challenge")
 for command in (compare.compare, evaluate.evaluate, report.report, reproduce.reproduce, transfer.transfer):
     app.command()(command)
 app.command()(tune.tune)

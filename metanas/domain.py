@@ -146,7 +146,10 @@ class Domain:
     def gather(self, rows: Ints) -> Tensor:
         """Examples by store row, as a stem takes them: (*rows.shape, *input_shape)."""
         x = self._x.index_select(0, torch.from_numpy(np.ascontiguousarray(rows).ravel()))
-        x = x.reshape(*rows.shape, *self._x.shape[1:])
+        return self.inputs(x.reshape(*rows.shape, *self._x.shape[1:]))
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """Raw examples of this domain (..., *input_shape), not necessarily its own, as a stem takes them."""
         if self.modality == "text":
             return x.long()
         mean, scale = self._normalisation

@@ -61,7 +61,7 @@ def evaluate(
             _cell(cell, run, [*there, *here], here)
         finish(config, folder, root)
     if curves:
-        _curves(config, folder, root, run)
+        _curves(config, folder, root, run, before)
     return folder
 
 
@@ -100,18 +100,22 @@ def _trained(run: Path, seed: int) -> Trained:
     return found
 
 
-def _curves(config: RunConfig, folder: Path, root: Path | None, run: Path) -> None:
-    """curves.parquet: accuracy per episode after each number of steps, for methods with `test_steps`."""
+def _curves(config: RunConfig, folder: Path, root: Path | None, run: Path, before: RunConfig) -> None:
+    """curves.parquet: accuracy per episode after each number of steps, for methods with `test_steps`.
+
+    before: the run's own configuration; its checkpoints need the stems of all its domains.
+    """
     if "test_steps" not in config.settings:
         raise ConfigError(f"{config.method} has no setting test_steps, so it has no curve over steps")
     domains = open_domains(config, root)
+    known = [d for d in open_domains(before, root) if d.name not in config.suite.domains] + domains
     episodes = min(CURVE_EPISODES, config.budget.eval_episodes)
     tables = []
     for seed in config.seeds:
         state = _trained(run, seed).state
         for steps in STEPS:
             changed = {**config.settings, "test_steps": steps}
-            method = build(config.model_copy(update={"settings": changed}), domains)
+            method = build(config.model_copy(update={"settings": changed}), known)
             whole = {**method.start(generator(seed, "start")), **state}
             for domain in domains:
                 for shape in config.suite.shapes(domain.name):

@@ -114,7 +114,7 @@ def finish(
     for config, folder in wanted:
         report.build([folder], folder / "report.html", twins=False)
         _print_architectures(console, config, folder)
-    for table in board.show(store):
+    for table in board.show(store, console.width):
         console.print(table)
     console.print("runs:", ", ".join(str(folder) for _, folder in wanted), soft_wrap=True)
     if pages is not None:

@@ -7,12 +7,15 @@ so is a language that keeps fewer than 60. Disjoint languages for meta-train, me
 """
 
 import hashlib
+import random
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metanas import counter
 from metanas.episode import Split
@@ -21,6 +24,9 @@ from metanas.store import Adapter, Examples
 from tasks.modality.text import BYTES, encode_bytes
 
 LEAST, MOST, WIDTH = 60, 150, 24  # names a language, tokens a name
+MEMORY = 3  # letters before the next one, in invented names
+SHORT, LONG = 4, 20  # letters of an invented name
+VOWELS, CONSONANTS = "aeiou", "bcdfghjklmnpqrstvwxyz"
 
 
 @DOMAINS.register("langid")
@@ -57,6 +63,47 @@ class LangId(Adapter):
             vocabulary=BYTES,
             extra={"text": texts},
         )
+
+    def fresh(self, source: random.Random, ways: int, each: int) -> NDArray[np.int16]:
+        """Names in invented languages (see sealed.MakesClasses).
+
+        An invented language follows the letters of a real one, in which the vowels a to u, and the
+        consonants, have changed places at random: it is spoken nowhere, and its names are in no list.
+        """
+        languages = source.sample(sorted(_names()), ways)
+        texts = [name for language in languages for name in invented_names(source, language, each)]
+        return encode_bytes(texts, WIDTH).reshape(ways, each, WIDTH)
+
+
+def invented_names(source: random.Random, language: str, count: int) -> list[str]:
+    """Different names in a language made from this one."""
+    follows = _letters(language)
+    places = dict(zip(VOWELS, source.sample(VOWELS, len(VOWELS)), strict=True))
+    places |= zip(CONSONANTS, source.sample(CONSONANTS, len(CONSONANTS)), strict=True)
+    moved = str.maketrans(places | {a.upper(): b.upper() for a, b in places.items()})
+    found: dict[str, None] = {}
+    while len(found) < count:
+        name = ""
+        while len(name) < LONG and (letter := source.choice(follows[name[-MEMORY:]])):
+            name += letter
+        if len(name.strip()) >= SHORT:
+            found[name.strip().translate(moved)] = None
+    return list(found)
+
+
+@cache
+def _names() -> dict[str, list[str]]:
+    return unshared_names()
+
+
+@cache
+def _letters(language: str) -> dict[str, list[str]]:
+    """What follows up to MEMORY letters in its names, as often as it does; "" is the end of a name."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in _names()[language]:
+        for place in range(len(name) + 1):
+            found[name[max(0, place - MEMORY) : place]].append(name[place : place + 1])
+    return dict(found)
 
 
 def unshared_names() -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ spoken by voices never heard in meta-training.
 """
 
 import hashlib
+import random
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -51,6 +52,16 @@ CASTS: dict[Split, Cast] = {
         ("Henrique", "Storm", "miguel", "shelby"),
     ),
 }
+# For sealed episodes: voices in no split, and the parts of words that nobody wrote.
+FRESH_VOICES = tuple(
+    "Andy Gene Lee Marco Mario Michael Mike Reed antonio boris ed gustave john marcelo max norbert pablo "
+    "paul pedro rob robert sandro travis victor zac Alicia Andrea belinda linda steph".split()
+)
+ONSETS = "b bl br d dr f fl g gl gr h j k kl kr l m n p pl pr r s sk sl sp st t tr v w z".split()
+VOWELS = "a e i o u ai ee oa oo ow".split()
+CODAS = ["", *"b d f g k l m n nd nt p r s st t z".split()]
+CAST_SIZE = 4  # voices in one sealed episode, as many as the meta-test split has
+FRESH_RATES, FRESH_PITCHES = range(130, 221), range(25, 76)
 
 
 @DOMAINS.register("spoken-words")
@@ -94,6 +105,31 @@ class SpokenWords(Adapter):
         for name in names:
             word, voice, rate, pitch = name.split()
             yield name, (spoken(word, voice, int(rate), int(pitch)), RATE_HZ)
+
+    def fresh(self, source: random.Random, ways: int, each: int) -> NDArray[np.float16]:
+        """Invented words (see sealed.MakesClasses) by voices, rates and pitches that no split has."""
+        voices = source.sample(FRESH_VOICES, CAST_SIZE)
+        clips = []
+        for word in invented_words(source, ways):
+            places = source.sample(range(CAST_SIZE * len(FRESH_RATES) * len(FRESH_PITCHES)), each)
+            for place in places:
+                rest, pitch = divmod(place, len(FRESH_PITCHES))
+                voice, rate = divmod(rest, len(FRESH_RATES))
+                clips.append(spoken(word, voices[voice], FRESH_RATES[rate], FRESH_PITCHES[pitch]))
+        mels = log_mels(clips, RATE_HZ)
+        return mels.reshape(ways, each, *mels.shape[1:])
+
+
+def invented_words(source: random.Random, count: int) -> list[str]:
+    """Different words of two syllables, none of them in a split."""
+    known = {word for cast in CASTS.values() for word in cast.words}
+    found: dict[str, None] = {}
+    while len(found) < count:
+        first = source.choice(ONSETS) + source.choice(VOWELS)
+        word = first + source.choice(ONSETS) + source.choice(VOWELS) + source.choice(CODAS)
+        if word not in known:
+            found[word] = None
+    return list(found)
 
 
 def spoken(word: str, voice: str, rate: int, pitch: int) -> NDArray[np.int16]:

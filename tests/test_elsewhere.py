@@ -48,7 +48,8 @@ def test_its_own_episodes_are_answered_as_before_and_the_curve_passes_through_th
 
 
 def test_a_domain_it_never_saw_is_answered_from_a_fresh_stem(trained: Path, tmp_path: Path) -> None:
-    found = elsewhere.evaluate(trained, "mini-v1", ("digits",), "smoke", tmp_path / "on", None, curves=False)
+    found = elsewhere.evaluate(trained, "mini-v1", ("digits",), "smoke", tmp_path / "on", None, curves=True)
+    assert set(pq.read_table(found / CURVES)["task"].to_pylist()) == {"digits/5w1s", "digits/5w5s"}
     assert {task.domain for task in result.read(found).submission.tasks} == {"digits"}
 
 

@@ -17,6 +17,7 @@ ALLOWED = {
 BOARD_MAY = (
     "metanas.plugins",
     "metanas.suite",
+    "metanas.sealed",
     "metanas.evaluation",
     "metanas.supernet.drawing",
     "metanas.supernet.space",

@@ -7,12 +7,14 @@ not do is refused (403); what needs a token and has none is 401.
 from dataclasses import dataclass
 from typing import Literal
 
-Action = Literal["read", "list", "submit", "withdraw", "decide", "rescore"]
+Action = Literal["read", "list", "submit", "withdraw", "decide", "rescore", "challenge", "dispute"]
 PUBLIC_STATES = ("published", "withdrawn")
 NEEDS: dict[Action, tuple[str, ...]] = {  # any of these scopes
     "read": ("read:own", "submit", "review", "admin"),
     "list": ("read:own", "submit", "review", "admin"),
     "submit": ("submit",),
+    "challenge": ("submit",),
+    "dispute": ("submit", "review", "admin"),
     "withdraw": ("submit", "admin"),
     "decide": ("review", "admin"),
     "rescore": ("admin",),
@@ -54,7 +56,7 @@ def authorise(actor: Actor, action: Action, thing: Thing | None = None) -> None:
             raise Denied(404, "there is nothing with this id that you may see")
         if action == "read" and thing.public:
             return
-        if actor.account is not None and not (owns or reaches):
+        if actor.account is not None and not (owns or reaches or action == "dispute"):
             raise Denied(403, f"this belongs to someone else; you may not {action} it")
     if actor.account is None:
         raise Denied(401, "send a token: Authorization: Bearer mnas_...")

@@ -17,6 +17,9 @@ Limits = Mapping[str, tuple[tuple[int, timedelta], ...]]  # kind -> (how many, i
 DAY = timedelta(days=1)
 DEFAULT: Limits = {
     "submission": ((10, DAY), (60, 30 * DAY)),
+    "challenge": ((3, 30 * DAY),),
+    "dispute": ((5, DAY),),
+    "answer": ((20, DAY),),  # to challenges; only those that are not valid can be many
 }
 
 

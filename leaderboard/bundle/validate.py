@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from leaderboard.bundle import entry, parquet, rules, strict_json
 from leaderboard.bundle.entry import Entry, from_pydantic
-from leaderboard.bundle.names import ARCHITECTURE, ENTRY, README, Members
+from leaderboard.bundle.names import ARCHITECTURE, CURVES, ENTRY, README, Members
 from leaderboard.bundle.problem import BundleError, Problem, refuse
 from leaderboard.scoring.scores import Scored, score
+from metanas.evaluation import curves
 from metanas.evaluation.result import PREDICTIONS, SCHEMA, SUBMISSION, ResultError, Submission
 
 DECODING = (ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError, ArithmeticError)
@@ -49,16 +50,20 @@ def inspect(members: Members) -> Inspected:
 
 def validate(members: Members) -> Scored:
     """Everything: what `inspect` does, then decode and score the predictions."""
-    return decode(inspect(members))
+    return decode(members, inspect(members).submission)
 
 
-def decode(inspected: Inspected) -> Scored:
-    """The scores of an inspected bundle. BundleError for predictions that cannot be scored."""
-    submission, members = inspected.submission, inspected.members
+def decode(members: Members, submission: Submission, *, secret: int = 0) -> Scored:
+    """The scores of inspected files. BundleError for predictions that cannot be scored.
+
+    secret: of the challenge that they answer, 0 for the pinned episodes.
+    """
     rows = len(submission.seeds) * sum(t.episodes * t.ways * t.queries for t in submission.tasks)
     parquet.check(PREDICTIONS, members[PREDICTIONS], SCHEMA, rows)
+    if CURVES in members:
+        parquet.check(CURVES, members[CURVES], curves.SCHEMA, None)
     try:
-        return score(members)
+        return score(members, secret=secret)
     except BundleError:
         raise
     except ResultError as error:

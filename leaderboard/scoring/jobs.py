@@ -49,12 +49,6 @@ def lease(session: Session, worker: str, seconds: float, at: datetime) -> Lease 
     return Lease(job.id, job.submission_id, job.attempts, worker)
 
 
-def renew(session: Session, held: Lease, seconds: float, at: datetime) -> bool:
-    """Keep a lease for longer. False if it is lost."""
-    values = {"leased_until": at + timedelta(seconds=seconds)}
-    return _changed(session, update(Job).where(_is(held)).values(values))
-
-
 def finish(session: Session, held: Lease, log: str) -> bool:
     """The job is done, in the caller's transaction. False if the lease was lost: then store nothing."""
     return _changed(session, update(Job).where(_is(held)).values(state="done", log=log, leased_until=None))

@@ -51,9 +51,13 @@ class Sandbox:
         with self._lock:
             self._started()
 
-    def run(self, files: Mapping[str, Path]) -> Scored:
-        """Scores of a bundle. BundleError if it is not valid, ScorerDied if its process did not answer."""
-        message = json.dumps({"names": list(files), "limits": asdict(self._limits)}).encode()
+    def run(self, files: Mapping[str, Path], *, secret: int = 0) -> Scored:
+        """Scores of a bundle. BundleError if it is not valid, ScorerDied if its process did not answer.
+
+        secret: of a challenge, whose answers are no whole bundle: submission.json is then the board's own.
+        """
+        asked = {"names": list(files), "limits": asdict(self._limits), "secret": str(secret)}
+        message = json.dumps(asked).encode()
         ours, theirs = os.pipe()
         try:
             with ExitStack() as opened:

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboard.bundle.names import ARCHITECTURE, Members
+from leaderboard.bundle.names import ARCHITECTURE, CURVES, Members
 from metanas.evaluation import result
-from metanas.evaluation.result import Answers, Submission
+from metanas.evaluation.curves import grids
+from metanas.evaluation.result import Answers, Result, ResultError, Submission
 from metanas.evaluation.scores import score_task
+from metanas.evaluation.stats import estimate
 
 SCORER = "1"  # raised whenever the same predictions would get other scores
 
@@ -50,13 +52,47 @@ class Scored:
     submission: Submission
     tasks: tuple[TaskScore, ...]
     architectures: Mapping[str, Any]  # per task, an entry of architecture.json
+    curves: Mapping[str, Mapping[str, Any]]  # per task: steps, mean, low, high
 
 
-def score(members: Members) -> Scored:
-    """Check and score. ResultError names the file and field of whatever is wrong."""
-    checked = result.check(members[result.SUBMISSION], members[result.PREDICTIONS])
+def score(members: Members, *, secret: int = 0) -> Scored:
+    """Check and score. ResultError names the file and field of whatever is wrong.
+
+    secret: whose labels are right, 0 for the pinned episodes, a challenge's number for its fresh ones.
+    """
+    checked = result.check(members[result.SUBMISSION], members[result.PREDICTIONS], episodes=secret)
     tasks = tuple(TaskScore.of(answers) for answers in checked.answers.values())
-    return Scored(checked.submission, tasks, architectures(members.get(ARCHITECTURE)))
+    curve = curves(members.get(CURVES), checked) if not secret else {}
+    return Scored(checked.submission, tasks, architectures(members.get(ARCHITECTURE)), curve)
+
+
+def curves(content: bytes | None, checked: Result) -> dict[str, dict[str, list[float]]]:
+    """Per task, from curves.parquet, which is optional: accuracy after each number of steps, 95 % intervals.
+
+    ResultError for tasks, seeds or episodes that were not asked for, or a curve that contradicts the
+    predictions at the number of steps they were made with.
+    """
+    found: dict[str, dict[str, list[float]]] = {}
+    submission = checked.submission
+    for (name, steps), grid in (grids(content) if content is not None else {}).items():
+        answers = checked.answers.get(name)
+        if answers is None:
+            raise ResultError(f"{CURVES}: task: {name!r:.80} is not in {result.SUBMISSION}")
+        seeds, episodes = grid.axes
+        if unknown := set(seeds) - set(submission.seeds):
+            raise ResultError(f"{CURVES}: {name}: seed {min(unknown)} was not asked for")
+        if episodes[0] < 0 or episodes[-1] >= answers.task.episodes:
+            raise ResultError(f"{CURVES}: {name}: episode {episodes[-1]} was not asked for")
+        ours = answers.accuracy[[submission.seeds.index(seed) for seed in seeds]][:, list(episodes)]
+        if steps == submission.settings.get("test_steps") and not np.allclose(grid.accuracy, ours, atol=1e-6):
+            raise ResultError(
+                f"{CURVES}: {name}: after {steps} steps it is not what {result.PREDICTIONS} gives"
+            )
+        interval = estimate({name: grid.accuracy}).interval()
+        curve = found.setdefault(name, {"steps": [], "mean": [], "low": [], "high": []})
+        for key, value in zip(curve, (steps, interval.mean, interval.low, interval.high), strict=True):
+            curve[key].append(value)
+    return found
 
 
 def architectures(content: bytes | None) -> dict[str, Any]:

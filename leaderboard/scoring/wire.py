@@ -25,7 +25,9 @@ def to_wire(scored: Scored) -> bytes:
         }
         for task in scored.tasks
     ]
-    return canonical({"tasks": tasks, "architectures": dict(scored.architectures)})
+    return canonical(
+        {"tasks": tasks, "architectures": dict(scored.architectures), "curves": dict(scored.curves)}
+    )
 
 
 def from_wire(answer: Mapping[str, Any], document: bytes) -> Scored:
@@ -38,4 +40,4 @@ def from_wire(answer: Mapping[str, Any], document: bytes) -> Scored:
         if found["task"] != task.name or len(right) != len(submission.seeds) or right.max() > queries:
             raise ScorerDied(f"an answer that does not fit task {task.name}")
         tasks.append(TaskScore(task.name, right, queries, found["summary"]))
-    return Scored(submission, tuple(tasks), answer["architectures"])
+    return Scored(submission, tuple(tasks), answer["architectures"], answer["curves"])

@@ -12,6 +12,7 @@ from leaderboard.accounts import audit
 from leaderboard.bundle.problem import BundleError
 from leaderboard.scoring import jobs
 from leaderboard.scoring.jobs import Lease
+from leaderboard.scoring.ladder import kept_on_the_ladder
 from leaderboard.scoring.plausible import doubts
 from leaderboard.scoring.sandbox import Limits, Sandbox
 from leaderboard.scoring.scores import Scored
@@ -33,13 +34,13 @@ class Worker:
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
-        self._sandbox = Sandbox(self.limits)
+        self.sandbox = Sandbox(self.limits)
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scorer", daemon=True)
 
     def start(self) -> None:
-        self._sandbox.start()
+        self.sandbox.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -47,7 +48,7 @@ class Worker:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._sandbox.close()
+        self.sandbox.close()
 
     def wake(self) -> None:
         """There is a new job."""
@@ -60,7 +61,7 @@ class Worker:
         if held is None:
             return False
         try:
-            scored = self._sandbox.run(self._files(held))
+            scored = self.sandbox.run(self._files(held))
         except BundleError as error:
             self._reject(held, error)
         except (ScorerDied, OSError, ValueError) as error:
@@ -103,6 +104,9 @@ class Worker:
             session.add_all(Flag(submission_id=row.id, kind=kind, detail=detail) for kind, detail in found)
             if found:
                 enter(session, row, "flagged", "; ".join(detail for _, detail in found))
+            elif (best := kept_on_the_ladder(session, row, scored)) is not None:
+                row.superseded = True
+                enter(session, row, "published", f"no standard error better than {best}, which stays")
             else:
                 publish(session, row, "scored")
             audit.append(session, "scorer", row.state, row.id, {"digest": row.digest})

@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 
 from leaderboard.bundle.names import canonical
 from leaderboard.bundle.problem import BundleError
-from leaderboard.bundle.validate import validate
+from leaderboard.bundle.validate import decode, validate
 from leaderboard.scoring.wire import to_wire
+from metanas.evaluation import result
 
 MESSAGE_MOST, HANDLES_MOST = 2**16, 16
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
@@ -60,7 +61,12 @@ def score(message: dict[str, Any], handles: list[int]) -> None:
         with os.fdopen(handle, "rb") as file:
             members[name] = file.read()
     try:
-        content = to_wire(validate(members))
+        secret = int(message["secret"])
+        if secret:
+            found = decode(members, result.parse(members[result.SUBMISSION]), secret=secret)
+        else:
+            found = validate(members)
+        content = to_wire(found)
     except BundleError as error:
         content = canonical({"problems": [problem.as_json() for problem in error.problems]})
     with os.fdopen(answer, "wb") as pipe:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from leaderboard.server import pages, problems, reads, writes
+from leaderboard.server import boards, challenges, pages, problems, reads, writes
 from leaderboard.server.context import open_context
 from leaderboard.server.guard import Guard
 from leaderboard.server.settings import Settings
@@ -48,6 +48,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(reads.health)
     app.include_router(reads.router)
     app.include_router(writes.router)
+    app.include_router(boards.router)
+    app.include_router(challenges.router)
     app.include_router(pages.router)  # last: it takes every address that is left
     app.add_middleware(Guard, settings=settings)
     return app

@@ -5,6 +5,7 @@ before any of our code runs.
 """
 
 import asyncio
+import re
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +21,7 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+LARGE = re.compile("/api/v1/(submissions|challenges/[0-9a-f-]{36}/predictions)")  # bundles, predictions
 _RAW = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
@@ -33,8 +35,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        bundle = scope["method"] == "POST" and scope["path"] == "/api/v1/submissions"
-        most = self._settings.body_bytes if bundle else self._settings.small_body_bytes
+        large = scope["method"] == "POST" and LARGE.fullmatch(scope["path"])
+        most = self._settings.body_bytes if large else self._settings.small_body_bytes
         taken = 0
 
         async def limited() -> Message:

@@ -1,11 +1,13 @@
 """The GET half of the API. Everything comes from `standing.py`, and passes `authorise` by its id."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
-from sqlalchemy import select, text
+from fastapi import APIRouter, Path, Query, Request, Response
+from sqlalchemy import func, select, text
 from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 
 from leaderboard import standing
 from leaderboard.accounts import audit, quota
@@ -13,9 +15,10 @@ from leaderboard.accounts.authorise import PUBLIC_STATES, Thing, authorise
 from leaderboard.bundle.names import FILES
 from leaderboard.scoring import jobs
 from leaderboard.scoring.document import document
+from leaderboard.server.caching import TaggedRoute
 from leaderboard.server.identity import Here, Who
 from leaderboard.server.problems import ProblemJson
-from leaderboard.store.models import Submission, now
+from leaderboard.store.models import Challenge, Job, Submission, now
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ProblemJson, "content": {"application/problem+json": {}}}
@@ -23,8 +26,14 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 Id = Annotated[str, Path(pattern="^[0-9a-f-]{36}$", description="A submission's id.")]
 Json = dict[str, Any]
+LOOPBACK = ("127.0.0.1", "::1")
 health = APIRouter(tags=["health"])
-router = APIRouter(prefix="/api/v1", tags=["read"], responses=ERRORS)
+Most = Annotated[int, Query(ge=1, le=1000, description="Rows in one answer.")]
+After = Annotated[
+    str | None,
+    Query(pattern="^[0-9a-f-]{36}$", description="`next` of the answer before: what comes after it."),
+]
+router = APIRouter(prefix="/api/v1", tags=["read"], responses=ERRORS, route_class=TaggedRoute)
 
 
 @health.get("/healthz")
@@ -44,6 +53,23 @@ def readyz(here: Here) -> Json:
     return {"ok": True, "revision": standing.revision(here.store)}
 
 
+@health.get("/metrics", response_class=PlainTextResponse, responses={403: {"model": ProblemJson}})
+def metrics(request: Request, here: Here) -> str:
+    """Counts in Prometheus' text format, for programs on this machine alone."""
+    if request.client is None or request.client.host not in LOOPBACK or "x-forwarded-for" in request.headers:
+        raise HTTPException(403, "only for this machine: ask 127.0.0.1")
+    lines = []
+    with here.store.database.read() as session:
+        for table in (Submission, Job, Challenge):
+            name = f"metanas_{table.__tablename__}s"
+            lines.append(f"# TYPE {name} gauge")
+            counts = session.execute(select(table.state, func.count()).group_by(table.state))
+            lines += [f'{name}{{state="{state}"}} {count}' for state, count in sorted(counts.tuples())]
+        link = audit.head(session)
+    lines += ["# TYPE metanas_audit_links counter", f"metanas_audit_links {link.seq if link else 0}", ""]
+    return "\n".join(lines)
+
+
 @router.get("/tracks")
 def tracks(here: Here) -> Json:
     """What is ranked together."""
@@ -54,12 +80,16 @@ def tracks(here: Here) -> Json:
 def leaderboard(
     here: Here,
     track: Annotated[str | None, Query(max_length=500, description="A track's name; all by default.")] = None,
-    tier: Annotated[str | None, Query(pattern="^(recomputed|reproduced)$")] = None,
+    tier: Annotated[str | None, Query(pattern="^(recomputed|challenged|reproduced)$")] = None,
+    limit: Most = 1000,
+    after: After = None,
 ) -> Json:
-    """Current submissions, each with its mean accuracy per task."""
+    """Current submissions, each with its mean accuracy per task, oldest first; `next` is None at the end."""
     wanted = None if track is None or "\0" in track else track
     rows = standing.current(here.store, wanted) if track is None or wanted is not None else ()
-    return {"submissions": [_brief(row) for row in rows if tier in (None, row.tier)]}
+    found = sorted((row for row in rows if tier in (None, row.tier)), key=lambda row: row.id)
+    left = [row for row in found if after is None or row.id > after]
+    return {"submissions": [_brief(row) for row in left[:limit]], "next": _next(left, limit)}
 
 
 @router.get("/methods/{name}")
@@ -72,14 +102,16 @@ def method(here: Here, name: Annotated[str, Path(pattern="^[a-z0-9][a-z0-9._-]{0
 
 
 @router.get("/submissions")
-def mine(here: Here, who: Who) -> Json:
-    """One's own submissions, newest first."""
+def mine(here: Here, who: Who, limit: Most = 100, after: After = None) -> Json:
+    """One's own submissions, newest first; `next` is None at the end."""
     authorise(who, "list")
     with here.store.database.read() as session:
         query = select(Submission).where(Submission.account_id == who.account)
-        rows = session.scalars(query.order_by(Submission.id.desc()).limit(100))
-        found = [{"id": row.id, "method": row.method, "state": row.state} for row in rows]
-    return {"submissions": found}
+        if after is not None:
+            query = query.where(Submission.id < after)
+        rows = session.scalars(query.order_by(Submission.id.desc()).limit(limit + 1)).all()
+        found = [{"id": row.id, "method": row.method, "state": row.state} for row in rows[:limit]]
+    return {"submissions": found, "next": _next(rows, limit)}
 
 
 @router.get("/submissions/{identity}")
@@ -141,6 +173,11 @@ def audit_head(here: Here) -> Json:
     return {"seq": seq, "hash": found, "server_key": here.key.public}
 
 
+def _next(rows: Sequence[standing.Standing] | Sequence[Submission], limit: int) -> str | None:
+    """Where the next answer begins; None if these rows are all."""
+    return rows[limit - 1].id if len(rows) > limit else None
+
+
 def _thing(here: Here, identity: str) -> Thing | None:
     with here.store.database.read() as session:
         row = session.get(Submission, identity)
@@ -166,5 +203,7 @@ def _brief(row: standing.Standing) -> Json:
         "accepted": row.accepted.isoformat(),
         "attempts": row.attempts,
         "accuracy": {task: float(found.mean()) for task, found in row.accuracies.items()},
+        "fresh_accuracy": {task: float(found.mean()) for task, found in row.fresh.items()},
+        "challenge": None if row.challenge is None else row.challenge.id,
         "entry": None if row.entry is None else json.loads(json.dumps(row.entry)),
     }

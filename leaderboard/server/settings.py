@@ -22,3 +22,5 @@ class Settings:
     small_body_bytes: int = MIB // 16  # of every request that is not a bundle
     body_seconds: float = 60.0  # a body that comes slower is cut off
     writes_per_minute: int = 60  # per token or address; reads are not counted
+    challenge_episodes: int = 30  # fresh ones per task
+    challenge_hours: float = 72.0  # from the commitment to the last moment for an answer

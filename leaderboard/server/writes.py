@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from leaderboard.accounts import audit
+from leaderboard.accounts import audit, quota
 from leaderboard.accounts.authorise import PUBLIC_STATES, Action, Actor, Thing, authorise
 from leaderboard.scoring import jobs
 from leaderboard.server.identity import Here, Writer
@@ -67,9 +67,24 @@ def withdraw(here: Here, who: Writer, identity: Id, body: Reason) -> Json:
         return {"id": row.id, "state": row.state}
 
 
+@router.post("/submissions/{identity}/dispute")
+def dispute(here: Here, who: Writer, identity: Id, body: Reason) -> Json:
+    """Doubt a published result. It stays on the board, marked, until a reviewer decides."""
+    with here.store.database.write() as session:
+        row = _changing(session, who, identity, "dispute")
+        if row.state != "published":
+            raise HTTPException(409, f"it is {row.state}; only what is published can be disputed")
+        assert who.account is not None
+        quota.use(session, who.account, "dispute", here.settings.quotas, now())
+        session.add(Flag(submission_id=row.id, kind="disputed", detail=f"{who.name}: {body.reason}"))
+        enter(session, row, "published", f"disputed by {who.name}: {body.reason}")
+        audit.append(session, who.name, "disputed", row.id, {"reason": body.reason})
+        return {"id": row.id, "state": row.state}
+
+
 @router.post("/submissions/{identity}/decision")
 def decide(here: Here, who: Writer, identity: Id, body: Decision) -> Json:
-    """Publish or reject what was flagged; or note that a maintainer reproduced it."""
+    """Publish or reject what was flagged or disputed; or note that a maintainer reproduced it."""
     with here.store.database.write() as session:
         row = _changing(session, who, identity, "decide")
         if row.account_id == who.account:
@@ -83,9 +98,14 @@ def decide(here: Here, who: Writer, identity: Id, body: Decision) -> Json:
             raise HTTPException(409, f"it is {row.state}; there is nothing to decide")
         elif body.verdict == "reject":
             enter(session, row, "rejected", body.reason)
-        elif row.state == "flagged":
-            session.query(Flag).where(Flag.submission_id == row.id).update({"cleared": now()})
-            publish(session, row, body.reason)
+        else:
+            settled = session.query(Flag).where((Flag.submission_id == row.id) & Flag.cleared.is_(None))
+            if not settled.update({"cleared": now()}) and row.state == "published":
+                raise HTTPException(409, "it is published and nothing about it is in doubt")
+            if row.state == "published":
+                enter(session, row, "published", f"dispute settled: {body.reason}")
+            else:
+                publish(session, row, body.reason)
         audit.append(session, who.name, body.verdict, row.id, {"reason": body.reason})
         return {"id": row.id, "state": row.state, "tier": row.tier}
 

@@ -164,7 +164,7 @@ class Score(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     submission_id: Mapped[str] = mapped_column(ForeignKey("submission.id"))
-    kind: Mapped[str]  # "pinned": the suite's episodes; "fresh": drawn after a commitment (none yet)
+    kind: Mapped[str]  # "pinned": the suite's episodes; "fresh": those of an answered challenge
     task: Mapped[str]
     seeds: Mapped[int]
     queries: Mapped[int]  # per episode, all classes together
@@ -203,6 +203,27 @@ class Flag(Base):
     cleared: Mapped[datetime | None]
 
 
+class Challenge(Base):
+    """An entrant's commitment to code and weights, and the fresh episodes it was answered with.
+
+    Their labels lie nowhere: they follow from the server's secret and this id.
+    """
+
+    __tablename__ = "challenge"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submission.id"), index=True)
+    commitment: Mapped[str]  # SHA-256 of code and weights
+    tasks: Mapped[str]  # JSON: what was drawn, as in submission.json
+    state: Mapped[str]  # drawing, open, answered
+    committed: Mapped[datetime] = mapped_column(default=now)
+    deadline: Mapped[datetime]
+    episodes: Mapped[str | None]  # SHA-256 of the inputs, a blob; None while they are drawn
+    answered: Mapped[datetime | None]
+    predictions: Mapped[str | None] = mapped_column(unique=True)  # SHA-256, a blob
+    submission: Mapped[Submission] = relationship()
+
+
 class Job(Base):
     """A submission waits for its scores; made in the transaction that accepts it."""
 
@@ -226,7 +247,7 @@ class Attempt(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
-    kind: Mapped[str]  # of quota: "submission"
+    kind: Mapped[str]  # of quota: "submission", "challenge", "answer"
     at: Mapped[datetime] = mapped_column(default=now)
 
 

@@ -119,10 +119,9 @@ def keep_scores(session: Session, submission_id: str, scored: Scored, *, kind: s
                 summary=json.dumps(task.summary),
             )
         )
-    for name, found in scored.architectures.items():
-        session.add(
-            Detail(submission_id=submission_id, kind="architecture", task=name, text=json.dumps(found))
-        )
+    for part, details in (("architecture", scored.architectures), ("curve", scored.curves)):
+        for name, found in details.items():
+            session.add(Detail(submission_id=submission_id, kind=part, task=name, text=json.dumps(found)))
 
 
 def publish(session: Session, row: Submission, reason: str) -> None:

@@ -2,14 +2,17 @@
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import select
 
 from leaderboard.accounts import audit
-from leaderboard.scoring.scores import score
-from leaderboard.store.models import File, Score, Submission
+from leaderboard.challenge import sealing
+from leaderboard.scoring.scores import Scored, score
+from leaderboard.store.models import Challenge, File, Score, Submission
 from leaderboard.store.store import Store
 
 
@@ -55,7 +58,19 @@ def _rescore(store: Store, submission: str) -> None:
         row = session.get_one(Submission, submission)
         members = {file.name: store.blobs.get(file.sha256) for file in row.files}
         stored = {s.task: s.accuracies() for s in row.scores if s.kind == "pinned"}
-    for task in score(members).tasks:
+        fresh = {s.task: s.accuracies() for s in row.scores if s.kind == "fresh"}
+        challenge = session.scalar(
+            select(Challenge).where((Challenge.submission_id == submission) & (Challenge.state == "answered"))
+        )
+        document = row.parsed
+    _same(submission, stored, score(members))
+    if challenge is not None:
+        answered, number = sealing.answered(challenge, document, store.data, store.blobs)
+        _same(submission, fresh, score(answered, secret=number))
+
+
+def _same(submission: str, stored: Mapping[str, NDArray[np.float64]], scored: Scored) -> None:
+    for task in scored.tasks:
         if not np.array_equal(stored[task.task], task.right.astype(np.float64) / task.queries):
             raise VerifyError(f"{submission}: {task.task} has other scores than its predictions give")
 

@@ -21,8 +21,9 @@ def show(db: Database = BOARD, as_json: AsJson = False) -> None:
     if as_json:
         print("".join(pages.scores(store)), end="")
         return
-    for table in pages.show(store):
-        Console().print(table)
+    console = Console()
+    for table in pages.show(store, console.width):
+        console.print(table)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`metanas pack | validate | score | submit | status | withdraw`: from a run folder to a shared board.
+"""`metanas pack | validate | score | submit | status | withdraw | dispute`: from a run folder to a board.
 
 Torch-free. Exit codes: 2 usage, 3 the bundle is not valid, 4 the server cannot be reached or refuses.
 """
@@ -23,7 +23,7 @@ LOCAL = "http://127.0.0.1:8000"
 
 def hook(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (pack, validate, score, submit, status, withdraw):
+    for command in (pack, validate, score, submit, status, withdraw, dispute):
         app.command()(command)
 
 
@@ -121,6 +121,12 @@ def status(
 def withdraw(submission: str, token: Secret, reason: str, server: Server = LOCAL) -> None:
     """Take a submission of yours off the board."""
     print(load("leaderboard.client").Client(server, token).withdraw(submission, reason)["state"])
+
+
+def dispute(submission: str, token: Secret, reason: str, server: Server = LOCAL) -> None:
+    """Doubt a published result; a reviewer decides."""
+    load("leaderboard.client").Client(server, token).dispute(submission, reason)
+    print(f"{submission} is marked as disputed")
 
 
 def _watch(client: Any, submission: str) -> None:

@@ -40,7 +40,7 @@ def compare(views: Mapping[str, View]) -> Comparison:
         for name, view in views.items()
     }
     return Comparison(
-        tuple(rank(views, compared)),
+        tuple(rank(views)),
         intervals,
         {name: float(row.mean()) for name, row in task_ranks(views).items()},
         tuple(compared),

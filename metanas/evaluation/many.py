@@ -49,11 +49,6 @@ def intervals(views: Mapping[str, View]) -> list[Interval]:
     ]
 
 
-def weighted_means(views: Mapping[str, View]) -> Floats:
-    """Every method's mean over the tasks (M,)."""
-    return _parts(views).mean
-
-
 def significantly_better(views: Mapping[str, View], level: float) -> NDArray[np.bool_]:
     """[i, j]: method j is better than method i at a family-wise `level` over all pairs (M, M)."""
     parts = _parts(views)

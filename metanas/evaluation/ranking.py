@@ -3,13 +3,14 @@
 Comes after paired.py. `Ranked.first..last` is what may be said; the order of the means is only for sorting.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from metanas.evaluation.paired import LEVEL, Pair, pairs
-from metanas.evaluation.stats import Floats, Interval, View, estimate
+from metanas.evaluation.many import intervals, significantly_better
+from metanas.evaluation.paired import LEVEL
+from metanas.evaluation.stats import Floats, Interval, View
 
 LEAST_TASKS = 5  # below this a Friedman test cannot find anything
 
@@ -50,22 +51,12 @@ class Friedman:
     tasks: int
 
 
-def rank(views: Mapping[str, View], compared: Sequence[Pair] | None = None) -> list[Ranked]:
-    """Methods by mean, best first, with rank ranges from the Holm-adjusted `Pair.p` over all pairs."""
-    compared = pairs(views) if compared is None else compared
-    better: dict[str, set[str]] = {name: set() for name in views}  # significantly better than name
-    for pair in compared:
-        if pair.p < LEVEL:
-            worse, best = (pair.a, pair.b) if pair.difference.mean < 0 else (pair.b, pair.a)
-            better[worse].add(best)
+def rank(views: Mapping[str, View]) -> list[Ranked]:
+    """Methods by mean, best first, with rank ranges by Holm's test over all pairs (`many.py`)."""
+    better = significantly_better(views, LEVEL)  # [i, j]: j than i
     ranked = [
-        Ranked(
-            name,
-            estimate(view).interval(),
-            1 + len(better[name]),
-            len(views) - sum(name in others for others in better.values()),
-        )
-        for name, view in views.items()
+        Ranked(name, interval, 1 + int(better[i].sum()), len(views) - int(better[:, i].sum()))
+        for i, (name, interval) in enumerate(zip(views, intervals(views), strict=True))
     ]
     return sorted(ranked, key=lambda r: (-r.mean.mean, r.name))
 

@@ -199,8 +199,11 @@ def read_submission(path: Path) -> Submission:
     return parse(_bytes(path))
 
 
-def check(document: bytes, predictions: bytes) -> Result:
-    """The same from the content of submission.json and predictions.parquet."""
+def check(document: bytes, predictions: bytes, *, episodes: int = 0) -> Result:
+    """The same from the content of submission.json and predictions.parquet.
+
+    episodes: the seed of the test episodes, 0 for the pinned ones (see `metanas.sealed` for others).
+    """
     submission = parse(document)
     found = hashlib.sha256(predictions).hexdigest()
     if found != submission.predictions_sha256:
@@ -211,7 +214,7 @@ def check(document: bytes, predictions: bytes) -> Result:
         rows = pq.read_table(pa.BufferReader(predictions))
     except (pa.ArrowException, OSError) as error:
         raise ResultError(f"{PREDICTIONS}: not a readable Parquet file: {error}") from error
-    return Result(submission, answers_of(submission.tasks, submission.seeds, rows))
+    return Result(submission, answers_of(submission.tasks, submission.seeds, rows, episodes))
 
 
 def parse(document: bytes) -> Submission:
@@ -240,7 +243,9 @@ def _bytes(path: Path) -> bytes:
         raise ResultError(f"{path.name}: cannot be read: {error.strerror}") from error
 
 
-def answers_of(tasks: Sequence[Task], seeds: tuple[int, ...], rows: pa.Table) -> dict[str, Answers]:
+def answers_of(
+    tasks: Sequence[Task], seeds: tuple[int, ...], rows: pa.Table, episodes: int = 0
+) -> dict[str, Answers]:
     """Predictions by task, checked. Every (task, seed, episode, query) must be there exactly once."""
     if not rows.schema.equals(SCHEMA):
         raise ResultError(f"{PREDICTIONS}: columns are {_columns(rows.schema)}, expected {_columns(SCHEMA)}")
@@ -252,7 +257,7 @@ def answers_of(tasks: Sequence[Task], seeds: tuple[int, ...], rows: pa.Table) ->
     if unknown := sorted(set(names) - set(expected)):
         raise ResultError(f"{PREDICTIONS}: task: {unknown[0]!r} is not in {SUBMISSION}")
     return {
-        task.name: _one(task, seeds, rows.filter(pa.array(codes == _code(names, task.name))))
+        task.name: _one(task, seeds, rows.filter(pa.array(codes == _code(names, task.name))), episodes)
         for task in tasks
     }
 
@@ -263,7 +268,7 @@ def _code(names: list[str], name: str) -> int:
     return names.index(name)
 
 
-def _one(task: Task, seeds: tuple[int, ...], rows: pa.Table) -> Answers:
+def _one(task: Task, seeds: tuple[int, ...], rows: pa.Table, episodes: int) -> Answers:
     queries = task.ways * task.queries
     shape = (len(seeds), task.episodes, queries)
     keys = {name: rows.column(name).to_numpy() for name in ("seed", "episode", "query")}
@@ -286,7 +291,7 @@ def _one(task: Task, seeds: tuple[int, ...], rows: pa.Table) -> Answers:
         raise ResultError(f"{PREDICTIONS}: {task.name}: prediction outside 0..{task.ways - 1}")
     ordered = np.empty_like(probabilities)
     ordered[at] = probabilities
-    labels = query_labels(task.domain, "test", 0, task.shape, np.arange(task.episodes))
+    labels = query_labels(task.domain, "test", episodes, task.shape, np.arange(task.episodes))
     return Answers(task, predicted.reshape(shape), ordered.reshape(*shape, task.ways), labels)
 
 

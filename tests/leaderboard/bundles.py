@@ -58,7 +58,7 @@ def run(
         transductive=False,
         suite=suite,
         suite_version=found.version,
-        budget={"name": budget, **found.budgets[budget].model_dump()},
+        budget=found.budgets[budget].named(budget),
         seeds=seeds,
         tasks=tasks,
         costs=result.Costs(train_seconds=1, evaluate_seconds=1, parameters=10, peak_bytes=10),

@@ -12,11 +12,12 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from leaderboard.accounts import tokens
+from leaderboard.accounts.quota import DEFAULT
 from leaderboard.server.app import create_app
 from leaderboard.server.context import Context
 from leaderboard.server.settings import Settings
 
-MANY = {"submission": ((10**6, timedelta(days=1)),)}
+MANY = {kind: ((10**6, timedelta(days=1)),) for kind in DEFAULT}
 ROLES = {  # role -> (account, scopes)
     "owner": ("ada", ("submit", "read:own")),
     "reader": ("ada", ("read:own",)),

@@ -43,6 +43,7 @@ def standing(folder: Path, method: str, skill: float, *, day: int = 1, whole: bo
         entry={"claims": {task: 0.99}, "summary": f"About {method}."},
         accuracies={name: found.accuracy for name, found in answers.items()},
         fresh={},
+        challenge=None,
         summaries={name: {"log_loss": 0.5, "ece": 0.1} for name in answers},
         architectures={task: {"text": "conv3/relu > gru", **CHOICES}} if whole else {},
         curves={task: CURVE} if whole else {},

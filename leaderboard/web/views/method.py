@@ -14,6 +14,7 @@ from leaderboard.web.render import Missing, View
 from leaderboard.web.site import Site
 from metanas.evaluation.charts.curves import Step, curves
 from metanas.evaluation.charts.theme import Spec
+from metanas.evaluation.stats import Interval, estimate
 
 EXTREMES = 5  # hardest and easiest episodes shown per task
 
@@ -24,6 +25,14 @@ class Extreme(NamedTuple):
     task: str
     hardest: tuple[tuple[int, float], ...]
     easiest: tuple[tuple[int, float], ...]
+
+
+class Fresh(NamedTuple):
+    """A task's score on so many fresh episodes."""
+
+    task: str
+    interval: Interval
+    episodes: int
 
 
 def page(site: Site, query: Query, track: str, name: str) -> View:
@@ -59,6 +68,7 @@ def of_line(
             "steps": found,
             "extremes": [extreme(task.name, standing) for task in board.tasks],
             "claims": claims(standing),
+            "fresh": fresh(standing),
             "history": [other for other in history if other.track == board.track],
             "command": command(standing),
             "bibtex": bibtex(standing),
@@ -95,6 +105,14 @@ def claims(standing: Standing) -> list[tuple[str, float, float]]:
         (task, float(value), float(standing.accuracies[task].mean()))
         for task, value in claimed.items()
         if task in standing.accuracies
+    ]
+
+
+def fresh(standing: Standing) -> list[Fresh]:
+    """What it scored on the episodes of its challenge, by task."""
+    return [
+        Fresh(task, estimate({task: found}).interval(), found.shape[1])
+        for task, found in standing.fresh.items()
     ]
 
 

@@ -1,0 +1,110 @@
+"""Answers to a challenge: checked against its commitment, episodes and deadline, then scored at once.
+
+The scorer is that of all submissions, in the same sandbox; only the labels are others. An answer counts once
+and cannot be taken back; the same bytes again (a retry after a lost answer) are told the same.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException
+
+from leaderboard.accounts import audit, quota
+from leaderboard.accounts.authorise import Actor, Thing, authorise
+from leaderboard.challenge.register import Challenges, own
+from leaderboard.challenge.sealing import document, number_of
+from leaderboard.scoring.scores import Scored
+from leaderboard.scoring.wire import ScorerDied
+from leaderboard.store.models import Challenge, now
+from leaderboard.store.store import enter, keep_scores
+from metanas.evaluation.result import PREDICTIONS, SUBMISSION
+
+
+def answer(
+    given: Challenges, actor: Actor, challenge: str, commitment: str, episodes: str, content: bytes
+) -> None:
+    """Score predictions and show them. BundleError, Denied, QuotaExceeded or HTTPException say why not.
+
+    commitment: of the code and weights that made them. episodes: SHA-256 of the inputs they answer.
+    """
+    arrived, digest = now(), hashlib.sha256(content).hexdigest()
+    with given.store.database.write() as session:
+        row = open_challenge(session, actor, challenge)
+        if _is_retry(row, digest):
+            return
+        _check(session, row, commitment, episodes, digest, arrived)
+        assert actor.account is not None
+        quota.use(session, actor.account, "answer", given.limits, arrived)
+        about = document(row.submission.parsed, row.tasks, row.episodes or "", digest)
+    scored = _scored(given, challenge, {SUBMISSION: about, PREDICTIONS: content})
+    given.store.blobs.put(content)
+    with given.store.database.write() as session:
+        row = session.get_one(Challenge, challenge, with_for_update=True)
+        if _is_retry(row, digest):
+            return
+        _check(session, row, commitment, episodes, digest, arrived)
+        row.state, row.answered, row.predictions = "answered", arrived, digest
+        keep_scores(session, row.submission_id, scored, kind="fresh")
+        if row.submission.tier == "recomputed":
+            row.submission.tier = "challenged"
+        enter(session, row.submission, "published", f"answered the challenge {row.id}")
+        audit.append(session, actor.name, "answered", row.id, {"predictions": digest})
+
+
+def open_challenge(session: Session, actor: Actor, challenge: str) -> Challenge:
+    """The challenge of that id, locked, if it is the actor's own. Denied otherwise."""
+    row = session.get(Challenge, challenge, with_for_update=True)
+    authorise(actor, "challenge", thing(row))
+    assert row is not None
+    own(actor, row.submission)
+    return row
+
+
+def thing(row: Challenge | None) -> Thing:
+    """Whose it is; everyone may see that it was answered, and to which commitment."""
+    if row is None:
+        return Thing(None, public=False)
+    return Thing(row.submission.account_id, row.state == "answered")
+
+
+def _is_retry(row: Challenge, digest: str) -> bool:
+    return row.state == "answered" and row.predictions == digest
+
+
+def _check(
+    session: Session, row: Challenge, commitment: str, episodes: str, digest: str, at: datetime
+) -> None:
+    """HTTPException 409 says why these answers cannot count."""
+    if row.state == "answered":
+        raise HTTPException(409, "this challenge was answered; the first answer counts")
+    if row.state == "drawing":
+        raise HTTPException(409, "its episodes are not drawn yet; send the commitment again")
+    if at > row.deadline:
+        closed = row.deadline.isoformat(timespec="minutes")
+        raise HTTPException(409, f"the challenge closed at {closed}; register another one")
+    if commitment != row.commitment:
+        message = f"code and weights have the SHA-256 {commitment}, the commitment was {row.commitment}"
+        raise HTTPException(409, f"{message}: something was changed after it")
+    if episodes != row.episodes:
+        raise HTTPException(409, f"these are answers to the episodes {episodes}, not to {row.episodes}")
+    if row.submission.state != "published":
+        raise HTTPException(409, f"the submission is {row.submission.state}; it cannot be challenged")
+    twin = session.scalar(select(Challenge.id).where(Challenge.predictions == digest))
+    if twin is not None:
+        raise HTTPException(409, f"these very predictions answered another challenge, {twin}")
+
+
+def _scored(given: Challenges, challenge: str, members: Mapping[str, bytes]) -> Scored:
+    with TemporaryDirectory(prefix="metanas-answer-") as folder:
+        files = {name: Path(folder) / name for name in members}
+        for name, path in files.items():
+            path.write_bytes(members[name])
+        try:
+            return given.sandbox.run(files, secret=number_of(given.secret, challenge))
+        except ScorerDied as error:
+            raise HTTPException(422, f"these predictions could not be scored: {error}") from error

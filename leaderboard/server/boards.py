@@ -1,0 +1,104 @@
+"""What the pages show, for programs: suites, Pareto fronts, comparisons and transfer matrices as JSON.
+
+Made from the site's own boards and views, so page and API never differ.
+"""
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.exceptions import HTTPException
+
+from leaderboard.board import Board
+from leaderboard.server.caching import TaggedRoute
+from leaderboard.server.reads import ERRORS, Json
+from leaderboard.web import links
+from leaderboard.web.query import QueryError
+from leaderboard.web.site import Site
+from leaderboard.web.views import compare, pareto, transfer
+from metanas.evaluation.paired import pairs
+from metanas.plugins import folder
+from metanas.sealed import sealable
+from metanas.suite import load_suite, names
+
+router = APIRouter(prefix="/api/v1", tags=["boards"], responses=ERRORS, route_class=TaggedRoute)
+Track = Annotated[str, Query(max_length=500, description="A track's name, as /tracks lists it.")]
+Name = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+
+@router.get("/benchmarks")
+def benchmarks() -> Json:
+    """The suites this board knows, by name, with their versions."""
+    found = [load_suite(name) for name in names()]
+    return {"benchmarks": [{"name": s.name, "version": s.version, "summary": s.summary} for s in found]}
+
+
+@router.get("/benchmarks/{name}")
+def benchmark(name: Name) -> Json:
+    """A suite: its protocol, what its data and episodes are pinned on, and what of it can be challenged."""
+    if name not in names():
+        raise HTTPException(404, f"no suite named {name!r}; there are: {', '.join(names())}")
+    suite = load_suite(name)
+    path = folder("tasks") / "manifests" / f"{name}.json"
+    return {
+        "suite": suite.model_dump(mode="json"),
+        "pinned": json.loads(path.read_text(encoding="utf-8")),
+        "challenges": [domain for domain in suite.domains if sealable(domain)],
+    }
+
+
+@router.get("/pareto")
+def pareto_front(
+    request: Request, track: Track, cost: Annotated[str, Query(max_length=40)] = "parameters"
+) -> Json:
+    """Accuracy (in %) and cost of every method, and the names on the front."""
+    site, board = _board(request, track)
+    try:
+        values = pareto.page(site, {}, links.slug(board.track), cost).values
+    except QueryError as error:
+        raise HTTPException(404, str(error)) from error
+    return {
+        "track": board.track,
+        "cost": values["label"],
+        "machine": values["machine"],
+        "points": [asdict(point) for point in values["points"]],
+        "front": sorted(values["front"]),
+    }
+
+
+@router.get("/compare")
+def comparison(
+    request: Request,
+    track: Track,
+    m: Annotated[list[Annotated[str, Query(max_length=64)]], Query(min_length=2, max_length=compare.MOST)],
+) -> Json:
+    """Two to six methods: paired differences as fractions of 1, p-values by Holm over these pairs."""
+    _, board = _board(request, track)
+    methods = list(dict.fromkeys(m))
+    if unknown := [name for name in methods if name not in board.by_method]:
+        raise HTTPException(404, f"no method {unknown[0]!r:.80} on this track")
+    return {"track": board.track, "pairs": [_pair(pair) for pair in pairs(board.views(methods))]}
+
+
+@router.get("/transfer")
+def transfer_matrices(request: Request, track: Track) -> Json:
+    """By method: accuracy (in %) by domains meta-trained on and domain tested on."""
+    site, board = _board(request, track)
+    found = transfer.page(site, {}, links.slug(board.track)).values["matrices"]
+    return {
+        "track": board.track,
+        "methods": {matrix.method: [asdict(cell) for cell in matrix.cells.values()] for matrix in found},
+    }
+
+
+def _board(request: Request, track: str) -> tuple[Site, Board]:
+    """The track's board as the pages have it."""
+    site: Site = request.app.state.live.site()
+    if track not in site.tracks.values():
+        raise HTTPException(404, "there is no such track, or nothing is published on it; see /api/v1/tracks")
+    return site, site.board(links.slug(track))
+
+
+def _pair(pair: Any) -> Json:
+    return {**asdict(pair), "verdict": pair.verdict}

@@ -1,0 +1,107 @@
+"""The challenge tier of the API: commit, receive sealed episodes, answer them within the window."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from leaderboard.accounts.authorise import authorise
+from leaderboard.challenge.answer import answer, open_challenge, thing
+from leaderboard.challenge.register import register
+from leaderboard.server.caching import TaggedRoute
+from leaderboard.server.context import Context
+from leaderboard.server.identity import Here, Who, Writer
+from leaderboard.server.reads import ERRORS, Id, Json
+from leaderboard.store.models import Challenge, now
+
+PARQUET = "application/vnd.apache.parquet"
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {PARQUET: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+UNREADY: dict[int | str, dict[str, Any]] = {503: ERRORS[409]}
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+router = APIRouter(
+    prefix="/api/v1", tags=["challenge"], responses={**ERRORS, **UNREADY}, route_class=TaggedRoute
+)
+
+
+class Commitment(BaseModel):
+    """commitment: `metanas challenge commitment RUN`. domains: all that can be sealed by default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    submission: Annotated[str, Field(pattern="^[0-9a-f-]{36}$")]
+    commitment: Sha256
+    domains: Annotated[
+        list[Annotated[str, Field(max_length=80, pattern="^[a-z0-9-]+$")]], Field(max_length=64)
+    ] = []
+
+
+@router.post("/challenges", status_code=201)
+def commit(here: Here, who: Writer, body: Commitment, response: Response) -> Json:
+    """Commit to code and weights; fresh episodes are drawn, for up to a minute. If cut off, repeat it."""
+    identity = register(here.challenges, who, body.submission, body.commitment, body.domains)
+    response.headers["Location"] = f"/api/v1/challenges/{identity}"
+    return _shown(here, identity)
+
+
+@router.get("/challenges/{identity}")
+def challenge(here: Here, who: Who, identity: Id) -> Json:
+    """A challenge: its commitment, what was drawn, until when, and the scores once it is answered."""
+    with here.store.database.read() as session:
+        authorise(who, "read", thing(session.get(Challenge, identity)))
+    return _shown(here, identity)
+
+
+@router.get("/challenges/{identity}/episodes", response_class=Response)
+def episodes(here: Here, who: Who, identity: Id) -> Response:
+    """The inputs, as safetensors: `<task>/support`, class by class, and `<task>/query`. Labels stay here."""
+    with here.store.database.read() as session:
+        row = open_challenge(session, who, identity)
+        if row.episodes is None:
+            raise HTTPException(409, "its episodes are not drawn yet; send the commitment again")
+    return Response(here.store.blobs.get(row.episodes), media_type="application/octet-stream")
+
+
+@router.post("/challenges/{identity}/predictions", openapi_extra=BODY)
+async def predictions(
+    request: Request,
+    here: Here,
+    who: Writer,
+    identity: Id,
+    commitment: Annotated[str, Query(pattern="^[0-9a-f]{64}$", description="Of what made them.")],
+    episodes: Annotated[str, Query(pattern="^[0-9a-f]{64}$", description="SHA-256 of the inputs.")],
+) -> Json:
+    """Answer once: predictions.parquet for every episode and seed. It is scored before this returns."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != PARQUET:
+        authorise(who, "challenge")
+        raise HTTPException(415, f"send predictions.parquet as {PARQUET}")
+    content = b"".join([chunk async for chunk in request.stream()])
+    await run_in_threadpool(answer, here.challenges, who, identity, commitment, episodes, content)
+    return await run_in_threadpool(_shown, here, identity)
+
+
+def _shown(here: Context, identity: str) -> Json:
+    with here.store.database.read() as session:
+        row = session.get_one(Challenge, identity)
+        scores = {s.task: float(s.accuracies().mean()) for s in row.submission.scores if s.kind == "fresh"}
+        state = "expired" if row.state != "answered" and row.deadline < now() else row.state
+        return {
+            "id": row.id,
+            "submission": row.submission_id,
+            "method": row.submission.method,
+            "seeds": list(row.submission.parsed.seeds),
+            "commitment": row.commitment,
+            "committed": row.committed.isoformat(),
+            "deadline": row.deadline.isoformat(),
+            "state": state,
+            "tasks": json.loads(row.tasks),
+            "episodes": row.episodes,
+            "accuracy": scores if row.state == "answered" else None,
+        }
