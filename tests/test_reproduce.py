@@ -35,8 +35,14 @@ def test_verdicts() -> None:
     assert verdict(known, "paper", task, 99.5, 99.3, 99.7).word == "above"
     away = row(comparable=False, why_not="sample")
     assert verdict(away, "paper", task, 98.5, 98.3, 98.7).word == "not comparable: sample"
-    small = verdict(known, "small", task, 98.5, 98.3, 98.7)
+    scale = known.scales["small"].model_copy(update={"measured": {}})
+    new = known.model_copy(update={"scales": {**known.scales, "small": scale}})
+    small = verdict(new, "small", task, 98.5, 98.3, 98.7)
     assert small.word.startswith("first measurement") and small.published == published[task]
+    measured = {task: Figure(accuracy=98.4, interval=0.2, source="here")}
+    scale = scale.model_copy(update={"measured": measured})
+    again = known.model_copy(update={"scales": {**known.scales, "small": scale}})
+    assert verdict(again, "small", task, 97.9, 97.7, 98.1).word == "below"
 
 
 def test_a_published_cell_nobody_read_stays_empty() -> None:

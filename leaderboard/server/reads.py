@@ -53,7 +53,11 @@ def readyz(here: Here) -> Json:
     return {"ok": True, "revision": standing.revision(here.store)}
 
 
-@health.get("/metrics", response_class=PlainTextResponse, responses={403: {"model": ProblemJson}})
+@health.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses={403: {"model": ProblemJson, "content": {"application/problem+json": {}}}},
+)
 def metrics(request: Request, here: Here) -> str:
     """Counts in Prometheus' text format, for programs on this machine alone."""
     if request.client is None or request.client.host not in LOOPBACK or "x-forwarded-for" in request.headers:

@@ -1,6 +1,7 @@
 """`metanas leaderboard serve | token | backup | restore | verify | verify-receipt`: to run a shared board."""
 
 import gc
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,8 +58,7 @@ def create(
     data: Data = None,
 ) -> None:
     """Issue a token; it is printed this once."""
-    store = _store(db, data)
-    with store.database.write() as session:
+    with closing(_store(db, data)) as store, store.database.write() as session:
         secret, row = load("leaderboard.accounts.tokens").issue(
             session, account, label, tuple(scope or ("submit", "read:own")), days
         )
@@ -74,7 +74,7 @@ def list_tokens(db: Database = BOARD, data: Data = None, as_json: AsJson = False
     from sqlalchemy import select
 
     models = load("leaderboard.store.models")
-    with _store(db, data).database.read() as session:
+    with closing(_store(db, data)) as store, store.database.read() as session:
         rows = [
             {
                 "id": row.id,
@@ -94,7 +94,7 @@ def list_tokens(db: Database = BOARD, data: Data = None, as_json: AsJson = False
 def revoke(token: int, db: Database = BOARD, data: Data = None) -> None:
     """Make a token worthless, at once. TOKEN is its number in `token list`."""
     models = load("leaderboard.store.models")
-    with _store(db, data).database.write() as session:
+    with closing(_store(db, data)) as store, store.database.write() as session:
         row = session.get(models.Token, token)
         if row is None:
             fail(f"there is no token number {token}; see `metanas leaderboard token list`")
@@ -107,7 +107,8 @@ def revoke(token: int, db: Database = BOARD, data: Data = None) -> None:
 
 def backup(out: Path, db: Database = BOARD, data: Data = None) -> None:
     """Write the whole board to a new folder, while it is served."""
-    print(load("leaderboard.store.backup").backup(_store(db, data), out))
+    with closing(_store(db, data)) as store:
+        print(load("leaderboard.store.backup").backup(store, out))
 
 
 def restore(folder: Path, db: Database = BOARD, data: Data = None) -> None:
@@ -121,7 +122,8 @@ def verify(
     rescore: Annotated[float, typer.Option(min=0, max=1, help="Share of submissions to score again.")] = 0.01,
 ) -> None:
     """Check the audit chain, the hash of every file, and scores by recomputing some."""
-    print(load("leaderboard.store.verify").verify(_store(db, data), rescore))
+    with closing(_store(db, data)) as store:
+        print(load("leaderboard.store.verify").verify(store, rescore))
 
 
 def verify_receipt(

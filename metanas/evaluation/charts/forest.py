@@ -51,7 +51,7 @@ def forest(title: str, differences: Sequence[Difference], rope: float) -> Spec:
     ]
     summary = f"{', '.join(pairs[:6])}, by task; the grey band is practically equal (+-{rope} points)."
     if len(pairs) == 1:  # a row is a task, and the picture as wide as its container
-        return figure(title, summary, rows, width="container", height={"step": 28}, layer=layer)
+        return figure(title, summary, rows, width="container", height=28 * len(tasks), layer=layer)
     header = {"labelAngle": 0, "labelAlign": "left", "labelOrient": "top", "labelAnchor": "start"}
     return figure(
         title,
