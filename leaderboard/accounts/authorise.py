@@ -5,7 +5,10 @@ not do is refused (403); what needs a token and has none is 401.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from leaderboard.store.models import Submission
 
 Action = Literal["read", "list", "submit", "withdraw", "decide", "rescore", "challenge", "dispute"]
 PUBLIC_STATES = ("published", "withdrawn")
@@ -33,10 +36,19 @@ class Actor:
 
 @dataclass(frozen=True)
 class Thing:
-    """What is asked for: whose it is, and whether everyone may see it."""
+    """What is asked for: whose it is, and whether everyone may see it. exists: if any."""
 
     owner: int | None
     public: bool
+    exists: bool = True
+
+
+MISSING = Thing(None, public=False, exists=False)
+
+
+def thing_of(row: "Submission | None") -> Thing:
+    """A submission as something that is asked for."""
+    return MISSING if row is None else Thing(row.account_id, row.state in PUBLIC_STATES)
 
 
 class Denied(Exception):
@@ -52,7 +64,7 @@ def authorise(actor: Actor, action: Action, thing: Thing | None = None) -> None:
     if thing is not None:
         reaches = bool(actor.scopes.intersection(EVERYONES))
         owns = actor.account is not None and actor.account == thing.owner
-        if not (thing.public or owns or reaches):
+        if not thing.exists or not (thing.public or owns or reaches):
             raise Denied(404, "there is nothing with this id that you may see")
         if action == "read" and thing.public:
             return

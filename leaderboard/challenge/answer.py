@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
 from leaderboard.accounts import audit, quota
-from leaderboard.accounts.authorise import Actor, Thing, authorise
+from leaderboard.accounts.authorise import MISSING, Actor, Thing, authorise
 from leaderboard.challenge.register import Challenges, own
 from leaderboard.challenge.sealing import document, number_of
 from leaderboard.scoring.scores import Scored
@@ -60,16 +60,14 @@ def open_challenge(session: Session, actor: Actor, challenge: str) -> Challenge:
     """The challenge of that id, locked, if it is the actor's own. Denied otherwise."""
     row = session.get(Challenge, challenge, with_for_update=True)
     authorise(actor, "challenge", thing(row))
-    assert row is not None
+    assert row is not None  # or it would have been denied
     own(actor, row.submission)
     return row
 
 
 def thing(row: Challenge | None) -> Thing:
     """Whose it is; everyone may see that it was answered, and to which commitment."""
-    if row is None:
-        return Thing(None, public=False)
-    return Thing(row.submission.account_id, row.state == "answered")
+    return MISSING if row is None else Thing(row.submission.account_id, row.state == "answered")
 
 
 def _is_retry(row: Challenge, digest: str) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
 from leaderboard.accounts import audit, quota
-from leaderboard.accounts.authorise import PUBLIC_STATES, Actor, Denied, Thing, authorise
+from leaderboard.accounts.authorise import Actor, Denied, authorise, thing_of
 from leaderboard.accounts.quota import Limits
 from leaderboard.challenge.sealing import (
     DrawError,
@@ -76,9 +76,8 @@ def _registered(
     domains: Sequence[str],
 ) -> tuple[Challenge, list[SealedTask]]:
     found = session.get(Submission, submission)
-    public = found is not None and found.state in PUBLIC_STATES
-    authorise(actor, "challenge", Thing(None if found is None else found.account_id, public))
-    assert found is not None and actor.account is not None
+    authorise(actor, "challenge", thing_of(found))
+    assert found is not None and actor.account is not None  # or it would have been denied
     own(actor, found)
     quota.lock(session, actor.account)
     if found.state != "published" or found.superseded:

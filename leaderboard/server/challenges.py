@@ -89,8 +89,7 @@ async def predictions(
 
 def _shown(here: Context, identity: str) -> Json:
     with here.store.database.read() as session:
-        if (row := session.get(Challenge, identity)) is None:
-            raise HTTPException(404, f"no challenge {identity}")
+        row = session.get_one(Challenge, identity)
         scores = {s.task: float(s.accuracies().mean()) for s in row.submission.scores if s.kind == "fresh"}
         state = "expired" if row.state != "answered" and row.deadline < now() else row.state
         return {

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 
 from leaderboard import standing
 from leaderboard.accounts import audit, quota
-from leaderboard.accounts.authorise import PUBLIC_STATES, Thing, authorise
+from leaderboard.accounts.authorise import Thing, authorise, thing_of
 from leaderboard.bundle.names import FILES
 from leaderboard.scoring import jobs
 from leaderboard.scoring.document import document
@@ -185,17 +185,15 @@ def _next(rows: Sequence[standing.Standing] | Sequence[Submission], limit: int) 
     return rows[limit - 1].id if len(rows) > limit else None
 
 
-def _thing(here: Here, identity: str) -> Thing | None:
+def _thing(here: Here, identity: str) -> Thing:
     with here.store.database.read() as session:
-        row = session.get(Submission, identity)
-        return None if row is None else Thing(row.account_id, row.state in PUBLIC_STATES)
+        return thing_of(session.get(Submission, identity))
 
 
 def _visible(here: Here, who: Who, identity: str) -> standing.Standing:
-    authorise(who, "read", _thing(here, identity) or Thing(None, public=False))
+    authorise(who, "read", _thing(here, identity))
     found = standing.one(here.store, identity)
-    if found is None:
-        raise HTTPException(404, "there is nothing with this id that you may see")
+    assert found is not None  # or it would have been denied; rows are never deleted
     return found
 
 

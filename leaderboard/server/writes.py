@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from leaderboard.accounts import audit, quota
-from leaderboard.accounts.authorise import PUBLIC_STATES, Action, Actor, Thing, authorise
+from leaderboard.accounts.authorise import Action, Actor, authorise, thing_of
 from leaderboard.scoring import jobs
 from leaderboard.server.identity import Here, Writer
 from leaderboard.server.reads import ERRORS, Id, Json
@@ -125,8 +125,6 @@ def rescore(here: Here, who: Writer, identity: Id) -> Json:
 
 def _changing(session: Session, who: Actor, identity: str, action: Action) -> Submission:
     row = session.get(Submission, identity, with_for_update=True)
-    public = row is not None and row.state in PUBLIC_STATES
-    authorise(who, action, Thing(None if row is None else row.account_id, public))
-    if row is None:
-        raise HTTPException(404, "there is nothing with this id that you may see")
+    authorise(who, action, thing_of(row))
+    assert row is not None  # or it would have been denied
     return row

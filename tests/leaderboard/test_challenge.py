@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load
 
-from leaderboard.accounts import audit
+from leaderboard.accounts import audit, tokens
 from leaderboard.bundle import reading
 from leaderboard.bundle.problem import BundleError
 from leaderboard.challenge import register
@@ -293,6 +293,18 @@ def test_hostile_predictions_are_refused_and_leave_the_challenge_open(server: Se
         assert answer.headers["content-type"] == "application/problem+json"
     assert server.get(f"challenges/{challenge['id']}").json()["state"] == "open"
     assert send(server, challenge, answers(server, challenge)).status_code == 200
+
+
+def test_what_does_not_exist_is_a_404_even_for_an_administrator_who_may_submit(server: Served) -> None:
+    with server.context.store.database.write() as session:
+        secret, _ = tokens.issue(session, "both", "", ("submit", "admin"), 1)
+    server.secrets["both"] = secret
+    unknown = "0" * 36
+    nothing = {"id": unknown, "commitment": A, "episodes": B}
+    assert commit(server, unknown, "both").status_code == 404
+    assert send(server, nothing, b"", "both").status_code == 404
+    for path in ("", "/episodes"):
+        assert server.get(f"challenges/{unknown}{path}", "both").status_code == 404
 
 
 def test_verify_scores_the_answers_again(server: Served, tmp_path: Path) -> None:
