@@ -10,18 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 
 from metanas.episode import Batch, Episodes, TaskSpec
 from metanas.kinds import METHODS
 from metanas.meta.embed import embed
 from metanas.meta.inner import Rules, TaskLoss, What, moves, predictor
 from metanas.meta.outer import descend, group, over_domains, pack, params_of
+from metanas.meta.pretrain import class_loss, classifiers
 from metanas.meta.reptile import together
 from metanas.meta.rule import adam
 from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.networks.choice import Choice, build
-from metanas.networks.network import features
 from metanas.params import Tensors, detach, named
 from metanas.supernet.space import SearchSpace
 
@@ -55,25 +54,17 @@ class FineTune(Method):
 
     def start(self, generator: torch.Generator) -> State:
         params = self.net.init(generator)
-        state = pack(params)
-        for spec in self.specs:
-            blank = torch.zeros(2, *spec.input_shape, dtype=torch.long if spec.vocabulary else None)
-            with torch.no_grad():
-                size = features(self.net, params, blank, spec).shape[1]
-            state[f"classifier/{spec.name}"] = torch.zeros(spec.classes, size)
-        return state
+        return pack(params) | classifiers(self.net, params, self.specs)
 
     def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
         s, params = self.settings, detach(params_of(state))
-        classifiers = {name: t.detach().requires_grad_() for name, t in group(state, "classifier").items()}
+        of_all = {name: t.detach().requires_grad_() for name, t in group(state, "classifier").items()}
 
         def gradient(episodes: Episodes) -> tuple[Tensors, float]:
-            assert episodes.classes is not None  # meta-training episodes have them
             spec, everything = episodes.spec, together(episodes)
             found = embed(self.net, params, spec, everything.x, apart=self.transductive)
-            logits = (found @ classifiers[spec.name].T).flatten(0, 1)  # (T * B, classes)
-            loss = F.cross_entropy(logits, episodes.classes.gather(1, everything.y).flatten())
-            at = named(params) | {f"classifier/{spec.name}": classifiers[spec.name]}
+            loss = class_loss(of_all[spec.name], found, everything, episodes)
+            at = named(params) | {f"classifier/{spec.name}": of_all[spec.name]}
             gradients = torch.autograd.grad(
                 loss, list(at.values()), allow_unused=True, materialize_grads=True
             )

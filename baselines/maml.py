@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from metanas.episode import Batch, Episodes, TaskSpec
 from metanas.kinds import METHODS
@@ -18,7 +17,7 @@ from metanas.meta.batching import Batching, fastest
 from metanas.meta.inner import Order, Rules, Stepper, TaskLoss, What, moves, predictor
 from metanas.meta.maml import last, meta_gradient
 from metanas.meta.outer import descend, group, over_domains, pack, params_of
-from metanas.meta.rates import LearnedRates, start
+from metanas.meta.rates import LearnedRates, start_nodes
 from metanas.meta.rule import UpdateRule, adam, sgd
 from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.networks.choice import Choice, build
@@ -99,12 +98,7 @@ class Maml(Method):
         s = self.settings
         if not s.eta:
             return {}
-        first = {"weights": s.weight_rate, "arch": s.arch_rate}
-
-        def one(name: str, shape: torch.Size) -> Tensor:
-            return torch.full(shape, first[name.partition("/")[0]]).log()
-
-        return start(params, "node", s.steps, one)
+        return start_nodes(params, s.steps, s.weight_rate, s.arch_rate)
 
     def rules(self, rates: Tensors) -> Stepper:
         """How a task is adapted to."""

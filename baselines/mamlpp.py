@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from baselines.maml import Maml
 from metanas.kinds import METHODS
 from metanas.meta.inner import Order, Stepper, moves
-from metanas.meta.rates import LearnedRates, start
+from metanas.meta.rates import LearnedRates, alike, start
 from metanas.meta.rule import UpdateRule, adam
 from metanas.method import Moment
 from metanas.params import Params, Tensors
@@ -43,12 +42,7 @@ class MamlPp(Maml):
 
     def rates(self, params: Params, generator: torch.Generator) -> Tensors:
         s = self.settings
-        first = {"weights": s.weight_rate, "arch": s.arch_rate}
-
-        def one(name: str, shape: torch.Size) -> Tensor:
-            return torch.full(shape, first[name.partition("/")[0]])
-
-        return start(params, "tensor", s.steps, one)
+        return start(params, "tensor", s.steps, alike(s.weight_rate, s.arch_rate))
 
     def rules(self, rates: Tensors) -> Stepper:
         return LearnedRates(rates, "tensor", moves(self.settings.adapts))

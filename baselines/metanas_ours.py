@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from metanas.episode import Batch, Episodes, TaskSpec
@@ -21,12 +20,13 @@ from metanas.kinds import METHODS
 from metanas.meta.embed import embed, prototypes
 from metanas.meta.inner import Order, TaskLoss, adapt, cross_entropy, moves, predicting, trajectory
 from metanas.meta.outer import descend, group, over_domains, pack, params_of
-from metanas.meta.rates import LearnedRates, start
+from metanas.meta.pretrain import class_loss, classifiers
+from metanas.meta.rates import LearnedRates, start_nodes
 from metanas.meta.reptile import together
 from metanas.meta.rule import adam
 from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.networks.choice import Choice, build
-from metanas.networks.network import features, head_name
+from metanas.networks.network import head_name
 from metanas.params import Params, Tensors, detach, named, stack
 from metanas.supernet.space import SearchSpace
 
@@ -68,18 +68,8 @@ class MetaNasOurs(Method):
 
     def start(self, generator: torch.Generator) -> State:
         s, params = self.settings, self.net.init(generator)
-        first = {"weights": s.weight_rate, "arch": s.arch_rate}
-
-        def rate(name: str, shape: torch.Size) -> Tensor:
-            return torch.full(shape, first[name.partition("/")[0]]).log()
-
-        state = pack(params, start(params, "node", s.steps, rate))
-        for spec in self.specs:
-            blank = torch.zeros(2, *spec.input_shape, dtype=torch.long if spec.vocabulary else None)
-            with torch.no_grad():
-                size = features(self.net, params, blank, spec).shape[1]
-            state[f"classifier/{spec.name}"] = torch.zeros(spec.classes, size)
-        return state
+        rates = start_nodes(params, s.steps, s.weight_rate, s.arch_rate)
+        return pack(params, rates) | classifiers(self.net, params, self.specs)
 
     def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
         s, params = self.settings, detach(params_of(state))
@@ -129,7 +119,6 @@ class MetaNasOurs(Method):
     ) -> tuple[Tensor, Tensor]:
         """The query loss before the first step and after each, weighted; and that over all classes."""
         s, spec, everything = self.settings, episodes.spec, together(episodes)
-        assert episodes.classes is not None  # meta-training episodes have them
         embedded = embed(self.net, params, spec, everything.x, apart=self.transductive)
         labelled = episodes.support.y.shape[1]
         begin = self.begin(params, spec, episodes.support, embedded[:, :labelled])
@@ -141,8 +130,7 @@ class MetaNasOurs(Method):
         order: Order = 2 if s.second_order else 1
         for adapted in trajectory(loss, begin, support, rules=self.rules(rates), order=order):
             total = total + (1 - s.before) / s.steps * loss(adapted, episodes.query).mean()
-        of_all = (embedded @ classifier.T).flatten(0, 1)
-        return total, F.cross_entropy(of_all, episodes.classes.gather(1, everything.y).flatten())
+        return total, class_loss(classifier, embedded, everything, episodes)
 
     def rules(self, rates: Tensors) -> LearnedRates:
         return LearnedRates(rates, "node", moves("both"))

@@ -139,7 +139,7 @@ def _read(store: Store, wanted: ColumnElement[bool], *, whole: bool = True) -> t
             Submission.track, Submission.method
         )
         attempts = {(track, method): n for track, method, n in session.execute(counts)}
-        challenges = _challenges(session)
+        challenges = _challenges(session, wanted)
     return tuple(
         _standing(
             row,
@@ -152,9 +152,10 @@ def _read(store: Store, wanted: ColumnElement[bool], *, whole: bool = True) -> t
     )
 
 
-def _challenges(session: Session) -> dict[str, Challenged]:
-    """The answered challenges by submission."""
-    rows = session.scalars(select(Challenge).where(Challenge.state == "answered"))
+def _challenges(session: Session, wanted: ColumnElement[bool]) -> dict[str, Challenged]:
+    """The answered challenges of the wanted submissions, by submission."""
+    answered = Challenge.state == "answered"
+    rows = session.scalars(select(Challenge).join(Submission).where(wanted & answered))
     return {
         row.submission_id: Challenged(row.id, row.commitment, row.committed, row.answered)
         for row in rows

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from metanas import plugins
+from metanas.store import sha256
 
 CODE = ("*.py", "*.yaml")
 
@@ -41,6 +42,4 @@ def commitment(run: Path, code: Sequence[Path] = ()) -> str:
 def _hashes(name: str, root: Path, paths: Sequence[Path]) -> Iterator[tuple[str, str]]:
     for path in paths:
         if path.is_file():
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            yield f"{name}/{path.relative_to(root).as_posix()}", digest
+            yield f"{name}/{path.relative_to(root).as_posix()}", sha256(path)

@@ -148,6 +148,13 @@ def write(config: RunConfig, path: Path) -> str:
     return text
 
 
+def of_run(run: Path) -> RunConfig:
+    """A run folder's configuration. ConfigError if it is none."""
+    if not (run / "config.yaml").exists():
+        raise ConfigError(f"{run} is not a run folder: it has no config.yaml")
+    return read(run / "config.yaml")
+
+
 def read(path: Path) -> RunConfig:
     """A config.yaml back to a value."""
     return RunConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))

@@ -20,10 +20,9 @@ from metanas.evaluation import result
 from metanas.evaluation.curves import CURVES, SCHEMA, STEPS
 from metanas.evaluation.evaluate import evaluate as answers
 from metanas.evaluation.result import ResultError
-from metanas.run import Cell, build, finish, keep_costs, open_domains, prepare, task_name, test
+from metanas.run import Cell, asked_tasks, build, finish, keep_costs, open_domains, prepare, task_name, test
 from metanas.seeding import generator
-from metanas.store import DataError
-from metanas.train import Trained, load
+from metanas.train import Trained, checkpoint
 
 CURVE_EPISODES = 50
 
@@ -42,9 +41,7 @@ def evaluate(
 
     ConfigError, DataError; ResultError for a result whose episodes are not the suite's.
     """
-    if not (run / "config.yaml").exists():
-        raise ConfigError(f"{run} is not a run folder: it has no config.yaml")
-    before = configs.read(run / "config.yaml")
+    before = configs.of_run(run)
     other = configs.resolve(before.method, suite or before.suite.name, budget=budget, domains=domains)
     config = other.model_copy(
         update={"settings": before.settings, "seeds": before.seeds, "trials": before.trials}
@@ -85,19 +82,12 @@ def _check_pins(folder: Path, config: RunConfig, root: Path | None) -> None:
 
 def _cell(cell: Cell, run: Path, known: Sequence[Domain], tested: Sequence[Domain]) -> None:
     method = build(cell.config, known)
-    trained = _trained(run, cell.seed)
+    trained = checkpoint(run, cell.seed)
     state = {**method.start(generator(cell.seed, "start")), **trained.state}
     cell.path.mkdir(exist_ok=True)
     seconds = test(cell, method, state, tested, lambda what, n: None)
     (cell.path / "metrics.jsonl").touch()
     keep_costs(cell, method, Trained(state, trained.iteration, trained.seconds), tested, seconds, None)
-
-
-def _trained(run: Path, seed: int) -> Trained:
-    found = load(run / f"seed{seed}" / "state.safetensors")
-    if found is None:
-        raise DataError(f"{run} has no checkpoint of seed {seed}: it was not trained, or deleted")
-    return found
 
 
 def _curves(config: RunConfig, folder: Path, root: Path | None, run: Path, before: RunConfig) -> None:
@@ -112,24 +102,23 @@ def _curves(config: RunConfig, folder: Path, root: Path | None, run: Path, befor
     episodes = min(CURVE_EPISODES, config.budget.eval_episodes)
     tables = []
     for seed in config.seeds:
-        state = _trained(run, seed).state
+        state = checkpoint(run, seed).state
         for steps in STEPS:
             changed = {**config.settings, "test_steps": steps}
             method = build(config.model_copy(update={"settings": changed}), known)
             whole = {**method.start(generator(seed, "start")), **state}
-            for domain in domains:
-                for shape in config.suite.shapes(domain.name):
-                    found = answers(method, whole, domain, shape, episodes).probabilities
-                    stored = found.astype(np.float16).argmax(-1)
-                    labels = query_labels(domain.name, "test", 0, shape, np.arange(episodes))
-                    columns = {
-                        "task": [task_name(domain, shape)] * episodes,
-                        "seed": np.full(episodes, seed, np.int16),
-                        "episode": np.arange(episodes, dtype=np.int32),
-                        "steps": np.full(episodes, steps, np.int16),
-                        "accuracy": (stored == labels).mean(1),
-                    }
-                    tables.append(pa.table(columns, schema=SCHEMA))
+            for domain, shape in asked_tasks(config, domains):
+                found = answers(method, whole, domain, shape, episodes).probabilities
+                stored = found.astype(np.float16).argmax(-1)
+                labels = query_labels(domain.name, "test", 0, shape, np.arange(episodes))
+                columns = {
+                    "task": [task_name(domain, shape)] * episodes,
+                    "seed": np.full(episodes, seed, np.int16),
+                    "episode": np.arange(episodes, dtype=np.int32),
+                    "steps": np.full(episodes, steps, np.int16),
+                    "accuracy": (stored == labels).mean(1),
+                }
+                tables.append(pa.table(columns, schema=SCHEMA))
     sink = pa.BufferOutputStream()
     pq.write_table(pa.concat_tables(tables), sink, compression="zstd")
     result.write_atomically(folder / CURVES, sink.getvalue().to_pybytes())

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from metanas import config as configs
-from metanas.config import ConfigError
 from metanas.domain import Domain
 from metanas.episode import Batch, Episodes, EpisodeShape, Split
 from metanas.evaluation import result
@@ -20,7 +19,7 @@ from metanas.evaluation.evaluate import evaluate
 from metanas.run import build, open_domains
 from metanas.sealed import SealedTask
 from metanas.store import DataError
-from metanas.train import load
+from metanas.train import checkpoint
 
 LABELS_UNKNOWN = -1
 
@@ -45,20 +44,16 @@ def predict(run: Path, episodes: Path, tasks: Sequence[SealedTask], out: Path, r
     """Write the answers of every seed of `run`. ConfigError or DataError say what does not fit."""
     from safetensors.torch import load_file
 
-    if not (run / "config.yaml").exists():
-        raise ConfigError(f"{run} is not a run folder: it has no config.yaml")
-    config = configs.read(run / "config.yaml")
+    config = configs.of_run(run)
     domains = {domain.name: domain for domain in open_domains(config, root)}
     inputs = load_file(episodes)
     asked = {task: _domain(domains, inputs, task) for task in tasks}
     method = build(config, list(domains.values()))
     tables = []
     for seed in config.seeds:
-        trained = load(run / f"seed{seed}" / "state.safetensors")
-        if trained is None:
-            raise DataError(f"{run} has no checkpoint of seed {seed}: it was not trained, or deleted")
+        state = checkpoint(run, seed).state
         for task, domain in asked.items():
-            found = evaluate(method, trained.state, domain, task.shape, task.episodes)
+            found = evaluate(method, state, domain, task.shape, task.episodes)
             tables.append(result.table(task.name, seed, 0, found.probabilities))
     result.write_table(out, pa.concat_tables(tables).combine_chunks())
 

@@ -124,7 +124,7 @@ def work(cell: Cell, tell: Tell) -> None:
     seconds = test(cell, method, trained.state, domains, lambda what, n: tell(what, units + n))
     parallel.wait()
     if parallel.rank() == 0 and not (cell.path / "costs.json").exists():
-        batches = [source.batch(i) for i in range(len(config.suite.shots))] if iterations else []
+        batches = kinds(config, source) if iterations else []
         with parallel.alone():
             keep_costs(cell, method, trained, domains, seconds, batches)
 
@@ -135,10 +135,14 @@ def planned(config: RunConfig, method: Method, source: Source) -> int:
         return 0
     if config.budget.flops is None:
         return config.budget.iterations
-    batches = [source.batch(i) for i in range(len(config.suite.shots))]
     with parallel.alone():
         start = method.start(generator(source.seed, "start"))
-        return affordable(method, start, batches, config.budget.flops)
+        return affordable(method, start, kinds(config, source), config.budget.flops)
+
+
+def kinds(config: RunConfig, source: Source) -> list[list[Episodes]]:
+    """One batch of each kind that training takes in turn."""
+    return [source.batch(i) for i in range(len(config.suite.shots))]
 
 
 def early_stop(config: RunConfig, method: Method, domains: Sequence[Domain]) -> EarlyStop | None:
@@ -172,8 +176,7 @@ def test(
     """Answers to the pinned episodes of every task that has none yet; returns the seconds it took."""
     folder = folder or cell.path
     config, started, done = cell.config, time.monotonic(), 0
-    tasks = [(domain, shape) for domain in domains for shape in config.suite.shapes(domain.name)]
-    for index, (domain, shape) in enumerate(tasks):
+    for index, (domain, shape) in enumerate(asked_tasks(config, domains)):
         before, name, episodes = done, task_name(domain, shape), config.budget.eval_episodes
         mine = index % parallel.world() == parallel.rank()
         if mine and not part(folder, name).exists():
@@ -192,6 +195,11 @@ def test(
     return time.monotonic() - started
 
 
+def asked_tasks(config: RunConfig, domains: Sequence[Domain]) -> list[tuple[Domain, EpisodeShape]]:
+    """What a run is asked: every domain in every shape of its suite."""
+    return [(domain, shape) for domain in domains for shape in config.suite.shapes(domain.name)]
+
+
 def task_name(domain: Domain, shape: EpisodeShape) -> str:
     """digits/5w1s, as in result.Task."""
     return f"{domain.name}/{shape.ways}w{shape.shots}s"
@@ -201,14 +209,13 @@ def finish(config: RunConfig, folder: Path, root: Path | None) -> None:
     """Put the cells' results together into the run's; the last file written is submission.json."""
     domains = open_domains(config, root)
     cells = [Cell(config, folder, root, seed) for seed in config.seeds]
-    names = [task_name(d, s) for d in domains for s in config.suite.shapes(d.name)]
+    names = [task_name(*one) for one in asked_tasks(config, domains)]
     tables = [pq.read_table(part(cell.path, name)) for cell in cells for name in names]
     digest = result.write_table(folder / result.PREDICTIONS, pa.concat_tables(tables).combine_chunks())
     rows = list(_metric_rows(cells))
     result.write_atomically(folder / "metrics.jsonl", "".join(row + "\n" for row in rows).encode())
     _finish_arch(cells, names)
     choices.join(folder, [cell.path for cell in cells], names)
-    found = cost.revision(Path(__file__))
     submission = result.Submission(
         method=config.method,
         settings=config.settings,
@@ -217,11 +224,11 @@ def finish(config: RunConfig, folder: Path, root: Path | None) -> None:
         suite_version=config.suite.version,
         budget=config.budget.named(config.budget_name),
         seeds=config.seeds,
-        tasks=tuple(task_of(config, d, s) for d in domains for s in config.suite.shapes(d.name)),
+        tasks=tuple(task_of(config, *one) for one in asked_tasks(config, domains)),
         costs=_costs(config, [json.loads((cell.path / "costs.json").read_text()) for cell in cells]),
         environment=cost.environment(),
         package_version=version("metanas"),
-        provenance=result.Provenance(commit=found[0], dirty=found[1]) if found else None,
+        provenance=cost.provenance(Path(__file__)),
         created=datetime.now(UTC).replace(microsecond=0),
         predictions_sha256=digest,
     )
@@ -281,8 +288,7 @@ def keep_costs(
     if cell.seed == cell.config.seeds[0]:
         if batches is not None:
             costs["train_flops"] = cost.train_flops(method, trained.state, batches, trained.iteration)
-        shapes = [(domain, shape) for domain in domains for shape in cell.config.suite.shapes(domain.name)]
-        costs |= cost.answer_flops(method, trained.state, shapes)
+        costs |= cost.answer_flops(method, trained.state, asked_tasks(cell.config, domains))
     result.write_atomically(cell.path / "costs.json", json.dumps(costs).encode())
 
 

@@ -15,7 +15,8 @@ speech needs torch; what is imported here does not. Next: `fresh.py` answers suc
 import json
 import random
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -46,6 +47,16 @@ class SealedTask(NamedTuple):
     def name(self) -> str:
         """langid/5w1s, as in result.Task."""
         return f"{self.domain}/{self.shape.ways}w{self.shape.shots}s"
+
+    def as_json(self) -> dict[str, Any]:
+        """How a challenge keeps and sends it: domain, ways, shots, queries, episodes."""
+        return {"domain": self.domain, **asdict(self.shape), "episodes": self.episodes}
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> "SealedTask":
+        """From what `as_json` gave."""
+        shape = EpisodeShape(found["ways"], found["shots"], found["queries"])
+        return cls(found["domain"], shape, found["episodes"])
 
 
 class Inputs(NamedTuple):
@@ -97,17 +108,13 @@ def write(path: Path, secret: int, tasks: Iterable[SealedTask]) -> None:
 
 def request(secret: int, tasks: Sequence[SealedTask]) -> bytes:
     """What the program reads from its standard input."""
-    asked = [
-        {"domain": t.domain, "shape": list(vars(t.shape).values()), "episodes": t.episodes} for t in tasks
-    ]
-    return json.dumps({"secret": str(secret), "tasks": asked}).encode()
+    return json.dumps({"secret": str(secret), "tasks": [task.as_json() for task in tasks]}).encode()
 
 
 def main() -> None:
     """Draw what the request on standard input asks for; the file to write is the only argument."""
     asked = json.load(sys.stdin)
-    tasks = [SealedTask(t["domain"], EpisodeShape(*t["shape"]), t["episodes"]) for t in asked["tasks"]]
-    write(Path(sys.argv[1]), int(asked["secret"]), tasks)
+    write(Path(sys.argv[1]), int(asked["secret"]), [SealedTask.of(task) for task in asked["tasks"]])
 
 
 if __name__ == "__main__":

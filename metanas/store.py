@@ -5,7 +5,6 @@ under a lock, in a temporary folder that is renamed when whole. So two processes
 kill at any moment leaves a cache that is either absent or complete. Next: `domain.py` draws from it.
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from metanas.disk import naming
 from metanas.episode import Modality, Split
 from metanas.kinds import DOMAINS
 
@@ -189,7 +189,7 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
                     np.save(file, np.ascontiguousarray(array), allow_pickle=False)
         with _whole(temporary / "extra.json") as file:
             file.write(json.dumps(dict(examples.extra)).encode())
-        files = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
+        files = {path.name: sha256(path) for path in sorted(temporary.iterdir())}
         about = {
             "name": name,
             "fingerprint": fingerprint(name, adapter.recipe, examples),
@@ -222,14 +222,10 @@ def _check_classes(name: str, examples: Examples) -> None:
 @contextmanager
 def _whole(path: Path) -> Iterator[IO[bytes]]:
     """A file to be written that is on the disk, not only on its way there, when the block ends."""
-    try:
-        with path.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:  # it does not say which file, and numpy's short write not even why
-        number = error.errno or errno.ENOSPC
-        raise OSError(number, os.strerror(number), str(path)) from error
+    with naming(path), path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
@@ -259,7 +255,8 @@ def _scale(modality: Modality, examples: Examples) -> tuple[list[float], list[fl
     return mean.tolist(), deviation.tolist()
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -268,7 +265,7 @@ def _open(name: str, folder: Path) -> Store:
     try:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         for file, expected in about["files"].items():
-            if _sha256(folder / file) != expected:
+            if sha256(folder / file) != expected:
                 raise ValueError(f"{file} does not have the SHA-256 it was written with")
         arrays = {  # "c": pages shared with other processes, and never written back
             key: np.load(folder / f"{key}.npy", mmap_mode="c", allow_pickle=False)

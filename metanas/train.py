@@ -125,6 +125,14 @@ def _checked(now: Trained, stop: EarlyStop, rows: list[str], best: Path, *, last
     return Trained(found.state, now.iteration, now.seconds, done=True)
 
 
+def checkpoint(run: Path, seed: int) -> Trained:
+    """What a run has learned with this seed. DataError if its checkpoint is damaged or not there."""
+    found = load(run / f"seed{seed}" / "state.safetensors")
+    if found is None:
+        raise DataError(f"{run} has no checkpoint of seed {seed}: it was not trained, or deleted")
+    return found
+
+
 def load(path: Path) -> Trained | None:
     """The checkpoint at `path`, None if there is none. DataError if it is damaged."""
     if not path.exists():

@@ -26,7 +26,7 @@ from metanas.evaluation import cost, result
 from metanas.evaluation.transfer import ANSWERS, FRESH, STUDY, Kept, Study, Variant, row_name, write_answers
 from metanas.kinds import DOMAINS
 from metanas.method import State
-from metanas.run import Cell, build, part, planned, task_of, test
+from metanas.run import Cell, asked_tasks, build, part, planned, task_of, test
 from metanas.seeding import generator
 from metanas.train import Source, meta_train
 
@@ -141,14 +141,13 @@ def finish(pieces: Sequence[Piece]) -> Study:
     first = pieces[0]
     config = first.config
     domains = [Domain.open(name, first.root, config.suite.of(name)) for name in first.tests]
-    tasks = tuple(task_of(config, d, s) for d in domains for s in config.suite.shapes(d.name))
+    tasks = tuple(task_of(config, *one) for one in asked_tasks(config, domains))
     kept = [
         Kept(row_name(piece.train), variant, pq.read_table(part(piece.path / variant, task.name)))
         for piece in pieces
         for variant in piece.variants
         for task in tasks
     ]
-    found = cost.revision(Path(__file__))
     study = Study(
         method=config.method,
         suite=config.suite.name,
@@ -161,7 +160,7 @@ def finish(pieces: Sequence[Piece]) -> Study:
         variants=tuple(dict.fromkeys(variant for piece in pieces for variant in piece.variants)),
         environment=cost.environment(),
         package_version=version("metanas"),
-        provenance=result.Provenance(commit=found[0], dirty=found[1]) if found else None,
+        provenance=cost.provenance(Path(__file__)),
         answers_sha256=write_answers(first.folder / ANSWERS, kept),
     )
     text = json.dumps(study.model_dump(mode="json"), indent=1) + "\n"

@@ -61,7 +61,7 @@ def number_of(key: bytes, challenge: str) -> int:
 
 def as_json(tasks: Sequence[SealedTask]) -> str:
     """How a challenge's tasks are kept."""
-    return json.dumps([{"domain": t.domain, **vars(t.shape), "episodes": t.episodes} for t in tasks])
+    return json.dumps([task.as_json() for task in tasks])
 
 
 def document(submission: Submission, kept: str, episodes: str, predictions: str) -> bytes:

@@ -11,22 +11,16 @@ from sqlalchemy.orm import Session
 
 from leaderboard.scoring.scores import Scored
 from leaderboard.store.models import Submission
+from leaderboard.store.store import published_beside
 from metanas.evaluation.stats import difference
 
 
 def kept_on_the_ladder(session: Session, row: Submission, scored: Scored) -> str | None:
     """The id of the submission that stays on the board; None if the new one, `row`, takes its place."""
-    older = (
-        (Submission.track == row.track)
-        & (Submission.method == row.method)
-        & (Submission.state == "published")
-        & ~Submission.superseded
-        & (Submission.id != row.id)
-    )
-    best = session.scalar(select(Submission).where(older))
+    best = session.scalar(select(Submission).where(published_beside(row) & ~Submission.superseded))
     if best is None:
         return None
-    new = {task.task: task.right.astype(np.float64) / task.queries for task in scored.tasks}
+    new = {task.task: task.accuracies() for task in scored.tasks}
     old = {score.task: score.accuracies() for score in best.scores if score.kind == "pinned"}
     gap = difference(new, old)
     return None if gap.mean > np.sqrt(gap.variance) else best.id

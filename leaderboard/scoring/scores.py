@@ -44,6 +44,10 @@ class TaskScore:
         }
         return cls(answers.task.name, right, answers.labels.shape[1], summary)
 
+    def accuracies(self) -> NDArray[np.float64]:
+        """Share of right answers (S, E)."""
+        return self.right.astype(np.float64) / self.queries
+
 
 @dataclass(frozen=True)
 class Scored:

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from leaderboard.bundle.names import ENTRY, FILES, Members, bundle_digest, hashes
@@ -126,14 +126,18 @@ def keep_scores(session: Session, submission_id: str, scored: Scored, *, kind: s
 
 def publish(session: Session, row: Submission, reason: str) -> None:
     """Show it on the board; older ones of the same method and track are superseded."""
-    older = (
+    session.execute(update(Submission).where(published_beside(row)).values(superseded=True))
+    enter(session, row, "published", reason)
+
+
+def published_beside(row: Submission) -> ColumnElement[bool]:
+    """What else of its method and track is published."""
+    return (
         (Submission.track == row.track)
         & (Submission.method == row.method)
         & (Submission.state == "published")
         & (Submission.id != row.id)
     )
-    session.execute(update(Submission).where(older).values(superseded=True))
-    enter(session, row, "published", reason)
 
 
 def _beside(database: Database) -> Path:

@@ -71,7 +71,7 @@ def _rescore(store: Store, submission: str) -> None:
 
 def _same(submission: str, stored: Mapping[str, NDArray[np.float64]], scored: Scored) -> None:
     for task in scored.tasks:
-        if not np.array_equal(stored[task.task], task.right.astype(np.float64) / task.queries):
+        if not np.array_equal(stored[task.task], task.accuracies()):
             raise VerifyError(f"{submission}: {task.task} has other scores than its predictions give")
 
 

@@ -1,7 +1,8 @@
 """`metanas leaderboard serve | token | backup | restore | verify | verify-receipt`: to run a shared board."""
 
 import gc
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,9 +39,8 @@ def serve(
     """
     gc.disable()  # start leaves no garbage: looking for it is a quarter of the time until the first page
     uvicorn = _server("uvicorn")
-    store = _store(db, data)
-    load("leaderboard.committed").open_with(store)
-    store.close()
+    with _store(db, data) as store:
+        load("leaderboard.committed").open_with(store)
     settings = _server("leaderboard.server.settings").Settings(db=db, data=data)
     app = _server("leaderboard.server.app").create_app(settings)
     gc.freeze()  # nor will what is there now ever be
@@ -58,7 +58,7 @@ def create(
     data: Data = None,
 ) -> None:
     """Issue a token; it is printed this once."""
-    with closing(_store(db, data)) as store, store.database.write() as session:
+    with _store(db, data) as store, store.database.write() as session:
         secret, row = load("leaderboard.accounts.tokens").issue(
             session, account, label, tuple(scope or ("submit", "read:own")), days
         )
@@ -74,7 +74,7 @@ def list_tokens(db: Database = BOARD, data: Data = None, as_json: AsJson = False
     from sqlalchemy import select
 
     models = load("leaderboard.store.models")
-    with closing(_store(db, data)) as store, store.database.read() as session:
+    with _store(db, data) as store, store.database.read() as session:
         rows = [
             {
                 "id": row.id,
@@ -94,7 +94,7 @@ def list_tokens(db: Database = BOARD, data: Data = None, as_json: AsJson = False
 def revoke(token: int, db: Database = BOARD, data: Data = None) -> None:
     """Make a token worthless, at once. TOKEN is its number in `token list`."""
     models = load("leaderboard.store.models")
-    with closing(_store(db, data)) as store, store.database.write() as session:
+    with _store(db, data) as store, store.database.write() as session:
         row = session.get(models.Token, token)
         if row is None:
             fail(f"there is no token number {token}; see `metanas leaderboard token list`")
@@ -107,7 +107,7 @@ def revoke(token: int, db: Database = BOARD, data: Data = None) -> None:
 
 def backup(out: Path, db: Database = BOARD, data: Data = None) -> None:
     """Write the whole board to a new folder, while it is served."""
-    with closing(_store(db, data)) as store:
+    with _store(db, data) as store:
         print(load("leaderboard.store.backup").backup(store, out))
 
 
@@ -122,7 +122,7 @@ def verify(
     rescore: Annotated[float, typer.Option(min=0, max=1, help="Share of submissions to score again.")] = 0.01,
 ) -> None:
     """Check the audit chain, the hash of every file, and scores by recomputing some."""
-    with closing(_store(db, data)) as store:
+    with _store(db, data) as store:
         print(load("leaderboard.store.verify").verify(store, rescore))
 
 
@@ -139,8 +139,13 @@ def verify_receipt(
         print(f"signed by {found['server_key']}; give --key to check whose that is")
 
 
-def _store(db: str, data: Path | None) -> Any:
-    return load("leaderboard.store.store").Store(db, data)
+@contextmanager
+def _store(db: str, data: Path | None) -> Iterator[Any]:
+    store = load("leaderboard.store.store").Store(db, data)
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def _server(module: str) -> Any:

@@ -66,13 +66,9 @@ def start(
 def predict(run: Run, folder: Folder, root: Root = None) -> None:
     """Answer the episodes with every seed of the run."""
     from metanas import fresh
-    from metanas.episode import EpisodeShape
     from metanas.sealed import SealedTask
 
-    tasks = [
-        SealedTask(t["domain"], EpisodeShape(t["ways"], t["shots"], t["queries"]), t["episodes"])
-        for t in _about(folder)["tasks"]
-    ]
+    tasks = [SealedTask.of(task) for task in _about(folder)["tasks"]]
     fresh.predict(run, folder / EPISODES, tasks, folder / PREDICTIONS, root)
     print(folder / PREDICTIONS)
 

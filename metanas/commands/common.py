@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -39,6 +39,13 @@ def print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json:
 def names(text: str) -> tuple[str, ...]:
     """An option a,b as names, each once."""
     return tuple(dict.fromkeys(filter(None, text.split(","))))
+
+
+def executor_kind(text: str) -> Literal["local", "ray"]:
+    """An option of where workers run."""
+    if text not in ("local", "ray"):
+        fail(f"--executor must be local or ray, got {text!r}")
+    return "ray" if text == "ray" else "local"
 
 
 def numbers(text: str) -> tuple[int, ...]:

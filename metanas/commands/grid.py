@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from metanas.commands.common import BOARD, Database, Root, fail, names, numbers
+from metanas.commands.common import BOARD, Database, Root, executor_kind, fail, names, numbers
 
 
 def grid(
@@ -26,8 +26,7 @@ def grid(
     from metanas import config
     from metanas import grid as grids
 
-    if executor not in ("local", "ray"):
-        fail(f"--executor must be local or ray, got {executor!r}")
+    kind = executor_kind(executor)
     if not names(methods) or not names(suites):
         fail("--methods and --suites want at least one name each")
     wanted = []
@@ -42,4 +41,4 @@ def grid(
                 overrides=overrides or (),
             )
             wanted.append((resolved, out / suite / budget / method))
-    grids.spread(wanted, root=root, jobs=jobs, kind="ray" if executor == "ray" else "local", db=db)
+    grids.spread(wanted, root=root, jobs=jobs, kind=kind, db=db)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from metanas.commands.common import Root, fail, names, numbers
+from metanas.commands.common import Root, executor_kind, names, numbers
 
 
 def transfer(
@@ -35,8 +35,7 @@ def transfer(
     from metanas.evaluation import transfer as scored
     from metanas.evaluation.transfer import VARIANTS
 
-    if executor not in ("local", "ray"):
-        fail(f"--executor must be local or ray, got {executor!r}")
+    kind = executor_kind(executor)
     resolved = config.resolve(
         method,
         suite,
@@ -49,7 +48,7 @@ def transfer(
     tests = names(test)
     variants = VARIANTS if parts else VARIANTS[:1]
     pieces = study.plan(resolved, train, tests, variants, folder, root)
-    done = executors.run(study.work, pieces, jobs=jobs, kind="ray" if executor == "ray" else "local")
+    done = executors.run(study.work, pieces, jobs=jobs, kind=kind)
     for _ in track(done, f"{method}: rows x seeds", total=len(pieces)):
         pass
     study.finish(pieces)

@@ -21,6 +21,7 @@ from torch.utils.module_tracker import ModuleTracker
 
 from metanas.domain import Domain
 from metanas.episode import Batch, Episodes, EpisodeShape
+from metanas.evaluation.result import Provenance
 from metanas.method import Method, Moment, State
 
 CONV_BACKWARD = torch.ops.aten.convolution_backward
@@ -121,6 +122,12 @@ def cpu_name() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def provenance(source: Path) -> Provenance | None:
+    """The same as a result says it."""
+    found = revision(source)
+    return None if found is None else Provenance(commit=found[0], dirty=found[1])
 
 
 def revision(source: Path) -> tuple[str, bool] | None:

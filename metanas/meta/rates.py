@@ -37,6 +37,17 @@ def start(params: Params, kind: Kind, steps: int, first: Callable[[str, torch.Si
     return rates
 
 
+def alike(weights: float, arch: float) -> Callable[[str, torch.Size], Tensor]:
+    """For `start`: every rate is that of its group."""
+    first = {"weights": weights, "arch": arch}
+    return lambda name, shape: torch.full(shape, first[name.partition("/")[0]])
+
+
+def start_nodes(params: Params, steps: int, weights: float, arch: float) -> Tensors:
+    """What is learned of the rates per node candidate, which begin at those of their group."""
+    return {name: rate.log() for name, rate in start(params, "node", steps, alike(weights, arch)).items()}
+
+
 @dataclass(frozen=True)
 class LearnedRates:
     """SGD by learned rates. adapts: which tensors move, by their names in `params.named`."""

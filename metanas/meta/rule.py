@@ -53,9 +53,7 @@ def adam(
         g = g + decay * x if decay else g
         first = torch.lerp(first, g, 1 - beta1) if beta1 else g
         second = torch.addcmul(beta2 * second, g, g, value=1 - beta2)
-        unbiased = math.sqrt(
-            1 - beta2 ** float(step)
-        )  # the algorithm's hats, moved to where they are numbers
+        unbiased = math.sqrt(1 - beta2 ** float(step))  # the algorithm's hats, where they are mere numbers
         size = -rate * unbiased / (1 - beta1 ** float(step))
         return torch.addcdiv(x, first, second.sqrt() + eps * unbiased, value=size), (first, second, step)
 

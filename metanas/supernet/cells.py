@@ -8,6 +8,7 @@ operations that can be (`push` is the transpose of `pull`): that is where second
 Shapes: L tasks side by side, S steps, B examples, C channels, K gates, G = K * C.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -34,6 +35,10 @@ class Inputs(NamedTuple):
     def given(self) -> Tensor:
         """The inputs' share of the gates of all steps (L, S, B, G)."""
         return torch.baddbmm(self.bias, self.x.flatten(1, 2), self.into).unflatten(1, self.x.shape[1:3])
+
+    def kept(self) -> Sequence[Tensor | None]:
+        """`keep` step by step, each (L, B, 1) or None."""
+        return [None] * self.x.shape[1] if self.keep is None else self.keep.unbind(1)
 
     def share(self, before: Tensor) -> Tensor:
         """The states' share of the gates of all steps (L, S, B, G)."""
@@ -202,16 +207,12 @@ class LstmCell:
     @staticmethod
     def run(read: Inputs) -> Tensors:
         """All states h and c (L, S, B, C)."""
-        given, channels = (
-            LstmCell.blind(read.given().add_(read.state_bias[:, None]), read.keep),
-            read.weight.shape[-2],
-        )
+        given = LstmCell.blind(read.given().add_(read.state_bias[:, None]), read.keep)
+        channels = read.weight.shape[-2]
         states = [given.new_empty(*given.shape[:-1], channels) for _ in range(2)]
         h = c = torch.zeros_like(states[0][:, 0])
-        kept = [None] * given.shape[1] if read.keep is None else read.keep.unbind(1)
-        for share, keep, new_h, new_c in zip(
-            given.unbind(1), kept, *(s.unbind(1) for s in states), strict=True
-        ):
+        steps = zip(given.unbind(1), read.kept(), *(s.unbind(1) for s in states), strict=True)
+        for share, keep, new_h, new_c in steps:
             _add_product(share, h, read.weight)
             i, f, g, o = share.chunk(4, -1)
             share[..., : 2 * channels].sigmoid_()
@@ -233,8 +234,7 @@ class LstmCell:
         slope, by_c = share[..., : 2 * channels], flat[..., : 2 * channels].unflatten(-1, (2, channels))
         out, square, dn, dh, dc, ahead = (torch.empty_like(grad_h[:, 0]) for _ in range(6))
         start = torch.zeros_like(dh)
-        kept = [None] * given.shape[1] if read.keep is None else read.keep.unbind(1)
-        steps = [t.unbind(1) for t in (given, states_h, states_c, grad_h, grad_c, found)]
+        kept, steps = read.kept(), [t.unbind(1) for t in (given, states_h, states_c, grad_h, grad_c, found)]
         dh.copy_(steps[3][-1]), dc.copy_(steps[4][-1])
         for t in range(given.shape[1] - 1, -1, -1):
             before_h, before_c = (steps[1][t - 1], steps[2][t - 1]) if t else (start, start)
@@ -327,9 +327,8 @@ def unrolled(cell: Cell, read: Inputs) -> Tensors:
     """What `run` gives, step by step in operations that write to nothing: for torch.export."""
     given = cell.blind(read.given(), read.keep)
     state = (torch.zeros_like(read.x[:, 0]),) * (1 if cell is GruCell else 2)
-    kept = [None] * given.shape[1] if read.keep is None else read.keep.unbind(1)
     states = []
-    for at, keep in zip(given.unbind(1), kept, strict=True):
+    for at, keep in zip(given.unbind(1), read.kept(), strict=True):
         state = cell.step(at, torch.baddbmm(read.state_bias, state[0], read.weight), keep, state)
         states.append(state)
     return tuple(torch.stack(same, 1) for same in zip(*states, strict=True))
