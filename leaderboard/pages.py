@@ -12,6 +12,7 @@ from rich.table import Table
 
 from leaderboard.board import Board
 from leaderboard.store.store import Store
+from leaderboard.transfers import Shown
 from leaderboard.web import links
 from leaderboard.web.routes import open_site
 from leaderboard.web.stored import Stored
@@ -22,9 +23,9 @@ from metanas.evaluation.result import write_atomically
 NOTE = "a range of ranks where paired tests (Holm, 5 %) cannot tell"
 
 
-def export(store: Store, out: Path) -> Path:
+def export(store: Store, out: Path, studies: tuple[Shown, ...] = ()) -> Path:
     """Write the site to `out`; returns its index.html. Files of an older export stay as they are."""
-    site = open_site(Stored(store), live=False)
+    site = open_site(Stored(store, studies), live=False)
     for address in site.paths():
         path = out / address
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Is this pull request a result that may be merged? Data in, a report out; nothing of it is ever run.
+"""May this pull request, a result or a transfer study, be merged? Data in, a report out; it is never run.
 
 A job checks out the base branch, whose code this is, and lays the pull request's files beside it. The same
 validator and scorer as on the server say what is wrong, or what the scores are and where they would stand.
@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
-from leaderboard import committed
+from leaderboard import committed, transfers
 from leaderboard.bundle import reading
 from leaderboard.bundle.entry import parse as parse_entry
 from leaderboard.bundle.names import ENTRY, FILES, Members
@@ -19,9 +20,21 @@ from leaderboard.pages import boards
 from leaderboard.scoring.document import of_scored
 from leaderboard.store.store import Store, track_of
 from leaderboard.web.views import exports
+from metanas.evaluation import tables
 from metanas.evaluation.result import SUBMISSION, parse
 
-RESULT_PARTS = len(committed.ROOT.parts) + 4  # suite, method, digits, file
+
+class Kind(NamedTuple):
+    """What a pull request may add: below `root` one folder of these parts, with some of these files."""
+
+    name: str
+    root: PurePosixPath
+    parts: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+RESULT = Kind("result", committed.ROOT, ("<suite>", "<method>", "<digits>"), tuple(FILES))
+STUDY = Kind("study", transfers.ROOT, ("<suite>", "<method>"), tuple(transfers.MOST))
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,8 @@ class Change:
 
 @dataclass(frozen=True)
 class Report:
-    """What the check found. scores: the bytes that `metanas score` prints; None if it is not valid."""
+    """What the check found. scores: the bytes that `metanas score` prints, of a study those that its page
+    links to; None if it is not valid."""
 
     problems: tuple[Problem, ...]
     scores: bytes | None
@@ -51,33 +65,48 @@ def changes(text: str) -> list[Change]:
 
 def check(repository: Path, changed: Sequence[Change], base: Path = committed.FOLDER) -> Report:
     """Check what a pull request changes. repository: its files; base: the results committed before."""
-    problems = _only_one_new_folder(changed)
-    if problems:
-        return _refused(problems)
-    folder = repository / PurePosixPath(changed[0].path).parent
+    kind = STUDY if changed and _below(changed[0], STUDY) else RESULT
     try:
+        if problems := _only_one_new_folder(changed, kind):
+            raise BundleError(problems)
+        place = PurePosixPath(changed[0].path).parent
+        folder = repository / place
         if any(part.is_symlink() for part in (folder, *folder.parents) if repository in part.parents):
             raise BundleError([Problem("", f"{folder.name}: a link, not a folder")])
-        members = reading.read_folder(folder)
-        scored = validate(members)
-        problems = _place_and_owner(members, changed[0].path, base)
+        return _study(folder, place) if kind is STUDY else _result(folder, changed[0].path, base)
     except BundleError as error:
         return _refused(error.problems)
-    if problems:
-        return _refused(problems)
+
+
+def _result(folder: Path, path: str, base: Path) -> Report:
+    members = reading.read_folder(folder)
+    scored = validate(members)
+    if problems := _place_and_owner(members, path, base):
+        raise BundleError(problems)
     return Report((), of_scored(scored), _accepted(folder, members, base))
 
 
-def _only_one_new_folder(changed: Sequence[Change]) -> list[Problem]:
+def _study(folder: Path, place: PurePosixPath) -> Report:
+    shown = transfers.check(folder, place)
+    text = "\n\n".join(tables.markdown(table) for table in tables.transfer(shown.matrix))
+    return Report((), transfers.document(shown), f"## Valid\n\n{text}\n")
+
+
+def _below(change: Change, kind: Kind) -> bool:
+    return PurePosixPath(change.path).parts[: len(kind.root.parts)] == kind.root.parts
+
+
+def _only_one_new_folder(changed: Sequence[Change], kind: Kind) -> list[Problem]:
     problems = []
     for change in changed:
         path = PurePosixPath(change.path)
-        if path.parts[:2] != committed.ROOT.parts:
-            problems.append(Problem(change.path, "a result changes nothing outside leaderboard/results/"))
+        if not _below(change, kind):
+            message = f"a {kind.name} changes nothing outside {kind.root}/"
+            problems.append(Problem(change.path, message))
         elif change.status != "A":
-            problems.append(Problem(change.path, "committed results are never changed or deleted"))
-        elif len(path.parts) != RESULT_PARTS or path.name not in FILES:
-            hint = f"<suite>/<method>/<digits>/ with {', '.join(FILES)}"
+            problems.append(Problem(change.path, "what is committed is never changed or deleted"))
+        elif len(path.parts) != len(kind.root.parts) + len(kind.parts) + 1 or path.name not in kind.files:
+            hint = f"{'/'.join(kind.parts)}/ with {', '.join(kind.files)}"
             problems.append(Problem(change.path, "does not belong there", hint=hint))
     folders = {str(PurePosixPath(change.path).parent) for change in changed}
     if not problems and len(folders) != 1:

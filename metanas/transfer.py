@@ -7,7 +7,8 @@ variants, from the trained state and a fresh one of the same seed:
 - arch: fresh weights, trained architecture; neither: all fresh, so that the others have something to beat.
 `neither` is the same for every row, so it is a row of its own, the empty one. Answers are kept as they come
 (`cells/<row>/seed<k>/<variant>/*.parquet`) and at the end put together into the two files that
-`evaluation/transfer.py` scores. Stems of modalities that a row never saw are fresh in every variant.
+`evaluation/study.py` reads and `evaluation/transfer.py` scores. Stems of modalities that a row never saw are
+fresh in every variant.
 """
 
 import json
@@ -23,7 +24,7 @@ from metanas import manifest
 from metanas.config import ConfigError, RunConfig
 from metanas.domain import Domain
 from metanas.evaluation import cost, result
-from metanas.evaluation.transfer import ANSWERS, FRESH, STUDY, Kept, Study, Variant, row_name, write_answers
+from metanas.evaluation.study import ANSWERS, FRESH, STUDY, Kept, Study, Variant, row_name, write_answers
 from metanas.kinds import DOMAINS
 from metanas.method import State
 from metanas.run import Cell, asked_tasks, build, part, planned, task_of, test
@@ -136,8 +137,11 @@ def mixed(trained: State, fresh: State, variant: Variant) -> State:
     }
 
 
-def finish(pieces: Sequence[Piece]) -> Study:
-    """answers.parquet and study.json: all that scoring needs, without data or torch."""
+def finish(pieces: Sequence[Piece], arguments: Sequence[str] = ()) -> Study:
+    """answers.parquet and study.json: all that scoring needs, without data or torch.
+
+    arguments: of `metanas transfer`, so that others can do the same.
+    """
     first = pieces[0]
     config = first.config
     domains = [Domain.open(name, first.root, config.suite.of(name)) for name in first.tests]
@@ -149,6 +153,7 @@ def finish(pieces: Sequence[Piece]) -> Study:
         for task in tasks
     ]
     study = Study(
+        arguments=tuple(arguments),
         method=config.method,
         suite=config.suite.name,
         suite_version=config.suite.version,

@@ -9,9 +9,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from metanas import config, manifest, transfer
+from metanas.cli import app
 from metanas.config import ConfigError, RunConfig
+from metanas.evaluation import study
 from metanas.evaluation import transfer as scored
 from metanas.evaluation.result import ResultError
 
@@ -44,16 +47,17 @@ def test_a_variant_takes_each_half_from_where_it_says() -> None:
 
 
 def test_a_study_is_scored_from_its_answers_and_done_work_stays(tmp_path: Path) -> None:
-    pieces = transfer.plan(small(), ["digits,langid"], DOMAINS, scored.VARIANTS, tmp_path, None)
+    pieces = transfer.plan(small(), ["digits,langid"], DOMAINS, study.VARIANTS, tmp_path, None)
     assert [piece.train for piece in pieces[::2]] == [("digits",), ("langid",), ("digits", "langid"), ()]
     for piece in pieces:
         transfer.work(piece)
-    transfer.finish(pieces)
+    transfer.finish(pieces, ["--method", "maml"])
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
     assert (
         len(before) == 2 * (6 * 3 + 2) * 2 + 1
     )  # (answers and choices) x (pieces x variants) x tasks, the whole
     matrix = scored.read(tmp_path)
+    assert matrix.study.arguments == ("--method", "maml")
     assert len(matrix.cells) == 6 and len(matrix.parts) == 18
     assert [cell.difference is None for cell in matrix.cells] == [True, False, False, True, False, False]
     for piece in pieces:
@@ -69,7 +73,7 @@ def test_damaged_answers_are_named(tmp_path: Path) -> None:
     pieces = transfer.plan(config, [], ("digits",), ("both",), tmp_path, None)
     transfer.work(pieces[0])
     transfer.finish(pieces)
-    path, document = tmp_path / scored.ANSWERS, json.loads((tmp_path / scored.STUDY).read_text())
+    path, document = tmp_path / study.ANSWERS, json.loads((tmp_path / study.STUDY).read_text())
     whole = path.read_bytes()
     path.write_bytes(whole[:50])
     with pytest.raises(ResultError, match=r"answers.parquet: not a readable Parquet file"):
@@ -78,7 +82,7 @@ def test_damaged_answers_are_named(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match=r"answers.parquet: SHA-256 is [0-9a-f]{64}, study.json says"):
         scored.read(tmp_path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    (tmp_path / scored.STUDY).write_text(json.dumps(document | {"answers_sha256": digest}))
+    (tmp_path / study.STUDY).write_text(json.dumps(document | {"answers_sha256": digest}))
     with pytest.raises(
         ResultError, match=r"digits, both, digits/5w1s, seed 0: expected each of the episodes"
     ):
@@ -92,19 +96,47 @@ def test_a_folder_of_another_study_is_refused(tmp_path: Path) -> None:
         transfer.plan(other, [], DOMAINS, ("both",), tmp_path, None)
 
 
-COMMITTED = sorted((Path(__file__).parents[1] / "leaderboard" / "studies").rglob(scored.STUDY))
+COMMITTED = sorted((Path(__file__).parents[1] / "leaderboard" / "studies").rglob(study.STUDY))
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: "/".join(path.parts[-3:-1]))
 def test_committed_studies_load_for_ever_and_are_on_the_pinned_data(path: Path) -> None:
     matrix = scored.read(path.parent)
-    study = matrix.study
-    assert (study.suite, study.method) == path.parts[-3:-1]
-    assert len(matrix.cells) == len(study.rows) * len(study.domains)
-    pinned = manifest.read(study.suite)
-    for task in study.tasks:
+    done = matrix.study
+    assert (done.suite, done.method) == path.parts[-3:-1]
+    assert len(matrix.cells) == len(done.rows) * len(done.domains)
+    pinned = manifest.read(done.suite)
+    for task in done.tasks:
         assert task.fingerprint == pinned[task.domain]["sample" if task.sample else "full"]["fingerprint"]
 
 
 def test_there_are_committed_studies_of_both_suites() -> None:
     assert {path.parts[-3] for path in COMMITTED} == {"mini-v1", "core-v1"}
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: "/".join(path.parts[-3:-1]))
+def test_the_recorded_command_asks_for_what_was_done(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line reads the arguments; what it would work on is compared with the study.
+
+    What the command leaves to the suite's and method's defaults may have changed since the study's commit.
+    """
+    done = study.parse(path.parent)
+    if not done.arguments:
+        pytest.skip("the study is older than the record of its command")
+    asked: list[tuple[RunConfig, tuple[str, ...], list[tuple[str, ...]], tuple[str, ...]]] = []
+
+    def plan(
+        wanted: RunConfig, train: list[str], tests: tuple[str, ...], variants: tuple[str, ...], *_: object
+    ) -> list[transfer.Piece]:
+        tests = tests or wanted.suite.domains
+        asked.append((wanted, tests, transfer.rows(train, wanted.suite.domains, tests), variants))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(transfer, "plan", plan)
+    CliRunner().invoke(app, ["transfer", *done.arguments])
+    ((wanted, tests, rows, variants),) = asked
+    assert (wanted.method, wanted.suite.name, wanted.seeds) == (done.method, done.suite, done.seeds)
+    assert (tests, tuple(rows), variants) == (done.domains, done.rows, done.variants)
+    given = config.parse_overrides([text for text in done.arguments if "=" in text])
+    assert given["budget"].items() <= done.budget.items()
+    assert {t.shape for t in done.tasks} == {s for d in tests for s in wanted.suite.shapes(d)}

@@ -4,7 +4,7 @@ A board on one's own machine takes any run; a shared one ranks only answers to t
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from leaderboard.bundle.problem import Problem
@@ -17,7 +17,7 @@ DOMAINS_MOST, SEEDS_MOST, ANSWERS_MOST = 64, 20, 20_000_000
 
 def problems(submission: Submission) -> Iterator[Problem]:
     """Everything that breaks a rule."""
-    yield from _sizes(submission)
+    yield from sizes(submission.tasks, submission.seeds)
     if submission.suite not in names():
         known = ", ".join(names())
         yield _problem("suite", f"no suite named {submission.suite!r:.80}", f"there are: {known}")
@@ -33,19 +33,20 @@ def problems(submission: Submission) -> Iterator[Problem]:
     if len(set(submission.seeds)) != len(submission.seeds) or len(submission.seeds) < len(found.seeds):
         wanted = f"at least {len(found.seeds)} different ones, e.g. --seeds {','.join(map(str, found.seeds))}"
         yield _problem("seeds", f"got {list(submission.seeds)[:20]}", wanted)
-    yield from _pinned(submission, found)
+    yield from pinned(submission.tasks, found)
 
 
-def _sizes(submission: Submission) -> Iterator[Problem]:
-    asked = [task.name for task in submission.tasks]
-    if len(asked) > DOMAINS_MOST or len(submission.seeds) > SEEDS_MOST:
-        yield _problem("tasks", f"{len(asked)} tasks and {len(submission.seeds)} seeds are too many")
+def sizes(tasks: Sequence[Task], seeds: Sequence[int], file: str = SUBMISSION) -> Iterator[Problem]:
+    """What would take too long to look at, and tasks that stand there twice."""
+    asked = [task.name for task in tasks]
+    if len(asked) > DOMAINS_MOST or len(seeds) > SEEDS_MOST:
+        yield _problem("tasks", f"{len(asked)} tasks and {len(seeds)} seeds are too many", file=file)
     if len(set(asked)) != len(asked):
         twice = next(name for name in asked if asked.count(name) > 1)
-        yield _problem("tasks", f"{twice!r:.80} stands there twice")
-    answers = len(submission.seeds) * sum(t.episodes * t.ways * t.queries for t in submission.tasks)
+        yield _problem("tasks", f"{twice!r:.80} stands there twice", file=file)
+    answers = len(seeds) * sum(t.episodes * t.ways * t.queries for t in tasks)
     if answers > ANSWERS_MOST:
-        yield _problem("tasks", f"{answers} answers, at most {ANSWERS_MOST} are accepted")
+        yield _problem("tasks", f"{answers} answers, at most {ANSWERS_MOST} are accepted", file=file)
 
 
 def _budget(submission: Submission, found: Suite) -> Iterator[Problem]:
@@ -65,33 +66,38 @@ def _budget(submission: Submission, found: Suite) -> Iterator[Problem]:
             )
 
 
-def _pinned(submission: Submission, found: Suite) -> Iterator[Problem]:
+def pinned(tasks: Sequence[Task], found: Suite, file: str = SUBMISSION) -> Iterator[Problem]:
+    """Tasks that are not those of the suite, or on other data or episodes than it pins."""
     path = folder("tasks") / "manifests" / f"{found.name}.json"
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    for i, task in enumerate(submission.tasks):
+    for i, task in enumerate(tasks):
         if task.domain not in found.domains:
             hint = f"it has {', '.join(found.domains)}"
-            yield _problem(f"tasks.{i}.domain", f"{task.domain!r:.80} is not in {found.name}", hint)
+            yield _problem(f"tasks.{i}.domain", f"{task.domain!r:.80} is not in {found.name}", hint, file)
         elif task.shape not in found.shapes(task.domain):
             hint = f"there are {', '.join(map(str, found.shapes(task.domain)))}"
-            yield _problem(f"tasks.{i}", f"{found.name} has no episodes {task.shape} of {task.domain}", hint)
+            yield _problem(
+                f"tasks.{i}", f"{found.name} has no episodes {task.shape} of {task.domain}", hint, file
+            )
         else:
-            yield from _matches(i, task, manifest.get(task.domain, {}))
+            yield from _matches(i, task, manifest.get(task.domain, {}), file)
 
 
-def _matches(i: int, task: Task, pinned: dict[str, Any]) -> Iterator[Problem]:
-    entry = pinned.get("sample" if task.sample else "full")
+def _matches(i: int, task: Task, known: dict[str, Any], file: str) -> Iterator[Problem]:
+    entry = known.get("sample" if task.sample else "full")
     if entry is None:
-        yield _problem(f"tasks.{i}.sample", f"{task.domain} is not pinned as {task.sample=}")
+        yield _problem(f"tasks.{i}.sample", f"{task.domain} is not pinned as {task.sample=}", file=file)
         return
     if task.fingerprint != entry["fingerprint"]:
         hint = f"it was pinned on {entry['fingerprint']}; see requirements.txt"
-        yield _problem(f"tasks.{i}.fingerprint", f"other data than the suite's: {task.fingerprint}", hint)
+        yield _problem(
+            f"tasks.{i}.fingerprint", f"other data than the suite's: {task.fingerprint}", hint, file
+        )
     wanted = entry["test"].get(str(task.shape))
     if task.episodes == entry["episodes"] and wanted is not None and task.manifest != wanted:
         hint = f"they hash to {wanted}"
-        yield _problem(f"tasks.{i}.manifest", f"not the pinned episodes: {task.manifest}", hint)
+        yield _problem(f"tasks.{i}.manifest", f"not the pinned episodes: {task.manifest}", hint, file)
 
 
-def _problem(field: str, message: str, hint: str = "") -> Problem:
-    return Problem(SUBMISSION, message, field=field, hint=hint)
+def _problem(field: str, message: str, hint: str = "", file: str = SUBMISSION) -> Problem:
+    return Problem(file, message, field=field, hint=hint)

@@ -15,13 +15,17 @@ from leaderboard.server import boards, challenges, pages, problems, reads, write
 from leaderboard.server.context import open_context
 from leaderboard.server.guard import Guard
 from leaderboard.server.settings import Settings
+from leaderboard.transfers import read_all
 from leaderboard.web.live import Live
 
 DESCRIPTION = "Scores are recomputed from predictions. Errors are problem+json (RFC 9457)."
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """An application over an opened board; the worker runs while it is served."""
+    """An application over an opened board; the worker runs while it is served.
+
+    ResultError names what is wrong with a transfer study.
+    """
     context = open_context(settings)
 
     @asynccontextmanager
@@ -43,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.context = context
-    app.state.live = Live(context.store)
+    app.state.live = Live(context.store, read_all(settings.studies) if settings.studies else ())
     problems.install(app)
     app.include_router(reads.health)
     app.include_router(reads.router)

@@ -14,6 +14,7 @@ class Settings:
 
     db: str
     data: Path | None = None
+    studies: Path | None = None  # the folder of transfer studies to show
     quotas: Limits = field(default_factory=lambda: DEFAULT)
     scorer: ScorerLimits = ScorerLimits()
     lease_seconds: float = 60.0

@@ -8,6 +8,7 @@ from posixpath import dirname, relpath
 
 HOME = "index.html"
 RULES = "rules.html"
+TRANSFER = "transfer.html"
 
 
 def slug(text: str) -> str:
@@ -36,6 +37,11 @@ def task(track: str, task: str) -> str:
 def comparison(track: str, first: str, second: str) -> str:
     """The page of one pair in a static export."""
     return board(track, f"compare/{name(first)}/{name(second)}.html")
+
+
+def study(name: str, form: str = "html") -> str:
+    """A transfer study by its path."""
+    return f"transfer/{name}.{form}"
 
 
 def submission(identity: str) -> str:

@@ -10,6 +10,7 @@ from threading import Lock
 
 from leaderboard import standing
 from leaderboard.store.store import Store
+from leaderboard.transfers import Shown
 from leaderboard.web import links
 from leaderboard.web.routes import open_site
 from leaderboard.web.site import Site
@@ -19,10 +20,10 @@ CHECK_SECONDS = 0.2  # how often the board is asked whether something changed
 
 
 class Live:
-    """The newest finished site of a store."""
+    """The newest finished site of a store, with these transfer studies."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, studies: tuple[Shown, ...] = ()) -> None:
+        self._store, self._studies = store, studies
         self._revision, self._site = self._made()
         self._checked = time.monotonic()
         self._lock = Lock()
@@ -49,6 +50,6 @@ class Live:
 
     def _made(self) -> tuple[int, Site]:
         revision = standing.shown_revision(self._store)  # read first: a change after it is found next time
-        site = open_site(Stored(self._store), live=True)
+        site = open_site(Stored(self._store, self._studies), live=True)
         site.get(links.HOME)
         return revision, site

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 
+from leaderboard.web import links
 from leaderboard.web.render import File, View
 from leaderboard.web.site import Route, Site, Source
 from leaderboard.web.views import (
@@ -20,6 +21,7 @@ from leaderboard.web.views import (
 
 TRACK = r"(?P<track>[a-z0-9-]+)"
 METHOD = r"[a-z0-9][a-z0-9._-]*"
+STUDY = rf"(?P<path>{METHOD}(?:/{METHOD})*)"
 
 
 def _route(pattern: str, view: Callable[..., View | File], paths: Callable[[Site], Iterable[str]]) -> Route:
@@ -29,12 +31,14 @@ def _route(pattern: str, view: Callable[..., View | File], paths: Callable[[Site
 ROUTES = (
     _route(r"index\.html", ranked.home, lambda site: ["index.html"]),
     _route(r"rules\.html", rules.page, rules.paths),
+    _route(r"transfer\.html", transfer.home, lambda site: [links.TRANSFER]),
+    _route(rf"transfer/{STUDY}\.html", transfer.page, transfer.paths),
+    _route(rf"transfer/{STUDY}\.json", transfer.numbers, transfer.number_paths),
     _route(r"submissions/(?P<identity>[a-z0-9-]+)\.html", submission.page, submission.paths),
     _route(r"submissions/(?P<identity>[a-z0-9-]+)\.json", submission.scores, submission.score_paths),
     _route(rf"{TRACK}/index\.html", ranked.ranked, ranked.paths),
     _route(rf"{TRACK}/leaderboard\.(?P<form>json|csv|md|tex)", exports.export, exports.paths),
     _route(rf"{TRACK}/pareto-(?P<cost>[a-z]+)\.html", pareto.page, pareto.paths),
-    _route(rf"{TRACK}/transfer\.html", transfer.page, transfer.paths),
     _route(rf"{TRACK}/significance\.html", significance.page, significance.paths),
     _route(rf"{TRACK}/compare\.html", compare.page, compare.paths),
     _route(rf"{TRACK}/compare/(?P<a>{METHOD})/(?P<b>{METHOD})\.html", compare.two, compare.pair_paths),

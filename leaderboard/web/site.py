@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from leaderboard.board import Board, rank_track
 from leaderboard.standing import Standing
+from leaderboard.transfers import Shown
 from leaderboard.web import links, render
 from leaderboard.web.query import Query
 from leaderboard.web.render import File, Missing, Page, View
@@ -36,6 +37,10 @@ class Source(Protocol):
         """All that was ever published of a method, oldest first."""
         ...
 
+    def studies(self) -> tuple[Shown, ...]:
+        """The transfer studies it shows."""
+        ...
+
     def one(self, identity: str) -> Standing | None:
         """A submission in whatever state it is."""
         ...
@@ -56,6 +61,7 @@ class Site:
     def __init__(self, source: Source, routes: Sequence[Route], *, live: bool) -> None:
         self.source, self.live, self._routes = source, live, routes
         self.tracks = {links.slug(track): track for track in source.tracks()}
+        self.studies = {shown.path: shown for shown in source.studies()}
         self._boards: dict[tuple[str, str, date | None], Board] = {}
         self._pages: dict[tuple[str, str], Page] = {}
         self._lock = Lock()

@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from leaderboard import standing
 from leaderboard.standing import Standing
 from leaderboard.store.store import Store
+from leaderboard.transfers import Shown
 
 
 class Stored:
     """Reads through `standing`; see `site.Source` for what each answer means."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, studies: tuple[Shown, ...] = ()) -> None:
+        self._store, self._studies = store, studies
 
     def tracks(self) -> tuple[str, ...]:
         return standing.tracks(self._store)
@@ -24,6 +25,9 @@ class Stored:
 
     def history(self, method: str) -> tuple[Standing, ...]:
         return standing.history(self._store, method)
+
+    def studies(self) -> tuple[Shown, ...]:
+        return self._studies
 
     def one(self, identity: str) -> Standing | None:
         return standing.one(self._store, identity)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from metanas.commands.common import BOARD, AsJson, Database, fail, group, print_rows
+from metanas.commands.common import BOARD, AsJson, Database, Studies, fail, group, print_rows
 from metanas.plugins import load
 
 Data = Annotated[
@@ -32,6 +32,7 @@ def serve(
         str, typer.Option(help="Address to listen on; others than this machine need a proxy.")
     ] = ("127.0.0.1"),
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    studies: Studies = None,
 ) -> None:
     """Serve the board: pages, API, and a worker that scores what is submitted.
 
@@ -41,7 +42,8 @@ def serve(
     uvicorn = _server("uvicorn")
     with _store(db, data) as store:
         load("leaderboard.committed").open_with(store)
-    settings = _server("leaderboard.server.settings").Settings(db=db, data=data)
+    shown = studies or load("leaderboard.transfers").FOLDER
+    settings = _server("leaderboard.server.settings").Settings(db=db, data=data, studies=shown)
     app = _server("leaderboard.server.app").create_app(settings)
     gc.freeze()  # nor will what is there now ever be
     gc.enable()

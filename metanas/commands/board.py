@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from metanas.commands.common import BOARD, AsJson, Database, fail, group
+from metanas.commands.common import BOARD, AsJson, Database, Studies, fail, group
 from metanas.plugins import load
 
 app = group("The local leaderboard.")
@@ -33,12 +33,14 @@ def add(folder: Path, db: Database = BOARD) -> None:
 
 
 @app.command()
-def export(out: Path, db: Database = BOARD) -> None:
+def export(out: Path, db: Database = BOARD, studies: Studies = None) -> None:
     """Write the boards as a static site. An empty board opens with the committed results."""
     store = load("leaderboard.store.store").Store(db)
     if not load("leaderboard.standing").tracks(store):
         load("leaderboard.committed").open_with(store)
-    print(load("leaderboard.pages").export(store, out))
+    transfers = load("leaderboard.transfers")
+    shown = transfers.read_all(studies or transfers.FOLDER)
+    print(load("leaderboard.pages").export(store, out, shown))
 
 
 @app.command()

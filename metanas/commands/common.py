@@ -12,6 +12,12 @@ Root = Annotated[
 Database = Annotated[
     str, typer.Option("--db", envvar="METANAS_LEADERBOARD", help="The leaderboard: an SQLite file or a URL.")
 ]
+Studies = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True, help="Folder of transfer studies to show. Default: those of leaderboard/studies."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BOARD = "runs/leaderboard.db"
 

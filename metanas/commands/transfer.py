@@ -1,6 +1,7 @@
 """`metanas transfer`: meta-train on some domains, test on others."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,7 @@ def transfer(
     from metanas import transfer as study
     from metanas.evaluation import tables
     from metanas.evaluation import transfer as scored
-    from metanas.evaluation.transfer import VARIANTS
+    from metanas.evaluation.study import VARIANTS
 
     kind = executor_kind(executor)
     resolved = config.resolve(
@@ -51,8 +52,30 @@ def transfer(
     done = executors.run(study.work, pieces, jobs=jobs, kind=kind)
     for _ in track(done, f"{method}: rows x seeds", total=len(pieces)):
         pass
-    study.finish(pieces)
+    study.finish(
+        pieces, _arguments(method, train, test, suite, domains, seeds, budget, parts, overrides or ())
+    )
     console = Console()
     for table in tables.transfer(scored.read(folder)):
         console.print(*tables.terminal(table, console.width), sep="\n")
     print(folder)
+
+
+def _arguments(
+    method: str,
+    train: Sequence[str],
+    test: str,
+    suite: str,
+    domains: str,
+    seeds: str,
+    budget: str,
+    parts: bool,
+    overrides: Sequence[str],
+) -> list[str]:
+    """What decides a study's answers, as one would type it: nothing of this machine."""
+    given = [("--method", method), *(("--train", row) for row in train), ("--suite", suite)]
+    given += [
+        (f"--{name}", text) for name, text in (("test", test), ("domains", domains), ("seeds", seeds)) if text
+    ]
+    given += [("--budget", budget), *(("--set", text) for text in overrides)]
+    return [*(word for pair in given for word in pair), *([] if parts else ["--no-parts"])]

@@ -13,14 +13,13 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from metanas.evaluation import choices, curves, tables, transfer
+from metanas.evaluation import choices, curves, study, tables, transfer
 from metanas.evaluation.charts import critical, heatmap, pareto, plane, theme
 from metanas.evaluation.charts import curves as curve_chart
 from metanas.evaluation.charts import scores as score_chart
 from metanas.evaluation.charts.theme import Spec
 from metanas.evaluation.compare import Comparison, compare
 from metanas.evaluation.gather import Run, gather
-from metanas.evaluation.paired import LEVEL
 from metanas.evaluation.result import write_atomically
 from metanas.evaluation.stats import Floats, Interval, domain_of
 from metanas.evaluation.tables import Table, percent
@@ -88,7 +87,7 @@ def build(folders: Sequence[Path], out: Path, *, twins: bool = True) -> Path:
 
 
 def _sorted(folders: Sequence[Path]) -> tuple[dict[str, Run], list[transfer.Matrix]]:
-    studies = [folder for folder in folders if (folder / transfer.STUDY).exists()]
+    studies = [folder for folder in folders if (folder / study.STUDY).exists()]
     runs = [folder for folder in folders if folder not in studies]
     return (gather(runs) if runs else {}), [transfer.read(folder) for folder in studies]
 
@@ -253,20 +252,10 @@ def _centres(run: Run, found: choices.Choices, at: Floats, shown: int) -> Table:
 
 
 def _study(matrix: transfer.Matrix) -> Section:
-    heads = tables.columns(matrix.study)
-    cells = [
-        heatmap.Cell(
-            cell.train,
-            heads[cell.test],
-            *_percents(cell.accuracy),
-            None if cell.difference is None else 100 * cell.difference.mean,
-            cell.p is not None and cell.p < LEVEL,
-        )
-        for cell in matrix.cells
-    ]
     title = f"Transfer of {matrix.study.method} on {matrix.study.suite}"
     accuracy, differences, *rest = tables.transfer(matrix)
-    spec = heatmap.heatmap("Points to in-domain training", cells)
+    heads = tables.columns(matrix.study)
+    spec = heatmap.heatmap("Points to in-domain training", matrix.cells, heads)
     return Section(
         title, [accuracy, differences, *rest], [Picture(f"transfer-{_slug(title)}", spec, differences)]
     )

@@ -12,7 +12,8 @@ from metanas.evaluation.gather import Run
 from metanas.evaluation.paired import LEVEL
 from metanas.evaluation.result import Task
 from metanas.evaluation.stats import Interval
-from metanas.evaluation.transfer import Cell, Matrix, Study
+from metanas.evaluation.study import Study
+from metanas.evaluation.transfer import Cell, Matrix
 
 Row = tuple[str, ...]
 

@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 from selenium import webdriver
 
+from leaderboard import transfers
 from leaderboard.accounts import tokens
 from leaderboard.pages import export
 from leaderboard.server.app import create_app
@@ -55,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with_architectures(root / name)
         store.add(root / name)
     with_curves(store)
-    export(store, root / "site")
+    export(store, root / "site", transfers.read_all())
     store.close()
     return root
 
@@ -73,7 +74,9 @@ def token(folder: Path) -> str:
 @pytest.fixture(scope="session")
 def server(folder: Path) -> Iterator[str]:
     """The address of a running board."""
-    config = uvicorn.Config(create_app(Settings(db=str(folder / "board.db"))), port=0, log_level="error")
+    config = uvicorn.Config(
+        create_app(Settings(db=str(folder / "board.db"), studies=transfers.FOLDER)), port=0, log_level="error"
+    )
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run)
     thread.start()

@@ -64,7 +64,7 @@ def pages(db: Path) -> dict[str, str]:
         "compare": f"{track}/compare.html?m={first}&m={second}",
         "significance": f"{track}/significance.html",
         "task": links.task(board.track, board.tasks[0].name),
-        "transfer": f"{track}/transfer.html",
+        "transfer": links.study("mini-v1/maml"),
         "rules": "rules.html",
     }
 

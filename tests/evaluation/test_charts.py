@@ -9,17 +9,30 @@ import pytest
 from metanas.evaluation.charts.critical import critical, groups
 from metanas.evaluation.charts.curves import Step, curves
 from metanas.evaluation.charts.forest import Difference, forest, scatter
-from metanas.evaluation.charts.heatmap import Cell, heatmap
+from metanas.evaluation.charts.heatmap import heatmap, written
 from metanas.evaluation.charts.pareto import Point, front, pareto
 from metanas.evaluation.charts.plane import Place, plane
 from metanas.evaluation.charts.theme import PALETTE, Spec, config, svg
+from metanas.evaluation.stats import Interval
+from metanas.evaluation.transfer import Cell
 
 POINTS = [Point("small", 50, 48, 52, 10), Point("large", 70, 69, 71, 1000), Point("worse", 60, 58, 62, 2000)]
-CELLS = [Cell("a", "a", 60, 58, 62, None, False), Cell("b", "a", 55, 53, 57, -5.0, True)]
+HEADS = {"a": "a (synthetic)"}
+
+
+def cell(train: str, accuracy: float, gap: float | None = None, p: float | None = None) -> Cell:
+    """A cell of the column a; intervals reach 0.02 to both sides."""
+    near, far = (None if v is None else Interval(v, v - 0.02, v + 0.02, "") for v in (accuracy, gap))
+    assert near is not None
+    return Cell(train, "a", near, far, p)
+
+
+CELLS = [cell("a", 0.60), cell("b", 0.55, -0.05, 0.01)]
+UNCLEAR = cell("c", 0.59, -0.01, 0.3)
 PLACES = [Place("a", "a/5w1s", 0, 3.0, 4.0), Place("b", "b/5w1s", 1, 3.1, 4.1)]
 SPECS = {
     "pareto": pareto("Accuracy and parameters", POINTS, "parameters"),
-    "heatmap": heatmap("Transfer", CELLS),
+    "heatmap": heatmap("Transfer", CELLS, HEADS),
     "critical": critical("Critical difference", {"a": 1.2, "b": 1.8, "c": 3.0}, 1.0),
     "plane": plane("Map", PLACES, (0.7, 0.2)),
     "curves": curves("Adaptation", [Step("digits/5w1s", s, 20 + s, 19 + s, 21 + s) for s in (0, 1, 5)], 20),
@@ -69,14 +82,15 @@ def test_bars_join_the_longest_runs_within_the_critical_difference() -> None:
 
 
 def test_cells_say_in_words_what_colour_says() -> None:
-    assert [cell.text for cell in CELLS] == ["60.0", "-5.0"]
-    assert Cell("b", "a", 59, 57, 61, -1.0, False).text == "-1.0 ns"
+    assert [written(found) for found in (*CELLS, UNCLEAR)] == ["60.0", "-5.0", "-1.0 ns"]
+    drawn = svg(heatmap("Transfer", [*CELLS, UNCLEAR], HEADS))
+    for words in ("[58.0, 62.0]", "[-7.0, -3.0]", "[-3.0, +1.0]", "a (synthetic)"):
+        assert words in drawn, words
 
 
 def test_what_is_not_significant_is_hatched_and_nothing_else() -> None:
-    unclear = Cell("c", "a", 59, 57, 61, -1.0, False)
-    assert "linearGradient" not in svg(heatmap("Transfer", CELLS)).partition("role-legend")[0]
-    hatched = svg(heatmap("Transfer", [*CELLS, unclear]))
+    assert "linearGradient" not in svg(heatmap("Transfer", CELLS, HEADS)).partition("role-legend")[0]
+    hatched = svg(heatmap("Transfer", [*CELLS, UNCLEAR], HEADS))
     assert len(re.findall(r'<path [^>]*fill="url\(#gradient', hatched.partition("role-legend")[0])) == 1
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from leaderboard.standing import Happened, Standing
 from leaderboard.store.store import track_of
+from leaderboard.transfers import Shown
 from leaderboard.web.stored import at_end_of
 from metanas.evaluation import result
 from metanas.supernet.space import SearchSpace
@@ -59,6 +60,7 @@ class Fixed:
     """A `Source` of these submissions."""
 
     standings: Sequence[Standing]
+    shown: tuple[Shown, ...] = ()
 
     def tracks(self) -> tuple[str, ...]:
         return tuple(sorted({s.track for s in self.standings}))
@@ -68,6 +70,9 @@ class Fixed:
 
     def history(self, method: str) -> tuple[Standing, ...]:
         return tuple(sorted((s for s in self.standings if s.method == method), key=lambda s: s.accepted))
+
+    def studies(self) -> tuple[Shown, ...]:
+        return self.shown
 
     def one(self, identity: str) -> Standing | None:
         return next((s for s in self.standings if s.id == identity), None)

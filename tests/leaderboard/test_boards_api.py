@@ -56,7 +56,7 @@ def test_two_methods_are_compared_by_their_paired_difference(board: Served) -> N
     assert get(board, "compare", track=track(board), m=["best"]).status_code == 422
 
 
-def test_pareto_and_transfer_are_those_of_the_pages(board: Served) -> None:
+def test_the_pareto_front_is_that_of_the_page(board: Served) -> None:
     found = get(board, "pareto", track=track(board)).json()
     assert {p["method"]: round(p["accuracy"]) for p in found["points"]}["best"] in range(85, 95)
     assert found["front"] == ["best"], "all have the same number of parameters"
@@ -64,8 +64,6 @@ def test_pareto_and_transfer_are_those_of_the_pages(board: Served) -> None:
         "there is no cost 'beauty'"
         in get(board, "pareto", track=track(board), cost="beauty").json()["detail"]
     )
-    assert get(board, "transfer", track=track(board)).json()["methods"] == {}
-    assert get(board, "transfer", track="none").status_code == 404
 
 
 def test_what_did_not_change_is_not_sent_again_and_what_is_ones_own_is_not_public(board: Served) -> None:

@@ -42,8 +42,8 @@ def test_a_valid_result_is_scored_and_placed_on_the_board(pull: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (Change("M", "leaderboard/pull.py"), "changes nothing outside leaderboard/results/"),
-        (Change("A", ".github/workflows/x.yml"), "changes nothing outside leaderboard/results/"),
+        (Change("M", "leaderboard/pull.py"), "a result changes nothing outside leaderboard/results/"),
+        (Change("A", ".github/workflows/x.yml"), "a result changes nothing outside leaderboard/results/"),
         (Change("D", "leaderboard/results/mini-v1/a/0/entry.json"), "never changed or deleted"),
         (Change("A", "leaderboard/results/mini-v1/a/0/model.pkl"), "does not belong there"),
         (Change("A", "leaderboard/results/entry.json"), "does not belong there"),

@@ -32,7 +32,7 @@ TABLE = {
     ("GET", "/api/v1/benchmarks"): (FREE, FREE),
     ("GET", "/api/v1/benchmarks/{name}"): (FREE, FREE),
     ("GET", "/api/v1/pareto"): (NOT_THERE, NOT_THERE),
-    ("GET", "/api/v1/transfer"): (NOT_THERE, NOT_THERE),
+    ("GET", "/api/v1/transfer"): (FREE, FREE),
     ("GET", "/api/v1/compare"): (NOT_THERE, NOT_THERE),
     ("GET", "/api/v1/submissions"): (OWN, OWN),
     ("GET", "/api/v1/quota"): (OWN, OWN),
@@ -79,7 +79,7 @@ def ask(server: Served, verb: str, path: str, identity: str, bundle: bytes, role
         return ask_challenge(server, verb, path, identity, role)
     body = {"reason": "as tested", **({"verdict": "reproduced"} if "decision" in path else {})}
     options: dict[str, Any] = {"json": body} if verb == "POST" else {}
-    if path.rpartition("/")[2] in ("pareto", "transfer", "compare"):
+    if path.rpartition("/")[2] in ("pareto", "compare"):
         options["params"] = {"track": "nothing here", "m": ["mine", "other"]}
     return int(server.client.request(verb, url, headers=server.headers(role), **options).status_code)
 

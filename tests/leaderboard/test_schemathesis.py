@@ -12,6 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from leaderboard.transfers import FOLDER
 from tests.leaderboard.serving import served
 
 BYTES = ("application/zip", "application/vnd.apache.parquet")
@@ -28,7 +29,7 @@ EACH = int(os.environ.get("METANAS_SCHEMATHESIS", "40"))
 
 def test_requests_made_from_the_description_are_answered_as_described(tmp_path: Path) -> None:
     codes: Counter[int] = Counter()
-    with served(f"sqlite:///{tmp_path}/board.db", tmp_path / "data") as server:
+    with served(f"sqlite:///{tmp_path}/board.db", tmp_path / "data", studies=FOLDER) as server:
         schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", server.app)
         for found in schema.get_all_operations():
             operation = found.ok()

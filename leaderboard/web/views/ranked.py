@@ -12,7 +12,7 @@ from leaderboard.web.site import Site
 def home(site: Site, query: Query) -> View:
     """The first page: the largest board, or how to make the first result."""
     if not site.tracks:
-        return View("empty.html", {"tracks": {}, "track": None, "page": "index.html"})
+        return View("empty.html", frame(site, "index.html"))
     return ranked(site, query, largest(site))
 
 
@@ -43,6 +43,11 @@ def ranked(site: Site, query: Query, track: str) -> View:
             "shown_tasks": board.tasks if "tasks" in choice.columns else (),
         },
     )
+
+
+def frame(site: Site, page: str) -> dict[str, object]:
+    """What the frame of a page of no track needs: it leads back to the first page's track."""
+    return {"tracks": site.tracks, "track": largest(site) if site.tracks else None, "page": page}
 
 
 def of_track(site: Site, board: Board, page: str) -> dict[str, object]:

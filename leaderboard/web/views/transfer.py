@@ -1,108 +1,92 @@
-"""The transfer matrix: how a method meta-trained on some domains does on each test domain.
+"""Transfer studies: how a method meta-trained on some domains does on each test domain, what carried over.
 
-Rows are the sets of domains that published runs of a method were meta-trained on, columns the test
-domains; all runs of one suite and budget, since they answered the same pinned episodes. Off the diagonal a
-cell shows the paired difference to training on that domain alone, where such a run is published.
+A study has a budget of its own, so it belongs to no track. One page and one JSON file each, from the same
+scored matrix and tables as `metanas report`.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+import shlex
+from collections.abc import Iterable
 
-from leaderboard.standing import Standing
+from leaderboard.transfers import Shown, document
 from leaderboard.web import links
 from leaderboard.web.query import Query
-from leaderboard.web.render import View
+from leaderboard.web.render import File, Missing, View
 from leaderboard.web.site import Site
-from leaderboard.web.views.ranked import of_track
-from metanas.evaluation import stats
-from metanas.evaluation.charts.heatmap import Cell, heatmap
-from metanas.evaluation.paired import LEVEL, holm
-from metanas.evaluation.result import Submission, Task
-
-MOST = 8  # methods with a matrix on one page
-
-
-class Matrix(NamedTuple):
-    """One method's cells, row by row."""
-
-    method: str
-    trains: tuple[str, ...]
-    tests: tuple[str, ...]
-    cells: dict[tuple[str, str], Cell]
+from leaderboard.web.views.ranked import frame
+from metanas.evaluation import tables
+from metanas.evaluation.charts.forest import Difference, forest
+from metanas.evaluation.charts.heatmap import heatmap
+from metanas.evaluation.charts.theme import Spec
+from metanas.evaluation.paired import ROPE
 
 
-def page(site: Site, query: Query, track: str) -> View:
-    """A matrix for each method that was meta-trained on more than one set of domains."""
-    board = site.board(track)
-    family = _family(board.lines[0].standing.document)
-    runs = [
-        line.standing
-        for slug in site.tracks
-        for line in site.board(slug).lines
-        if _family(line.standing.document) == family
-    ]
-    methods = list(dict.fromkeys(run.method for run in runs))
-    found = [matrix(name, [run for run in runs if run.method == name]) for name in methods]
-    shown = [m for m in found if len(m.trains) > 1][:MOST]
-    pictures = {
-        f"transfer-{links.slug(m.method)}": heatmap(f"Transfer of {m.method}", list(m.cells.values()))
-        for m in shown
+def home(site: Site, query: Query) -> View:
+    """The first study that says what transfers (else the first), or how to make one."""
+    order = sorted(site.studies.values(), key=lambda shown: "neither" not in shown.study.variants)
+    return _view(site, order[0] if order else None)
+
+
+def page(site: Site, query: Query, path: str) -> View:
+    """The study of that path. Missing if there is none."""
+    return _view(site, _of(site, path))
+
+
+def numbers(site: Site, query: Query, path: str) -> File:
+    """The same for programs."""
+    return File(document(_of(site, path)).decode(), "application/json")
+
+
+def command(shown: Shown) -> str:
+    """What to type to do the same study, quoted for a shell: strangers may have written it. "" if unknown."""
+    words = shown.study.arguments
+    return shlex.join(["metanas", "transfer", *words]) if words else ""
+
+
+def _of(site: Site, path: str) -> Shown:
+    if path not in site.studies:
+        raise Missing(f"there is no transfer study {path!r}")
+    return site.studies[path]
+
+
+def _view(site: Site, shown: Shown | None) -> View:
+    values = {**frame(site, links.TRANSFER), "studies": site.studies, "shown": shown}
+    if shown is None:
+        return View("transfer.html", values)
+    accuracy, differences, *parts = tables.transfer(shown.matrix)
+    values |= {
+        "s": shown.study,
+        "tables": [accuracy, differences],
+        "parts": parts,
+        "note": tables.data_note(shown.study.tasks),
+        "command": command(shown),
     }
-    return View("transfer.html", {**of_track(site, board, "transfer.html"), "matrices": shown}, pictures)
+    return View("transfer.html", values, _pictures(shown))
 
 
-def trained_on(document: Submission) -> tuple[str, ...]:
-    """The domains a run was meta-trained on: those of its suite."""
-    return tuple(dict.fromkeys(task.domain for task in document.tasks))
-
-
-def matrix(method: str, runs: Sequence[Standing]) -> Matrix:
-    """The cells of one method; p-values are Holm-adjusted over all of its cells."""
-    by_train = {trained_on(run.document): run for run in runs}
-    trains = sorted(by_train, key=lambda names: (len(names), names))
-    tests = sorted({task.domain for run in runs for task in run.document.tasks})
-    drafts: list[tuple[str, str, stats.Interval, stats.Estimate | None]] = []
-    for train in trains:
-        for test in tests:
-            view = _on(by_train[train], test)
-            if not view:
-                continue
-            alone = by_train.get((test,))
-            gap = None
-            if alone is not None and train != (test,) and _same(by_train[train], alone, test):
-                gap = stats.difference(view, _on(alone, test))
-            drafts.append((_name(train), test, stats.estimate(view).interval(), gap))
-    adjusted = iter(holm([gap.p() for *_, gap in drafts if gap is not None]))
-    cells = {}
-    for row, test, interval, gap in drafts:
-        low, mean, high = (100 * v for v in (interval.low, interval.mean, interval.high))
-        difference = None if gap is None else 100 * gap.mean
-        significant = gap is not None and next(adjusted) < LEVEL
-        cells[row, test] = Cell(row, test, mean, low, high, difference, significant)
-    return Matrix(method, tuple(map(_name, trains)), tuple(tests), cells)
-
-
-def _family(document: Submission) -> tuple[str, str, str]:
-    return document.suite, document.suite_version, str(document.budget["name"])
-
-
-def _name(train: Sequence[str]) -> str:
-    return " + ".join(train)
-
-
-def _on(run: Standing, domain: str) -> dict[str, stats.Floats]:
-    return {task: a for task, a in run.accuracies.items() if stats.domain_of(task) == domain}
-
-
-def _same(a: Standing, b: Standing, domain: str) -> bool:
-    """Whether both answered the same episodes of the same data."""
-
-    def pinned(run: Standing) -> list[tuple[str, str, str]]:
-        tasks: list[Task] = [task for task in run.document.tasks if task.domain == domain]
-        return sorted((task.name, task.manifest, task.fingerprint) for task in tasks)
-
-    return pinned(a) == pinned(b)
+def _pictures(shown: Shown) -> dict[str, Spec]:
+    matrix = shown.matrix
+    heads = tables.columns(matrix.study)
+    title = f"{matrix.study.method} on {matrix.study.suite}: points to in-domain training"
+    found = {"matrix": heatmap(title, matrix.cells, heads)}
+    if matrix.parts:
+        gains = [
+            Difference(
+                f"trained on {part.train}, tested on {heads[part.test]}",
+                part.variant,
+                100 * part.gain.mean,
+                100 * part.gain.low,
+                100 * part.gain.high,
+                part.p,
+            )
+            for part in matrix.parts
+        ]
+        found["parts"] = forest("Gain over adapting from fresh numbers", gains, 100 * ROPE)
+    return found
 
 
 def paths(site: Site) -> Iterable[str]:
-    return [links.board(track, "transfer.html") for track in site.tracks.values()]
+    return map(links.study, site.studies)
+
+
+def number_paths(site: Site) -> Iterable[str]:
+    return [links.study(path, "json") for path in site.studies]

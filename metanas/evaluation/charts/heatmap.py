@@ -1,51 +1,26 @@
 """The transfer matrix: meta-training set in rows, test domain in columns, the value written in each cell."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from metanas.evaluation.charts.theme import Spec, figure
+from metanas.evaluation.paired import LEVEL
+from metanas.evaluation.stats import Interval
+from metanas.evaluation.transfer import Cell
 
 # Blue to orange through white, readable to colour-blind readers; the text carries the value anyway.
-DIVERGING = ["#0072B2", "#8fbbdb", "#f4f4f4", "#f3c27a", "#D55E00"]
+DIVERGING = ["#4f9fd0", "#a6cde6", "#f4f4f4", "#f5cf9b", "#e88a45"]
 STRIPES = 14  # across a hatched cell
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One cell, in points of accuracy. `difference` is to in-domain training, None on the diagonal."""
+def heatmap(title: str, cells: Sequence[Cell], heads: Mapping[str, str]) -> Spec:
+    """Colour: difference to in-domain training. Hatching and "ns": not significant at 5 %.
 
-    train: str
-    test: str
-    accuracy: float
-    low: float
-    high: float
-    difference: float | None
-    significant: bool
-
-    @property
-    def text(self) -> str:
-        """The value as it is written: the difference with its sign, or the in-domain accuracy."""
-        value = f"{self.accuracy:.1f}" if self.difference is None else f"{self.difference:+.1f}"
-        return value if self.significant or self.difference is None else f"{value} ns"
-
-
-def heatmap(title: str, cells: list[Cell]) -> Spec:
-    """Colour: difference to in-domain training. Hatching and "ns": not significant at 5 %."""
+    heads: what to write over the column of each test domain.
+    """
     trains = list(dict.fromkeys(cell.train for cell in cells))
-    tests = list(dict.fromkeys(cell.test for cell in cells))
-    widest = max([1.0, *(abs(cell.difference or 0) for cell in cells)])
-    rows = [
-        {
-            "train": cell.train,
-            "test": cell.test,
-            "accuracy": cell.accuracy,
-            "low": cell.low,
-            "high": cell.high,
-            "difference": cell.difference or 0.0,
-            "text": cell.text,
-            "kind": "in-domain" if cell.difference is None else ("clear" if cell.significant else "ns"),
-        }
-        for cell in cells
-    ]
+    tests = [heads[name] for name in dict.fromkeys(cell.test for cell in cells)]
+    rows = [{"train": cell.train, "test": heads[cell.test], **_values(cell)} for cell in cells]
+    widest = max([1.0, *(abs(row["difference"]) for row in rows)])
     x = {"field": "test", "type": "nominal", "sort": tests, "title": "tested on"}
     x["axis"] = {"labelAngle": 0, "orient": "top", "labelLimit": 160}  # type: ignore[assignment]
     y = {"field": "train", "type": "nominal", "sort": trains, "title": "meta-trained on"}
@@ -54,15 +29,13 @@ def heatmap(title: str, cells: list[Cell]) -> Spec:
         {"field": name, "type": "quantitative", "format": ".1f"}
         for name in ("accuracy", "low", "high", "difference")
     ]
-    text = {"field": "text", "type": "nominal"}
-    halo = {"stroke": "white", "strokeWidth": 4, "strokeJoin": "round", "opacity": 0.9}
     width = {"condition": {"test": "datum.kind == 'in-domain'", "value": 3}, "value": 1}
     return figure(
         title,
-        f"{len(trains)} meta-training sets by {len(tests)} test domains.",
+        f"{len(trains)} meta-training sets by {len(tests)} test domains; hatched: not significant at 5 %.",
         rows,
         width={"step": 110},
-        height={"step": 44},
+        height={"step": 52},
         layer=[
             {
                 "mark": {"type": "rect", "stroke": "#5a6672"},
@@ -84,16 +57,45 @@ def heatmap(title: str, cells: list[Cell]) -> Spec:
                 "mark": {"type": "rect", "fill": _hatching(), "tooltip": None},
                 "encoding": {"x": x, "y": y},
             },
-            {  # a halo, so that the value reads on stripes and on strong colours
-                "mark": {"type": "text", "fontSize": 13, **halo},
-                "encoding": {"x": x, "y": y, "text": text},
-            },
-            {
-                "mark": {"type": "text", "color": "#16202a", "fontSize": 13},
-                "encoding": {"x": x, "y": y, "text": text},
-            },
+            *_words("text", x, y, fontSize=13, dy=-7),
+            *_words("range", x, y, fontSize=10, dy=9),
         ],
     )
+
+
+def written(cell: Cell) -> str:
+    """The value as it stands in the cell: the difference with its sign, or the in-domain accuracy."""
+    if cell.difference is None or cell.p is None:
+        return f"{100 * cell.accuracy.mean:.1f}"
+    return f"{100 * cell.difference.mean:+.1f}" + ("" if cell.p < LEVEL else " ns")
+
+
+def _values(cell: Cell) -> Spec:
+    """A cell in points of accuracy."""
+    here, gap = cell.accuracy, cell.difference
+    return {
+        "accuracy": 100 * here.mean,
+        "low": 100 * here.low,
+        "high": 100 * here.high,
+        "difference": 0.0 if gap is None else 100 * gap.mean,
+        "text": written(cell),
+        "range": _range(here, "") if gap is None else _range(gap, "+"),
+        "kind": "in-domain" if cell.p is None else ("clear" if cell.p < LEVEL else "ns"),
+    }
+
+
+def _range(interval: Interval, sign: str) -> str:
+    return f"[{100 * interval.low:{sign}.1f}, {100 * interval.high:{sign}.1f}]"
+
+
+def _words(field: str, x: Spec, y: Spec, **font: float) -> list[Spec]:
+    """A line of text in every cell, on a halo, so that it reads on stripes and on strong colours."""
+    halo = {"stroke": "white", "strokeWidth": 4, "strokeJoin": "round", "opacity": 0.9}
+    encoding = {"x": x, "y": y, "text": {"field": field, "type": "nominal"}}
+    return [
+        {"mark": {"type": "text", **look, **font}, "encoding": encoding}
+        for look in (halo, {"color": "#16202a"})
+    ]
 
 
 def _hatching() -> Spec:
