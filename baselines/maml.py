@@ -50,7 +50,7 @@ class Maml(Method):
         second_order: bool = True
         steps: int = 2
         test_steps: int = 2
-        weight_rate: float = 0.2
+        weight_rate: float = 0.1
         arch_rate: float = 1.0
         eta: bool = False
         outer_weight_rate: float = 3e-3

@@ -41,7 +41,7 @@ class Reptile(Method):
         space: SearchSpace = field(default_factory=SearchSpace)
         adapts: What = "both"
         steps: int = 5
-        test_steps: int = 10
+        test_steps: int = 20
         weight_rate: float = 0.01
         arch_rate: float = 0.005
         outer_step: float = 1.0

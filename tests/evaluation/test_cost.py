@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from baselines.scratch import Scratch
 from metanas.episode import Batch, Episodes
@@ -15,6 +17,28 @@ from tests.tiny import SPEC
 def test_a_convolution_counts_two_operations_a_multiply_accumulate() -> None:
     x, kernel = torch.zeros(1, 3, 8, 8), torch.zeros(5, 3, 3, 3)
     assert cost.count(lambda: torch.nn.functional.conv2d(x, kernel, padding=1)) == 2 * 5 * 3 * 9 * 64
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_the_count_is_that_of_torchs_own_counter(order: str) -> None:
+    """On what its formulas count rightly: convolutions without groups, products, attention."""
+    kernel = torch.randn(4, 3, 3, 3, requires_grad=True)
+    query = torch.randn(2, 4, 6, 4, requires_grad=True)
+
+    def work() -> None:
+        maps = torch.nn.functional.conv2d(torch.ones(2, 3, 8, 8), kernel, stride=2).flatten(2)
+        seen = torch.nn.functional.scaled_dot_product_attention(query, query, query)
+        loss = torch.einsum("bcp,bdp->bcd", maps, maps.tanh()).sum() + (query @ query.mT).exp().sum()
+        loss = loss + seen.sum() if order == "first" else loss  # attention's kernel has one derivative
+        grads = torch.autograd.grad(loss, (kernel, query), create_graph=order == "second")
+        if order == "second":
+            torch.autograd.grad(sum(g.square().sum() for g in grads), (kernel, query))
+        with torch.no_grad():
+            torch.nn.functional.linear(torch.ones(5, 3), torch.ones(7, 3))
+
+    with FlopCounterMode(display=False) as oracle:
+        work()
+    assert cost.count(work) == oracle.get_total_flops() > 0
 
 
 def test_adaptation_costs_in_proportion_to_its_steps() -> None:
