@@ -3,6 +3,7 @@
 Right answers per episode are compared, which the database has at hand.
 """
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -19,7 +20,7 @@ MANY = 1000  # answers of which some are wrong, whoever gives them
 
 def doubts(session: Session, row: Submission, scored: Scored) -> list[tuple[str, str]]:
     """(kind, sentence) of everything a person should look at."""
-    return [*_perfect(scored), *_same_seeds(scored), *_copies(session, row, scored)]
+    return [*_perfect(scored), *_same_seeds(scored), *_declared(row), *_copies(session, row, scored)]
 
 
 def _perfect(scored: Scored) -> Iterator[tuple[str, str]]:
@@ -34,6 +35,15 @@ def _same_seeds(scored: Scored) -> Iterator[tuple[str, str]]:
     if len(tasks[0]) > 1 and all((right == right[0]).all() for right in tasks):
         if sum(right[0].size for right in tasks) >= ENOUGH and any(np.ptp(right) for right in tasks):
             yield "same-seeds", "all seeds have the same number of right answers in every episode"
+
+
+def _declared(row: Submission) -> Iterator[tuple[str, str]]:
+    """Data or weights from outside the suite that hold test classes, as their entrant says."""
+    entry = json.loads(row.entry or "{}")
+    tested = {task.domain for task in row.parsed.tasks}
+    for outside in (*entry.get("external_data", ()), *entry.get("pretrained_weights", ())):
+        if held := sorted(tested & set(outside.get("overlaps_with", ()))):
+            yield "test-data", f"{outside['name']} holds test classes of {', '.join(held)}, as declared"
 
 
 def _copies(session: Session, row: Submission, scored: Scored) -> Iterator[tuple[str, str]]:

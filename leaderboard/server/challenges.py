@@ -13,7 +13,7 @@ from leaderboard.challenge.answer import answer, open_challenge, thing
 from leaderboard.challenge.register import register
 from leaderboard.server.caching import TaggedRoute
 from leaderboard.server.context import Context
-from leaderboard.server.identity import Here, Who, Writer
+from leaderboard.server.identity import PUBLIC, Here, Who, Writer
 from leaderboard.server.reads import ERRORS, Id, Json
 from leaderboard.store.models import Challenge, now
 
@@ -51,7 +51,7 @@ def commit(here: Here, who: Writer, body: Commitment, response: Response) -> Jso
     return _shown(here, identity)
 
 
-@router.get("/challenges/{identity}")
+@router.get("/challenges/{identity}", openapi_extra=PUBLIC)
 def challenge(here: Here, who: Who, identity: Id) -> Json:
     """A challenge: its commitment, what was drawn, until when, and the scores once it is answered."""
     with here.store.database.read() as session:

@@ -2,7 +2,7 @@
 
 import math
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -14,6 +14,7 @@ from leaderboard.server.context import Context
 from leaderboard.store.models import Token, now
 
 BEARER = HTTPBearer(auto_error=False, description="A token: mnas_...")
+PUBLIC: dict[str, Any] = {"security": [{}]}  # added to a route's description: who has no token may ask, too
 NOTE_USE_EVERY = timedelta(minutes=10)  # `used` is for people; it need not cost a write a request
 
 

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from leaderboard.accounts.authorise import Denied
 from leaderboard.accounts.quota import QuotaExceeded
@@ -81,6 +82,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(QuotaExceeded)
     async def quota(request: Request, error: QuotaExceeded) -> JSONResponse:
         return answer(429, str(error), headers={"Retry-After": str(error.retry_after)})
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> JSONResponse:
+        return answer(400, "the body ended too early")  # nobody reads it; it is no mistake of ours
 
     @app.exception_handler(Exception)
     async def ours(request: Request, error: Exception) -> JSONResponse:

@@ -16,7 +16,7 @@ from leaderboard.bundle.names import FILES
 from leaderboard.scoring import jobs
 from leaderboard.scoring.document import document
 from leaderboard.server.caching import TaggedRoute
-from leaderboard.server.identity import Here, Who
+from leaderboard.server.identity import PUBLIC, Here, Who
 from leaderboard.server.problems import ProblemJson
 from leaderboard.store.models import Challenge, Job, Submission, now
 
@@ -121,7 +121,7 @@ def mine(here: Here, who: Who, limit: Most = 100, after: After = None) -> Json:
     return {"submissions": found, "next": _next(rows, limit)}
 
 
-@router.get("/submissions/{identity}")
+@router.get("/submissions/{identity}", openapi_extra=PUBLIC)
 def submission(here: Here, who: Who, identity: Id) -> Json:
     """One submission, with its place in the queue while it waits."""
     row = _visible(here, who, identity)
@@ -130,14 +130,14 @@ def submission(here: Here, who: Who, identity: Id) -> Json:
     return {**_brief(row), "superseded": row.superseded, "flags": row.flags, "jobs_ahead": ahead}
 
 
-@router.get("/submissions/{identity}/events")
+@router.get("/submissions/{identity}/events", openapi_extra=PUBLIC)
 def events(here: Here, who: Who, identity: Id) -> Json:
     """Every state it was in, when and why."""
     found = _visible(here, who, identity).events
     return {"events": [{"at": e.at.isoformat(), "state": e.state, "reason": e.reason} for e in found]}
 
 
-@router.get("/submissions/{identity}/scores", response_class=Response)
+@router.get("/submissions/{identity}/scores", openapi_extra=PUBLIC, response_class=Response)
 def scores(here: Here, who: Who, identity: Id) -> Response:
     """All recomputed scores: the very bytes that `metanas score BUNDLE` prints."""
     row = _visible(here, who, identity)
@@ -146,7 +146,7 @@ def scores(here: Here, who: Who, identity: Id) -> Response:
     return Response(document(row.document, row.accuracies, row.summaries), media_type="application/json")
 
 
-@router.get("/submissions/{identity}/files/{name}", response_class=Response)
+@router.get("/submissions/{identity}/files/{name}", openapi_extra=PUBLIC, response_class=Response)
 def file(
     here: Here, who: Who, identity: Id, name: Annotated[str, Path(pattern="^[a-zA-Z]+[.][a-z]+$")]
 ) -> Response:

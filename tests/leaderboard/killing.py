@@ -68,7 +68,7 @@ class Campaign:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
-        self._stop = threading.Event()
+        self._stop, self._over = threading.Event(), threading.Event()
         self.report = Report()
         store = Store(db, data)
         with store.database.write() as session:
@@ -78,36 +78,44 @@ class Campaign:
     def run(self, kills: int) -> Report:
         """Kill so many servers, then let one live until all is scored, and check everything."""
         client = threading.Thread(target=self._submit)
-        server = self._start()
+        self._start()
         client.start()
-        for _ in range(kills):
-            time.sleep(self._random.uniform(0.02, 0.5))
-            os.kill(server, signal.SIGKILL)
-            self.report.kills += 1
-            server = self._start()
+        try:
+            for _ in range(kills):
+                time.sleep(self._random.uniform(0.02, 0.5))
+                os.kill(self._server, signal.SIGKILL)
+                self.report.kills += 1
+                self._start()
+            self._stop.set()
+            client.join()
+            self._drain()
+        finally:
+            self._end()
+        self._check()
+        return self.report
+
+    def _end(self) -> None:
+        """Leave no process behind, also after a failure."""
         self._stop.set()
-        client.join()
-        self._drain()
-        os.kill(server, signal.SIGKILL)
+        self._over.set()
+        os.kill(self._server, signal.SIGKILL)
         assert self._mother.stdin and self._mother.stdout
         self._mother.stdin.close()
         self._mother.stdout.close()
         self._mother.wait()
-        self._check()
-        return self.report
 
-    def _start(self) -> int:
+    def _start(self) -> None:
         started = time.monotonic()
         assert self._mother.stdin and self._mother.stdout
         about = {"db": self._db, "data": str(self._data), "port": self._port}
         self._mother.stdin.write(json.dumps(about) + "\n")
         self._mother.stdin.flush()
-        process = int(self._mother.stdout.readline())
+        self._server = int(self._mother.stdout.readline())
         for _ in range(ASKED):
             try:
                 if httpx.get(f"http://127.0.0.1:{self._port}/readyz", timeout=5).status_code == 200:
                     self.report.restarts.append(time.monotonic() - started)
-                    return process
+                    return
             except httpx.HTTPError:
                 time.sleep(0.01)
         raise TimeoutError(f"the server is not ready after {time.monotonic() - started:.0f} s")
@@ -128,6 +136,8 @@ class Campaign:
                         answer = client.post("/submissions", content=bundle, headers=headers)
                         break
                     except httpx.HTTPError:
+                        if self._over.is_set():
+                            return
                         self.report.repeated += 1
                         time.sleep(0.01)
                 assert answer.status_code == 202, answer.text

@@ -30,5 +30,6 @@ def test_each_is_refused_with_the_right_words(good: Members) -> None:
                 wrong.append(f"{case.name}: {str(error)[:300]} (expected: {case.says})")
         if time.monotonic() - started > 10:
             wrong.append(f"{case.name}: took {time.monotonic() - started:.0f} s")
+    print(f"{len(found)} hostile bundles, {len(wrong)} not refused with the right words within 10 s")
     assert not wrong, "\n".join(wrong)
     validate(good)

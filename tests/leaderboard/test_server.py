@@ -1,10 +1,12 @@
 """The server's promises, on SQLite and PostgreSQL: accepted is kept, counted exactly, scored once."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,6 +92,7 @@ def test_of_200_posts_at_once_exactly_as_many_pass_as_the_quota_has(url: str, tm
     with served(url, tmp_path / "data", quotas=quotas) as server, ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(server.post, contents))
         codes = [answer.status_code for answer in answers]
+        print(f"{len(codes)} posts at once, quota 7: {codes.count(202)} accepted, {codes.count(429)} refused")
         assert {code: codes.count(code) for code in set(codes)} == {202: 7, 429: 193}
         refused = next(answer for answer in answers if answer.status_code == 429)
         assert 86_000 < int(refused.headers["Retry-After"]) <= 86_400
@@ -210,6 +213,31 @@ def test_a_body_is_counted_as_it_comes_and_cut_off(url: str, tmp_path: Path) -> 
         url = "/api/v1/submissions/00000000-0000-7000-8000-000000000000/withdraw"
         answer = server.client.post(url, json={"reason": "x" * 200}, headers=server.headers("owner"))
         assert answer.status_code == 413
+
+
+def test_a_client_that_goes_away_in_the_middle_is_no_mistake_of_ours(
+    server: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    come = iter([{"type": "http.request", "body": b"PK", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return next(come)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    path = "/api/v1/submissions"
+    headers = {
+        **server.headers("owner"),
+        "Idempotency-Key": "12345678",
+        "Content-Type": "application/zip",
+    }
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": path}
+    scope |= {"raw_path": path.encode(), "query_string": b"", "root_path": "", "client": ("127.0.0.1", 1)}
+    scope["headers"] = [(k.lower().encode(), v.encode()) for k, v in headers.items()]  # type: ignore[assignment]
+    asyncio.run(server.app(scope, receive, send))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 400 and not caplog.records
 
 
 def test_writes_have_a_rate(url: str, tmp_path: Path) -> None:

@@ -1,0 +1,23 @@
+"""What a board withstands, counted: `python -m tests.benchmarks.board_safety`, a few minutes.
+
+20,000 fuzzed bundles and the hand-made hostile ones, 200 posts at once against a quota, every endpoint as every
+role: the tests of them, with what they counted.
+"""
+
+import sys
+
+import pytest
+
+from tests.benchmarks.board_machine import machine
+
+TESTS = (
+    "test_fuzz.py",
+    "test_hostile.py",
+    "test_roles.py::test_every_endpoint_answers_every_role_as_the_table_says",
+    "test_server.py::test_of_200_posts_at_once_exactly_as_many_pass_as_the_quota_has",
+    "test_server.py::test_hostile_bundles_never_break_the_server_and_leave_only_blobs",
+)
+
+if __name__ == "__main__":
+    print(machine(), flush=True)
+    sys.exit(pytest.main(["-v", "-s", "--timeout", "0", *(f"tests/leaderboard/{name}" for name in TESTS)]))
