@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -274,6 +275,7 @@ def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
+@cache  # over a second, and a demo writes four reports
 def _script() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, from vl-convert."""
     import vl_convert

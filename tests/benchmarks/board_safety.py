@@ -1,7 +1,7 @@
 """What a board withstands, counted: `python -m tests.benchmarks.board_safety`, a few minutes.
 
-20,000 fuzzed bundles and the hand-made hostile ones, 200 posts at once against a quota, every endpoint as every
-role: the tests of them, with what they counted.
+20,000 fuzzed bundles and the hand-made hostile ones, 200 posts at once against a quota, every endpoint as
+every role: the tests of them, with what they counted.
 """
 
 import sys
