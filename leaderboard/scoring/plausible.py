@@ -14,8 +14,8 @@ from leaderboard.scoring.scores import Scored
 from leaderboard.store.models import Score, Submission
 
 SAME = 0.995  # share of episodes with the same number of right answers
-ENOUGH = 50  # episodes below which that share says little
-MANY = 500  # answers of which some are wrong, whoever gives them
+ENOUGH = 100  # episodes below which that share says little
+MANY = 1000  # answers of which some are wrong, whoever gives them
 
 
 def doubts(session: Session, row: Submission, scored: Scored) -> list[tuple[str, str]]:

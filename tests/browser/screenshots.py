@@ -24,7 +24,10 @@ from leaderboard.web import links
 from tests.browser.page import Page, chromium
 
 OUT = Path(__file__).parents[2] / "docs" / "board"
-SHOWN = ("ranked-1400", "ranked-400", "method-1400", "compare-400", "pareto-1400", "significance-1400")
+SHOWN = (
+    *("ranked-1400", "ranked-400", "method-1400", "compare-400", "pareto-1400", "significance-1400"),
+    *("transfer-1400", "transfer-400"),
+)
 TALLEST = {1400: 1600, 400: 1400}  # pixels
 
 

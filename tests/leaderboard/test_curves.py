@@ -23,7 +23,7 @@ from metanas.evaluation.curves import SCHEMA
 from tests.leaderboard import bundles
 from tests.leaderboard.serving import served
 
-STEPS, EPISODES = (0, 2, 5), 4  # the predictions are those after 5 steps
+STEPS, EPISODES = (0, 2, 5), 2  # the predictions are those after 5 steps
 
 
 def curve(files: Members) -> pd.DataFrame:
@@ -93,7 +93,10 @@ def changed(column: str, value: object, row: int = 0) -> Callable[[pd.DataFrame]
         (changed("steps", -1), "not every seed has every episode once"),
         (lambda rows: pd.concat([rows, rows[:1]]), "not every seed has every episode once"),
         (lambda rows: rows.assign(seed=rows.seed + 90), "seed 90 was not asked for"),
-        (lambda rows: rows.assign(episode=rows.episode + 1000), "episode 1003 was not asked for"),
+        (
+            lambda rows: rows.assign(episode=rows.episode + 1000),
+            f"episode {999 + EPISODES} was not asked for",
+        ),
         (lambda rows: rows[:0], "0 rows, it may have 1 to"),
     ],
 )

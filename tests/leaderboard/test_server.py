@@ -174,12 +174,12 @@ def test_a_job_that_kills_its_scorers_is_given_up_and_can_be_asked_for_again(
 
 
 def test_copies_and_perfect_results_wait_for_a_person(server: Served, tmp_path: Path) -> None:
-    server.post(bundles.zipped(tmp_path / "a", skill=0.6))
+    server.post(bundles.zipped(tmp_path / "a", skill=0.6, budget="small"))
     copy = {"method": "copy"}
-    files = bundles.members(tmp_path / "b", "copy", skill=0.6)
+    files = bundles.members(tmp_path / "b", "copy", skill=0.6, budget="small")
     assert json.loads(files["submission.json"])["method"] == copy["method"]
     second = server.post(to_zip(files), role="other").json()["id"]
-    third = server.post(bundles.zipped(tmp_path / "c", "perfect", skill=1.0)).json()["id"]
+    third = server.post(bundles.zipped(tmp_path / "c", "perfect", skill=1.0, budget="small")).json()["id"]
     server.work()
     assert server.get(f"submissions/{second}", "other").json()["state"] == "flagged"
     assert (
