@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BUDGET ?= small
 BIN = $(VENV)/bin
+seeds_smoke = --seeds 0 # the short demo shows that all of it works, not a result
 
 .PHONY: demo test check clean
 
 demo: $(VENV)/installed
 	$(BIN)/metanas run --suite mini-v1 --budget $(BUDGET) --pages runs/site \
-		--method reptile --method maml --method scratch --method protonet
+		--method reptile --method maml --method scratch --method protonet $(seeds_$(BUDGET))
 
 test: $(VENV)/installed-dev check
 	$(BIN)/python -m pytest
