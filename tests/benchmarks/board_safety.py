@@ -20,4 +20,8 @@ TESTS = (
 
 if __name__ == "__main__":
     print(machine(), flush=True)
-    sys.exit(pytest.main(["-v", "-s", "--timeout", "0", *(f"tests/leaderboard/{name}" for name in TESTS)]))
+    sys.exit(
+        pytest.main(
+            ["-v", "-s", "--no-header", "--timeout", "0", *(f"tests/leaderboard/{name}" for name in TESTS)]
+        )
+    )
