@@ -165,21 +165,38 @@ def parse(folder: Path) -> Study:
 def answered(folder: Path, study: Study) -> Answered:
     """answers.parquet, as study.json describes it."""
     rows = _rows(folder, study)
-    return Answered(study, {key: _view(study, rows, *key) for key in study.wanted})
+    labels = {
+        task.name: query_labels(task.domain, "test", 0, task.shape, np.arange(task.episodes))
+        for task in study.tasks
+    }
+    views = {
+        (row, variant): {
+            task: _accuracy(study.seeds, rows, right, row=row_name(row), variant=variant, task=task)
+            for task, right in labels.items()
+        }
+        for row, variant in study.wanted
+    }
+    return Answered(study, views)
 
 
 class _Rows(NamedTuple):
     """The R rows of answers.parquet as arrays (a table's own filters import pandas, which takes its time)."""
 
-    keys: Mapping[str, NDArray[Any]]  # by name (R,)
+    keys: Mapping[str, NDArray[Any]]  # by name (R,); texts as their place in `texts`
+    texts: Mapping[str, list[str]]
     starts: NDArray[np.int32]  # where each row's predictions begin, and the end (R + 1,)
     predicted: NDArray[np.int16]  # of all rows
 
     def where(self, **wanted: str | int) -> NDArray[np.int64]:
         """The rows with these keys, by episode."""
-        mask = np.logical_and.reduce([self.keys[name] == value for name, value in wanted.items()])
-        found = np.flatnonzero(mask)
+        masks = [self.keys[name] == self._number(name, value) for name, value in wanted.items()]
+        found = np.flatnonzero(np.logical_and.reduce(masks))
         return found[np.argsort(self.keys["episode"][found], kind="stable")]
+
+    def _number(self, name: str, value: str | int) -> int:
+        if isinstance(value, int):
+            return value
+        return self.texts[name].index(value) if value in self.texts[name] else -1
 
 
 def _rows(folder: Path, study: Study) -> _Rows:
@@ -195,32 +212,24 @@ def _rows(folder: Path, study: Study) -> _Rows:
     *columns, lists = (column.combine_chunks() for column in table.columns)
     if any(column.null_count for column in (*columns, lists, lists.values)):
         raise ResultError(f"{ANSWERS}: a value is missing (null)")
-    keys = {name: _plain(column) for name, column in zip(KEYS, columns, strict=True)}
-    return _Rows(keys, np.from_dlpack(lists.offsets), np.from_dlpack(lists.values))
+    named = dict(zip(KEYS, columns, strict=True))
+    texts = {name: named[name].dictionary.to_pylist() for name in KEYS[:3]}
+    codes = {name: np.from_dlpack(named[name].indices) for name in texts}
+    numbers = {name: np.from_dlpack(named[name]) for name in KEYS[3:]}
+    return _Rows({**codes, **numbers}, texts, np.from_dlpack(lists.offsets), np.from_dlpack(lists.values))
 
 
-def _plain(column: pa.Array) -> NDArray[Any]:
-    """Numbers, or the texts that a dictionary's indices stand for."""
-    if not pa.types.is_dictionary(column.type):
-        return np.from_dlpack(column)
-    return np.array(column.dictionary.to_pylist(), object)[np.from_dlpack(column.indices)]
-
-
-def _view(study: Study, rows: _Rows, row: tuple[str, ...], variant: Variant) -> View:
-    """Accuracies by task. ResultError unless every episode is there exactly once."""
-    return {task.name: _accuracy(study, task, rows, row_name(row), variant) for task in study.tasks}
-
-
-def _accuracy(study: Study, task: Task, rows: _Rows, row: str, variant: Variant) -> NDArray[np.float64]:
-    """Share of right answers (S, E)."""
-    labels = query_labels(task.domain, "test", 0, task.shape, np.arange(task.episodes))
-    queries = labels.shape[1]
+def _accuracy(
+    seeds: Sequence[int], rows: _Rows, labels: NDArray[np.int64], **wanted: str
+) -> NDArray[np.float64]:
+    """Share of right answers (S, E); labels (E, Q). ResultError unless every episode is there just once."""
+    episodes, queries = labels.shape
     found = []
-    for seed in study.seeds:
-        here = rows.where(row=row, variant=variant, task=task.name, seed=seed)
-        where = f"{ANSWERS}: {row}, {variant}, {task.name}, seed {seed}"
-        if not np.array_equal(rows.keys["episode"][here], np.arange(task.episodes)):
-            raise ResultError(f"{where}: expected each of the episodes 0 to {task.episodes - 1} once")
+    for seed in seeds:
+        here = rows.where(**wanted, seed=seed)
+        where = f"{ANSWERS}: {', '.join(wanted.values())}, seed {seed}"
+        if not np.array_equal(rows.keys["episode"][here], np.arange(episodes)):
+            raise ResultError(f"{where}: expected each of the episodes 0 to {episodes - 1} once")
         first = rows.starts[here]
         if (rows.starts[here + 1] - first != queries).any():
             raise ResultError(f"{where}: expected {queries} predictions an episode")

@@ -2,10 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from rich.console import RenderableType
-from rich.table import Table as Rich
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from metanas.evaluation.compare import Comparison
 from metanas.evaluation.gather import Run
@@ -14,6 +11,9 @@ from metanas.evaluation.result import Task
 from metanas.evaluation.stats import Interval
 from metanas.evaluation.study import Study
 from metanas.evaluation.transfer import Cell, Matrix
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 Row = tuple[str, ...]
 
@@ -230,8 +230,11 @@ def _gap(cell: Cell) -> str:
     return points(cell.difference) + ("" if cell.p < LEVEL else " ns")
 
 
-def terminal(table: Table, width: int) -> list[RenderableType]:
+def terminal(table: Table, width: int) -> "list[RenderableType]":
     """For rich. A table wider than `width` becomes several with the same first columns, none of them cut."""
+    from rich.table import Table as Rich  # a server, which starts in two seconds, prints none
+    from rich.text import Text
+
     sizes = [
         max(max(map(len, head.split())), *map(len, cells))  # headings wrap, cells do not
         for head, *cells in zip(table.columns, *table.rows, strict=True)
