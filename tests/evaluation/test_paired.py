@@ -38,6 +38,8 @@ def test_wilcoxon_is_scipys_over_all_tasks_and_1_for_equal_methods() -> None:
     gap = RANDOM.normal(0.02, 0.1, 60)
     assert wilcoxon_p({"a": gap[:30], "b": gap[30:]}) == oracle.wilcoxon(gap).pvalue
     assert wilcoxon_p({"a": np.zeros(10)}) == 1.0
+    tied = np.array([0.0, 0.1, 0.1, -0.1, 0.2, 0.2, 0.3, -0.2])
+    assert wilcoxon_p({"a": tied}) == oracle.wilcoxon(tied, method="asymptotic").pvalue
 
 
 def test_holm_equals_the_textbook_example_and_statsmodels() -> None:
