@@ -36,10 +36,11 @@ def test_the_pinned_episodes_given_as_inputs_get_the_answers_of_the_run(
 ) -> None:
     domain, shape = Domain.open("langid"), EpisodeShape(5, 1, 3)
     pinned = result.read(trained).answers["langid/5w1s"]
-    drawn = sample(domain.tables["test"], 0, shape, np.arange(10))
+    count = pinned.task.episodes
+    drawn = sample(domain.tables["test"], 0, shape, np.arange(count))
     x = torch.from_numpy(np.ascontiguousarray(domain.store.examples.x))
     save_file({"langid/5w1s/support": x[drawn.support], "langid/5w1s/query": x[drawn.query]}, tmp_path / "in")
-    fresh.predict(trained, tmp_path / "in", [SealedTask("langid", shape, 10)], tmp_path / "out", None)
+    fresh.predict(trained, tmp_path / "in", [SealedTask("langid", shape, count)], tmp_path / "out", None)
     rows = pq.read_table(tmp_path / "out")
     found = result.answers_of([pinned.task], (0, 1), rows)["langid/5w1s"]
     assert (found.predicted == pinned.predicted).all()
