@@ -32,6 +32,7 @@ from metanas.kinds import OPS
 from metanas.networks.network import stem_name
 from metanas.params import Params, detach, tensors
 from metanas.seeding import generator
+from metanas.stem import HALVINGS
 from metanas.supernet.network import SuperNet
 from metanas.supernet.ops import Linear
 from metanas.supernet.space import SearchSpace
@@ -159,10 +160,9 @@ class Darts(nn.Module):
         c = space.channels
         self.space = space
         self.stem: nn.Module = nn.Sequential(
-            nn.AvgPool2d(2) if spec.modality == "speech" else nn.Identity(),
             *(
                 nn.Sequential(nn.Conv2d(c if i else 1, c, 3, 2, 1), nn.GroupNorm(1, c), nn.ReLU())
-                for i in range(2)
+                for i in range(HALVINGS[spec.modality])
             ),
         )
         self.nodes = nn.ModuleList(
