@@ -19,7 +19,7 @@ PARTS = ("metanas", "tasks", "baselines", "leaderboard", "tests")
 def lines() -> str:
     """The commands under "From nothing to the board"."""
     section = (ROOT / "CONTRIBUTING.md").read_text().partition("## From nothing to the board\n")[2]
-    return "".join(re.findall(r"^    (.*\n)", section.partition("\n## ")[0], flags=re.MULTILINE))
+    return "".join(re.findall(r"^    (.*\n)", re.split("\n##+ ", section)[0], flags=re.MULTILINE))
 
 
 @pytest.fixture
