@@ -30,7 +30,7 @@ class ConfigError(ValueError):
 class RunConfig(BaseModel):
     """All that decides the numbers of a run, and nothing else."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")  # clip=.inf
 
     method: str
     settings: dict[str, Any]  # all of the method's settings, defaults filled in

@@ -1,20 +1,29 @@
 """Paper rows: every one is readable and runnable, and verdicts say what they should."""
 
-import pytest
+from pathlib import Path
 
-from metanas.config import resolve
+import pytest
+import yaml
+
+from metanas.config import read, resolve, write
 from metanas.registry import UnknownName
 from metanas.reproduce import Figure, Row, load, names, verdict
 
+REPRODUCED = Path(__file__).parents[1] / "docs" / "reproduced"
+
 
 @pytest.mark.parametrize("name", names())
-def test_every_row_resolves_at_every_scale_and_publishes_figures_of_its_own_tasks(name: str) -> None:
+def test_every_row_resolves_at_every_scale_and_publishes_figures_of_its_own_tasks(
+    name: str, tmp_path: Path
+) -> None:
     row = load(name)
     assert set(row.scales) == {"paper", "small"}
     for setup in row.scales.values():
         config = resolve(
             row.method, row.suite, budget=setup.budget, domains=row.domains, overrides=setup.overrides
         )
+        write(config, tmp_path / "config.yaml")
+        assert read(tmp_path / "config.yaml") == config  # an infinite clip, too: a resumed run compares them
         shots, ways = config.suite.shots, config.suite.ways
         tasks = {f"{domain}/{ways}w{k}s" for domain in row.domains for k in shots}
         assert set(row.published) <= tasks
@@ -49,6 +58,27 @@ def test_a_published_cell_nobody_read_stays_empty() -> None:
     bao = load("maml-huffpost")
     assert bao.published == {}
     assert verdict(bao, "paper", "huffpost/5w1s", 40, 39, 41).published is None
+
+
+def agree(kept: object, now: object) -> bool:
+    """Whether all that a run wrote down is still so; it may be older than a setting with a default."""
+    if isinstance(kept, dict) and isinstance(now, dict):
+        return all(key in now and agree(value, now[key]) for key, value in kept.items())
+    return kept == now
+
+
+@pytest.mark.parametrize("bundle", sorted(REPRODUCED.glob("*/")), ids=lambda bundle: bundle.name)
+def test_what_was_run_here_is_what_its_row_is_compared_with(bundle: Path) -> None:
+    run = yaml.safe_load((bundle / "config.yaml").read_text())
+    row = load(bundle.name)
+    setup = row.scales["small"]
+    config = resolve(
+        row.method, row.suite, budget=setup.budget, domains=row.domains, overrides=setup.overrides
+    )
+    assert run["method"] == row.method
+    assert agree(run["settings"], config.settings) and agree(run["budget"], config.budget.model_dump())
+    ways, shots = run["suite"]["ways"], run["suite"]["shots"]
+    assert set(setup.measured) == {f"{d}/{ways}w{k}s" for d in run["suite"]["domains"] for k in shots}
 
 
 def test_an_unknown_row_names_the_nearest() -> None:
