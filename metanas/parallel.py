@@ -82,7 +82,8 @@ def averaged(batch: Sequence[Episodes], work: Work) -> tuple[list[Tensors], Metr
         shares = [share(episodes, index) for index, episodes in enumerate(batch)]
         counts = [len(part.support.y) for part in shares]
         parts = [work(part) if count else ({}, 0.0) for part, count in zip(shares, counts, strict=True)]
-        found = _exchange(parts, counts)
+        idle = any(len(episodes.support.y) < world() for episodes in batch)
+        found = _exchange(parts, counts, anyone_is_idle=idle)
     losses = {episodes.spec.name: loss for episodes, (_, loss) in zip(batch, found, strict=True)}
     return [tensors for tensors, _ in found], losses
 
@@ -98,11 +99,18 @@ def share(episodes: Episodes, index: int) -> Episodes:
     return Episodes(episodes.spec, of(episodes.support), of(episodes.query), classes)
 
 
-def _exchange(found: Sequence[tuple[Tensors, float]], counts: Sequence[int]) -> list[tuple[Tensors, float]]:
-    """Means over all processes' tasks, the same bytes in each of them."""
+def _exchange(
+    found: Sequence[tuple[Tensors, float]], counts: Sequence[int], *, anyone_is_idle: bool
+) -> list[tuple[Tensors, float]]:
+    """Means over all processes' tasks, the same bytes in each of them.
+
+    anyone_is_idle: whether some process had no task of a domain, and must ask the others what to expect.
+    """
     mine = [{name: (t.shape, t.dtype) for name, t in tensors.items()} for tensors, _ in found]
-    everyone: list[list[dict[str, tuple[torch.Size, torch.dtype]]]] = [mine] * world()
-    dist.all_gather_object(everyone, mine)
+    everyone: list[list[dict[str, tuple[torch.Size, torch.dtype]]]] = [mine]
+    if anyone_is_idle:
+        everyone = [mine] * world()
+        dist.all_gather_object(everyone, mine)
     results = []
     for i, ((tensors, loss), count) in enumerate(zip(found, counts, strict=True)):
         kinds = {name: kind for theirs in everyone for name, kind in theirs[i].items()}

@@ -25,6 +25,7 @@ import torch
 
 from metanas import config as configs
 from metanas import manifest, parallel
+from metanas.allocator import keep_freed_memory
 from metanas.config import ConfigError, RunConfig
 from metanas.domain import Domain
 from metanas.episode import Episodes, EpisodeShape
@@ -106,6 +107,7 @@ def open_domains(config: RunConfig, root: Path | None) -> list[Domain]:
 
 def work(cell: Cell, tell: Tell) -> None:
     """Meta-train and evaluate one cell, resuming from what is there; with the other processes, if any."""
+    keep_freed_memory()
     config, domains = cell.config, open_domains(cell.config, cell.root)
     method = build(config, domains)
     source = Source(domains, config.suite.train_shapes, config.budget.tasks, cell.seed)

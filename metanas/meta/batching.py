@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 Batching = Literal["vmap", "shared", "loop"]
 WAYS: tuple[Batching, ...] = get_args(Batching)
 ROUNDS = 1  # timed runs of each way, after one to warm up
+_known: dict[Path, Batching] = {}  # the files that this process has read
 
 
 def run(
@@ -88,13 +89,16 @@ def fastest(about: str, attempt: Callable[[Batching], object]) -> Batching:
     about = f"{about} torch {torch.__version__} {platform.machine()} threads {torch.get_num_threads()}"
     key = hashlib.sha256(about.encode()).hexdigest()[:16]
     path = cache_folder() / "batching" / f"{key}.json"
+    if path in _known:
+        return _known[path]
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if not path.exists():
             seconds = {way: _seconds(attempt, way) for way in WAYS}
             kept = {"about": about, "seconds": seconds, "fastest": min(seconds, key=seconds.__getitem__)}
             write_atomically(path, json.dumps(kept, indent=1).encode())
-        return _kept(path)
+        _known[path] = _kept(path)
+    return _known[path]
 
 
 def _kept(path: Path) -> Batching:

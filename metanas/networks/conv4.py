@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from metanas.episode import TaskSpec
 from metanas.kinds import NETWORKS
 from metanas.networks.choice import Choice
+from metanas.networks.convolve import conv
 from metanas.networks.entry import Entry
 from metanas.networks.network import Head, Network, stem_name
 from metanas.networks.norms import norm
-from metanas.supernet.ops import Mask, conv, pool
+from metanas.supernet.ops import Mask, pool
 
 BLOCKS = 4
 

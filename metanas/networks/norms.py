@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from metanas.networks.convolve import beside, end_to_end
 from metanas.stem import Norm
 from metanas.supernet.ops import Mask
 
@@ -41,8 +42,6 @@ class _Normalise(torch.autograd.Function):
     of shared weights; `_Slope` has it written out.
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(x: Tensor, scale: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return torch.native_batch_norm(x, scale, bias, None, None, True, 0.0, EPS)
@@ -56,6 +55,13 @@ class _Normalise(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor) -> Any:
         return _Slope.apply(slopes[0], *ctx.saved_tensors)
 
+    @staticmethod
+    def vmap(info: Any, dims: Any, x: Tensor, scale: Tensor, bias: Tensor) -> Any:
+        tasks = info.batch_size
+        channels = [end_to_end(t, dim, tasks) for t, dim in ((scale, dims[1]), (bias, dims[2]))]
+        y, *sizes = _Normalise.apply(beside(x, dims[0], tasks), *channels)
+        return (y.unflatten(1, (tasks, -1)), *(t.unflatten(0, (tasks, -1)) for t in sizes)), (1, 0, 0)
+
 
 class _Slope(torch.autograd.Function):
     """Gradients of a normalisation: g (B, C, H, W) to those for x, scale and bias.
@@ -63,8 +69,6 @@ class _Slope(torch.autograd.Function):
     With z = (x - mean) r, r = 1 / deviation and P v = v - mean(v) - z mean(v z), the gradient for x is
     scale r P g; differentiating that once more gives `backward`.
     """
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(g: Tensor, x: Tensor, scale: Tensor, mean: Tensor, r: Tensor) -> tuple[Tensor, ...]:
@@ -81,15 +85,32 @@ class _Slope(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor) -> Any:
         (u, on_scale, on_bias), (g, x, scale, mean, r) = slopes, ctx.saved_tensors
         scale, mean, r, on_scale, on_bias = (t[:, None, None] for t in (scale, mean, r, on_scale, on_bias))
-        z = (x - mean) * r
+        z = torch.addcmul(-mean * r, x, r)
         u_mean, g_mean = _mean(u), _mean(g)
         uz, gz = _mean(u * z), _mean(g * z)
-        flat_u, flat_g = u - u_mean - z * uz, g - g_mean - z * gz  # P u, P g
-        for_g = scale * r * flat_u + on_scale * z + on_bias
-        curvature = _mean(u * g) - u_mean * g_mean - uz * gz
-        for_x = -scale * r * r * (z * curvature + gz * flat_u + uz * flat_g) + r * on_scale * flat_g
-        for_scale = r[:, 0, 0] * (u * flat_g).sum((0, 2, 3))
+        both = _mean(u * g) - u_mean * g_mean - uz * gz  # mean(u P g)
+        slope = scale * r
+        for_g = _sum(on_bias - slope * u_mean, (u, slope), (z, on_scale - slope * uz))
+        on_u, on_g = -slope * r * gz, r * on_scale - slope * r * uz
+        on_z = -slope * r * (both - gz * uz) - on_g * gz
+        for_x = _sum(-on_u * u_mean - on_g * g_mean, (u, on_u), (g, on_g), (z, on_z))
+        for_scale = (r * both).flatten() * (u.numel() // u.shape[1])
         return for_g, for_x, for_scale, None, None
+
+    @staticmethod
+    def vmap(info: Any, dims: Any, *inputs: Tensor) -> Any:
+        tasks = info.batch_size
+        maps = [beside(t, dim, tasks) for t, dim in zip(inputs[:2], dims[:2], strict=True)]
+        channels = [end_to_end(t, dim, tasks) for t, dim in zip(inputs[2:], dims[2:], strict=True)]
+        x, *sizes = _Slope.apply(*maps, *channels)
+        return (x.unflatten(1, (tasks, -1)), *(t.unflatten(0, (tasks, -1)) for t in sizes)), (1, 0, 0)
+
+
+def _sum(constant: Tensor, *products: tuple[Tensor, Tensor]) -> Tensor:
+    """constant + the products, in as many passes over the data."""
+    for one, other in products:
+        constant = torch.addcmul(constant, one, other)
+    return constant
 
 
 def _mean(x: Tensor) -> Tensor:

@@ -16,10 +16,11 @@ from metanas.episode import TaskSpec
 from metanas.kinds import NETWORKS
 from metanas.networks.choice import Choice
 from metanas.networks.conv4 import halve
+from metanas.networks.convolve import conv
 from metanas.networks.entry import Entry
 from metanas.networks.network import Head, Network, stem_name
 from metanas.networks.norms import norm
-from metanas.supernet.ops import Mask, conv, pool
+from metanas.supernet.ops import Mask, pool
 
 
 @NETWORKS.register("resnet12")
