@@ -21,7 +21,7 @@ from metanas.meta.reptile import displacement, mean_of_movers
 from metanas.meta.rule import UpdateRule, adam
 from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.parallel import averaged
-from metanas.params import Params, Tensors, like, named, stack
+from metanas.params import Params, Tensors, named, stack
 from metanas.search.relax import Schedule, annealed, pruned
 from metanas.supernet.network import SuperNet
 from metanas.supernet.space import SearchSpace
@@ -76,9 +76,8 @@ class MetaNas(Method):
             )
 
         moves, losses = averaged(batch, move)
-        pairs = zip(named(params).items(), mean_of_movers(moves), strict=True)
-        params = like(params, [t + size[name.partition("/")[0]] * d for (name, t), d in pairs])
-        return pack(params), losses
+        way = mean_of_movers(moves)
+        return {name: t + size[name.partition("/")[0]] * way[name] for name, t in state.items()}, losses
 
     def phases(self) -> Sequence[float]:
         return (self.settings.warm_up,)

@@ -16,13 +16,14 @@ import torch
 from metanas.episode import Batch, Episodes, TaskSpec
 from metanas.kinds import METHODS
 from metanas.meta.inner import Rules, TaskLoss, What, moves, predictor
+from metanas.meta.kept import gained, is_kept, nothing_yet, recalled
 from metanas.meta.outer import pack, params_of
 from metanas.meta.reptile import displacement, mean_of_movers
 from metanas.meta.rule import adam
 from metanas.method import Adapted, Method, Metrics, Moment, State
 from metanas.networks.choice import Choice, build
 from metanas.parallel import averaged
-from metanas.params import Tensors, like, tensors
+from metanas.params import Tensors
 from metanas.supernet.space import SearchSpace
 
 
@@ -35,7 +36,11 @@ class Reptile(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        """Rates are per step; outer_step falls linearly to 0; test tasks get test_steps steps."""
+        """Rates are per step; outer_step falls linearly to 0; test tasks get test_steps steps.
+
+        keep_moments: Adam's moments stay from task to task and begin test tasks too, as in the paper's code.
+        one_by_one: a query sees the support set alone, also under batch norm: the paper's "no transduction".
+        """
 
         network: Choice = field(default_factory=Choice)
         space: SearchSpace = field(default_factory=SearchSpace)
@@ -45,30 +50,44 @@ class Reptile(Method):
         weight_rate: float = 0.01
         arch_rate: float = 0.005
         outer_step: float = 1.0
+        keep_moments: bool = False
+        one_by_one: bool = False
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings
         self.net = build(settings.network, settings.space, specs)
-        self.transductive = settings.network.transductive
+        self.transductive = settings.network.transductive and not settings.one_by_one
         self.rules = Rules(
             adam(settings.weight_rate, beta1=0.0), adam(settings.arch_rate, beta1=0.0), moves(settings.adapts)
         )
 
     def start(self, generator: torch.Generator) -> State:
-        return pack(self.net.init(generator))
+        params = self.net.init(generator)
+        return pack(params) | (nothing_yet(params, self.rules) if self.settings.keep_moments else {})
 
     def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        params = params_of(state)
+        params, s = params_of(state), self.settings
 
         def move(episodes: Episodes) -> tuple[Tensors, float]:
-            loss = TaskLoss(self.net, episodes.spec)
-            return displacement(loss, params, episodes, rules=self.rules, steps=self.settings.steps)
+            loss, memory = TaskLoss(self.net, episodes.spec), recalled(state, params, len(episodes.query.y))
+            change, after = displacement(
+                loss, params, episodes, rules=self.rules, steps=s.steps, memory=memory
+            )
+            return change | gained(state, params, memory), after
 
         moves, losses = averaged(batch, move)
-        size, way = self.settings.outer_step * moment.left, mean_of_movers(moves)
-        params = like(params, [x + size * d for x, d in zip(tensors(params), way, strict=True)])
-        return pack(params), losses
+        size, way = s.outer_step * moment.left, mean_of_movers(moves)
+        return {name: t + (1 if is_kept(name) else size) * way[name] for name, t in state.items()}, losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        loss = TaskLoss(self.net, spec)
-        return predictor(loss, params_of(state), support, rules=self.rules, steps=self.settings.test_steps)
+        loss, params, s = TaskLoss(self.net, spec), params_of(state), self.settings
+        memory = recalled(state, params, len(support.y))
+        return predictor(
+            loss,
+            params,
+            support,
+            rules=self.rules,
+            steps=s.test_steps,
+            memory=memory,
+            one_by_one=s.one_by_one,
+        )

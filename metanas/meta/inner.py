@@ -26,6 +26,7 @@ from metanas.supernet.network import SuperNet
 
 Order = Literal[0, 1, 2]  # derivatives that lead back to the start: none, those of the updates, all
 What = Literal["both", "weights", "arch", "head"]  # what adapts to a task
+Memory = dict[int, State]  # what a rule remembers of a tensor, by its place in `tensors`
 Loss = Callable[[Params, Batch], Tensor]  # params and batch of T tasks -> mean loss of each, (T,)
 
 
@@ -114,15 +115,22 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def trajectory(
-    loss: Loss | Sequence[Loss], params: Params, batches: Sequence[Batch], *, rules: Stepper, order: Order
+    loss: Loss | Sequence[Loss],
+    params: Params,
+    batches: Sequence[Batch],
+    *,
+    rules: Stepper,
+    order: Order,
+    memory: Memory | None = None,
 ) -> Iterator[Params]:
     """The parameters after each gradient step, one step per batch, for T tasks (Finn et al., 2017, eq. 1).
 
     params: (T, ...) each. loss: one for all steps or one per step. order: 2 keeps the whole way back to
     `params`; 1 takes the steps' gradients for constants; 0 returns leaves. Groups without a rule, and
-    weights the loss does not use, come back unchanged.
+    weights the loss does not use, come back unchanged. memory: what the rules begin with, changed in place;
+    None: nothing.
     """
-    memory: dict[int, State] = {}
+    memory = {} if memory is None else memory
     for step, batch in enumerate(batches):
         now = loss[step] if isinstance(loss, Sequence) else loss
         params = params if order else detach(params)
@@ -140,10 +148,16 @@ def trajectory(
 
 
 def adapt(
-    loss: Loss | Sequence[Loss], params: Params, batches: Sequence[Batch], *, rules: Stepper, order: Order
+    loss: Loss | Sequence[Loss],
+    params: Params,
+    batches: Sequence[Batch],
+    *,
+    rules: Stepper,
+    order: Order,
+    memory: Memory | None = None,
 ) -> Params:
     """The parameters after the last step of `trajectory`; `params` if there is no batch."""
-    for now in trajectory(loss, params, batches, rules=rules, order=order):
+    for now in trajectory(loss, params, batches, rules=rules, order=order, memory=memory):
         params = now
     return params
 
@@ -169,18 +183,33 @@ def gradient(
     return result
 
 
-def predictor(loss: TaskLoss, params: Params, support: Batch, *, rules: Stepper, steps: int) -> Adapted:
-    """Adapt T tasks from the same start and predict with what came out: gradient methods' `adapt`."""
+def predictor(
+    loss: TaskLoss,
+    params: Params,
+    support: Batch,
+    *,
+    rules: Stepper,
+    steps: int,
+    memory: Memory | None = None,
+    one_by_one: bool = False,
+) -> Adapted:
+    """Adapt T tasks from the same start and predict with what came out: gradient methods' `adapt`.
+
+    one_by_one: a query's batch is the support set and itself, so that batch norm mixes no queries.
+    """
     start = stack(params, support.y.shape[0])
-    adapted = adapt(loss, start, [support] * steps, rules=rules, order=0)
-    return predicting(loss, adapted)
+    adapted = adapt(loss, start, [support] * steps, rules=rules, order=0, memory=memory)
+    return predicting(loss, adapted, support if one_by_one else None)
 
 
-def predicting(loss: TaskLoss, adapted: Params) -> Adapted:
-    """T adapted tasks' answers."""
+def predicting(loss: TaskLoss, adapted: Params, beside: Batch | None = None) -> Adapted:
+    """T adapted tasks' answers; each query alone with the examples `beside` it, or all at once."""
 
     @torch.no_grad()
     def predict(x: Tensor) -> Tensor:
-        return loss.logits(adapted, x).softmax(-1)
+        if beside is None:
+            return loss.logits(adapted, x).softmax(-1)
+        batches = (torch.cat([beside.x, query[:, None]], 1) for query in x.unbind(1))
+        return torch.stack([loss.logits(adapted, batch)[:, -1] for batch in batches], 1).softmax(-1)
 
     return Adapted(predict, loss.chosen(adapted.arch), adapted.weights)

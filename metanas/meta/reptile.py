@@ -10,10 +10,9 @@ paper's sec. 5.1, the term AvgGradInner); on one repeated batch it learns to mem
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from metanas.episode import Batch, Episodes
-from metanas.meta.inner import Loss, Stepper, adapt
+from metanas.meta.inner import Loss, Memory, Stepper, adapt
 from metanas.params import Params, Tensors, named, stack, tensors
 
 
@@ -25,17 +24,18 @@ def displacement(
     rules: Stepper,
     steps: int,
     turns: int = 1,
+    memory: Memory | None = None,
 ) -> tuple[Tensors, float]:
     """Mean over T tasks of (adapted - start) by name, as in `named`, and the loss after adaptation.
 
     steps: the parts that the examples are dealt out to. turns: gradient steps on each part. loss: one for
-    all steps or one per step.
+    all steps or one per step. memory: what the rules begin with, changed in place; None: nothing.
     """
     everything = together(episodes)
     start = stack(params, everything.y.shape[0])
     parts = [Batch(everything.x[:, i::steps], everything.y[:, i::steps]) for i in range(steps)]
     parts = [part for part in parts for _ in range(turns)]
-    adapted = adapt(loss, start, parts, rules=rules, order=0)
+    adapted = adapt(loss, start, parts, rules=rules, order=0, memory=memory)
     pairs = zip(named(adapted).items(), tensors(params), strict=True)
     change = {name: (a - x).mean(0) for (name, a), x in pairs}
     with torch.no_grad():
@@ -43,13 +43,13 @@ def displacement(
     return change, after
 
 
-def mean_of_movers(moves: Sequence[Tensors]) -> list[Tensor]:
+def mean_of_movers(moves: Sequence[Tensors]) -> Tensors:
     """Mean over domains of their displacements, tensor by tensor over the domains that moved it."""
-    found = []
+    found = {}
     for name in moves[0]:
         stacked = torch.stack([change[name] for change in moves])
-        movers = stacked.flatten(1).any(1).sum().clamp_min(1)
-        found.append(stacked.sum(0) / movers)
+        movers = stacked.reshape(len(moves), -1).any(1).sum().clamp_min(1)
+        found[name] = stacked.sum(0) / movers
     return found
 
 

@@ -1,0 +1,109 @@
+"""Reptile whose Adam remembers: one optimiser of torch's over all tasks, in training and at test."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from baselines.reptile import Reptile
+from metanas.episode import Batch, Episodes
+from metanas.meta.outer import params_of
+from metanas.meta.reptile import together
+from metanas.method import Moment, State
+from metanas.networks.choice import Choice
+from metanas.networks.network import apply
+from metanas.params import Params, like, named, tensors
+from metanas.seeding import generator
+from tests import tiny
+
+SETTINGS = Reptile.Settings(space=tiny.SPACE, steps=2, test_steps=3, keep_moments=True)
+
+
+def doubled(state: State) -> State:
+    return {name: t.double() for name, t in state.items()}
+
+
+def method() -> tuple[Reptile, State]:
+    made = Reptile([tiny.SPEC], SETTINGS)
+    made.net.double()
+    return made, doubled(made.start(generator(0, "kept")))
+
+
+def row(episodes: Episodes, task: int) -> Episodes:
+    def of(batch: Batch) -> Batch:
+        return Batch(batch.x[task : task + 1], batch.y[task : task + 1])
+
+    return Episodes(episodes.spec, of(episodes.support), of(episodes.query))
+
+
+class Theirs:
+    """Parameters under one torch.optim.Adam that no task resets."""
+
+    def __init__(self, reptile: Reptile, params: Params) -> None:
+        self.net, self.params = reptile.net, params
+        self.leaves = [t.clone().requires_grad_() for t in tensors(params)]
+        split, s = len(params.weights), reptile.settings
+        rates = (self.leaves[:split], s.weight_rate), (self.leaves[split:], s.arch_rate)
+        groups: list[dict[str, Any]] = [{"params": leaves, "lr": rate} for leaves, rate in rates]
+        self.optimiser = torch.optim.Adam(groups, betas=(0.0, 0.999))
+
+    def step(self, x: Tensor, y: Tensor) -> None:
+        self.optimiser.zero_grad()
+        logits = apply(self.net, like(self.params, self.leaves), x, tiny.SPEC)
+        torch.nn.functional.cross_entropy(logits, y).backward()
+        self.optimiser.step()
+
+    @torch.no_grad()
+    def back(self, share: float, start: list[Tensor]) -> None:
+        for leaf, before in zip(self.leaves, start, strict=True):
+            leaf.copy_(before + share * (leaf - before))
+
+
+def test_one_task_after_the_other_is_torch_adam_that_is_never_reset() -> None:
+    (reptile, state), episodes = method(), tiny.episodes(3)
+    theirs = Theirs(reptile, params_of(state))
+    for at in range(2):
+        one, moment = row(episodes, at), Moment(at, 2)
+        state, _ = reptile.step(state, moment, [one])
+        everything, start = together(one), [t.detach().clone() for t in theirs.leaves]
+        for part in range(2):
+            theirs.step(everything.x[0, part::2], everything.y[0, part::2])
+        theirs.back(moment.left, start)
+    for name, leaf in zip(named(params_of(state)), theirs.leaves, strict=True):
+        torch.testing.assert_close(state[name], leaf.detach(), rtol=1e-7, atol=1e-9)
+
+    task = row(episodes, 2)
+    answers = reptile.adapt(state, tiny.SPEC, task.support).predict(task.query.x)
+    for _ in range(3):
+        theirs.step(task.support.x[0], task.support.y[0])
+    logits = apply(reptile.net, like(theirs.params, theirs.leaves), task.query.x[0], tiny.SPEC)
+    torch.testing.assert_close(answers[0], logits.detach().softmax(-1), rtol=1e-6, atol=1e-8)
+
+
+def test_tasks_of_a_batch_begin_alike_and_their_mean_is_kept() -> None:
+    (reptile, state), episodes = method(), tiny.episodes(3)
+    state, _ = reptile.step(state, Moment(0, 9), [row(episodes, 0)])
+    together_, _ = reptile.step(state, Moment(1, 9), [episodes])
+    apart = [reptile.step(state, Moment(1, 9), [row(episodes, task)])[0] for task in range(3)]
+    for name, t in together_.items():
+        mean = torch.stack([one[name] for one in apart]).mean(0)
+        torch.testing.assert_close(t, mean, rtol=1e-8, atol=1e-10)
+
+
+def test_one_by_one_batch_norm_mixes_no_queries() -> None:
+    settings = Reptile.Settings(
+        network=Choice("conv4", width=4, norm="batch"), adapts="weights", test_steps=2, one_by_one=True
+    )
+    reptile, episodes = Reptile([tiny.SPEC], settings), tiny.episodes(2)
+    reptile.net.double()
+    assert not reptile.transductive
+    state = doubled(reptile.start(generator(0, "kept")))
+    adapted = reptile.adapt(state, tiny.SPEC, episodes.support)
+    everything, x = adapted.predict(episodes.query.x), episodes.query.x
+    torch.testing.assert_close(adapted.predict(x[:, 2:3]), everything[:, 2:3], rtol=1e-12, atol=0)
+    assert adapted.weights is not None
+    for task in range(2):
+        params = Params({name: t[task] for name, t in adapted.weights.items()}, {})
+        batch = torch.cat([episodes.support.x[task], x[task, 2:3]])
+        logits = apply(reptile.net, params, batch, tiny.SPEC)
+        torch.testing.assert_close(everything[task, 2], logits[-1].softmax(-1).detach(), rtol=1e-9, atol=0)
