@@ -41,7 +41,8 @@ class Maml(Method):
 
         adapts: both | weights | arch | head. eta: learn one inner rate per node candidate (in the outer
         loop, from the given rates on). decay: outer rates fall linearly to 0, or stay. clip: the largest
-        norm of a meta-gradient. batching: how tasks run side by side, see `meta/batching.py`.
+        norm of a meta-gradient. batching: how tasks run side by side, see `meta/batching.py`. checkpoint:
+        compute second-order steps twice, so that memory hardly grows with their number.
         """
 
         network: Choice = field(default_factory=Choice)
@@ -59,6 +60,7 @@ class Maml(Method):
         decay: Literal["linear", "none"] = "linear"
         clip: float = 1.0
         batching: Literal["auto", "vmap", "shared", "loop"] = "auto"
+        checkpoint: bool = False
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings
@@ -83,6 +85,7 @@ class Maml(Method):
                 order=self.order(moment),
                 steps=self.step_weights(moment),
                 rates=rates,
+                again=self.rules if self.settings.checkpoint else None,
             )
 
         gradients, losses = over_domains(batch, gradient, limit=self.settings.clip)

@@ -122,19 +122,20 @@ def trajectory(
     rules: Stepper,
     order: Order,
     memory: Memory | None = None,
+    first: int = 0,
 ) -> Iterator[Params]:
     """The parameters after each gradient step, one step per batch, for T tasks (Finn et al., 2017, eq. 1).
 
     params: (T, ...) each. loss: one for all steps or one per step. order: 2 keeps the whole way back to
     `params`; 1 takes the steps' gradients for constants; 0 returns leaves. Groups without a rule, and
     weights the loss does not use, come back unchanged. memory: what the rules begin with, changed in place;
-    None: nothing.
+    None: nothing. first: the number of the first step, for its rules.
     """
     memory = {} if memory is None else memory
     for step, batch in enumerate(batches):
         now = loss[step] if isinstance(loss, Sequence) else loss
         params = params if order else detach(params)
-        moving = rules.at(params, step)
+        moving = rules.at(params, first + step)
         gradients = gradient(now, params, batch, moving, create_graph=order == 2)
         values = []
         with torch.set_grad_enabled(order > 0):

@@ -5,12 +5,13 @@ as in T-NAS (Lian et al., 2020), and over learned inner rates where there are an
 order takes the inner gradients for constants (sec. 5.2).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from metanas.episode import Episodes
 from metanas.meta.inner import Loss, Order, Stepper, trajectory
+from metanas.meta.recompute import recomputed_trajectory
 from metanas.params import Params, Tensors, named, stack
 
 
@@ -23,16 +24,22 @@ def meta_gradient(
     order: Order,
     steps: Sequence[float],
     rates: Tensors | None = None,
+    again: Callable[[Tensors], Stepper] | None = None,
 ) -> tuple[Tensors, float]:
     """Gradient of the mean query loss of T tasks by name, as in `params.named`, and that loss.
 
     steps: the weight of the query loss after each inner step. MAML looks at the last step, (0, ..., 0, 1);
     MAML++ at all of them (Antoniou et al., 2019, eq. 4). params and rates must be leaves that want gradients.
+    again: how rules come from rates; given, steps of order 2 are recomputed to save memory (`recompute.py`).
     """
     at = named(params) | {f"rates/{name}": t for name, t in (rates or {}).items()}
     start = stack(params, episodes.support.y.shape[0])
     total = torch.zeros(())
-    way = trajectory(loss, start, [episodes.support] * len(steps), rules=rules, order=order)
+    batches = [episodes.support] * len(steps)
+    if again is not None and order == 2:
+        way = recomputed_trajectory(loss, start, batches, rules=again, rates=rates or {})
+    else:
+        way = trajectory(loss, start, batches, rules=rules, order=order)
     for weight, adapted in zip(steps, way, strict=True):
         if weight:
             total = total + weight * loss(adapted, episodes.query).mean()
