@@ -37,10 +37,11 @@ def recalled(state: State, params: Params, tasks: int) -> Memory:
 
 
 def gained(state: State, params: Params, memory: Memory) -> Tensors:
-    """Mean over tasks of what `memory` has more than the state, by its name there; 0 where nothing moved."""
+    """Mean over tasks of what `memory` has more than the state keeps, by its name there; 0 without moves."""
     found = {name: torch.zeros_like(t) for name, t in state.items() if is_kept(name)}
     for place, name in enumerate(named(params)):
         for j, t in enumerate(memory.get(place, ())):
-            kept = state[f"memory/{j}/{name}"]
-            found[f"memory/{j}/{name}"] = t.mean(0) - kept if t.ndim > kept.ndim else t - kept
+            if (key := f"memory/{j}/{name}") in found:
+                gain = t - state[key]
+                found[key] = gain.mean(0) if gain.ndim > state[key].ndim else gain
     return found
