@@ -56,6 +56,10 @@ class Batch:
     x: "Tensor"
     y: "Tensor"
 
+    def tasks(self, which: slice) -> "Batch":
+        """Those tasks' examples."""
+        return Batch(self.x[which], self.y[which])
+
 
 @dataclass(frozen=True)
 class Episodes:
@@ -68,6 +72,11 @@ class Episodes:
     support: Batch  # B = ways * shots
     query: Batch  # B = ways * queries
     classes: "Tensor | None" = None
+
+    def tasks(self, which: slice) -> "Episodes":
+        """Those tasks."""
+        classes = None if self.classes is None else self.classes[which]
+        return Episodes(self.spec, self.support.tasks(which), self.query.tasks(which), classes)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from metanas.episode import Batch, Episodes
+from metanas.episode import Episodes
 from metanas.method import Metrics
 from metanas.params import Tensors
 
@@ -90,13 +90,7 @@ def averaged(batch: Sequence[Episodes], work: Work) -> tuple[list[Tensors], Metr
 
 def share(episodes: Episodes, index: int) -> Episodes:
     """This process's tasks of the batch's domain number `index`; the first tasks go round the processes."""
-    mine = slice((rank() - index) % world(), None, world())
-
-    def of(batch: Batch) -> Batch:
-        return Batch(batch.x[mine], batch.y[mine])
-
-    classes = None if episodes.classes is None else episodes.classes[mine]
-    return Episodes(episodes.spec, of(episodes.support), of(episodes.query), classes)
+    return episodes.tasks(slice((rank() - index) % world(), None, world()))
 
 
 def _exchange(

@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import conv_flop_count, flop_registry
 
 from metanas.domain import Domain
-from metanas.episode import Batch, Episodes, EpisodeShape
+from metanas.episode import Episodes, EpisodeShape
 from metanas.evaluation.result import Provenance
 from metanas.method import Method, Moment, State
 
@@ -90,7 +90,7 @@ def answer_flops(
 
 def adapt_flops(method: Method, state: State, episodes: Episodes) -> tuple[int, int]:
     """Of adapting to one task, and the multiply-accumulates of predicting one query with the result."""
-    one = Batch(episodes.support.x[:1], episodes.support.y[:1])
+    one = episodes.support.tasks(slice(1))
     adapted = None
 
     def adapt() -> None:

@@ -1,9 +1,9 @@
-"""Convolution, its two gradients and theirs, with a position's channels side by side in memory.
+"""Convolution and its derivatives of every order, with a position's channels side by side in memory.
 
 torch leaves maps as they lie, (B, C, H, W), which on a CPU is up to ten times slower than with the channels
 last, above all for the input's gradient under a stride. T tasks' own kernels are one grouped convolution of
-T C channels. The three maps here are linear in both arguments, so each one's derivatives are the other two,
-as often as one likes.
+T C channels. The form <y, convolution of x by kernel> is linear in all three. Its derivatives for each, the
+convolution and its two gradients, have one another for derivatives, as often as one likes.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-Dims = tuple[int | None, int | None, None]
+Dims = tuple[None, int | None, int | None, None]
+Y, X, KERNEL = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,103 +44,54 @@ def conv(x: Tensor, kernel: Tensor, *, stride: int = 1) -> Tensor:
     if x.shape[-2] == 1:
         middle = kernel.shape[-2] // 2
         kernel = kernel[..., middle : middle + 1, :]
-    y: Tensor = _Value.apply(x, kernel, Setup(stride, 1, tuple(x.shape[-2:]), tuple(kernel.shape[-2:])))
+    y: Tensor = _Slope.apply(Y, x, kernel, Setup(stride, 1, tuple(x.shape[-2:]), tuple(kernel.shape[-2:])))
     return y
 
 
-class _Value(Function):
-    """(B, C, H, W) and (O, C / groups, k, l) to (B, O, H', W')."""
+class _Slope(Function):
+    """The form's derivative for one of y, x and kernel (0, 1, 2), given the other two in that order."""
 
     @staticmethod
-    def forward(x: Tensor, kernel: Tensor, setup: Setup) -> Tensor:
-        return torch.conv2d(_last(x), _last(kernel), None, setup.stride, setup.pad, 1, setup.groups)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs[:2])
-        ctx.setup = inputs[2]
-
-    @staticmethod
-    def backward(ctx: Any, *g: Tensor) -> Any:
-        (x, kernel), setup, (for_x, for_kernel, _) = ctx.saved_tensors, ctx.setup, ctx.needs_input_grad
-        return (
-            _ToInput.apply(g[0], kernel, setup) if for_x else None,
-            _ToKernel.apply(g[0], x, setup) if for_kernel else None,
-            None,
-        )
-
-    @staticmethod
-    def vmap(info: Any, dims: Dims, x: Tensor, kernel: Tensor, setup: Setup) -> tuple[Tensor, int]:
-        return _over_tasks(_Value, info.batch_size, dims, x, kernel, setup)
-
-
-class _ToInput(Function):
-    """The gradient for x: (B, O, H', W') and (O, C / groups, k, l) to (B, C, H, W)."""
-
-    @staticmethod
-    def forward(g: Tensor, kernel: Tensor, setup: Setup) -> Tensor:
-        g, kernel = _last(g), _last(kernel)
-        x = _like(g, len(g), kernel.shape[1] * setup.groups, *setup.sides)
-        return _gradient(0, g, x, kernel, setup)
+    def forward(of: int, one: Tensor, other: Tensor, setup: Setup) -> Tensor:
+        one, other = _last(one), _last(other)
+        if of == Y:
+            return torch.conv2d(one, other, None, setup.stride, setup.pad, 1, setup.groups)
+        if of == X:
+            shape = len(one), other.shape[1] * setup.groups, *setup.sides
+            return _gradient((True, False, False), one, _like(one, *shape), other, setup)
+        shape = one.shape[1], other.shape[1] // setup.groups, *setup.size
+        return _gradient((False, True, False), one, other, _like(one, *shape), setup)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs[:2])
-        ctx.setup = inputs[2]
+        ctx.of, one, other, ctx.setup = inputs
+        ctx.save_for_backward(one, other)
 
     @staticmethod
-    def backward(ctx: Any, *u: Tensor) -> Any:
-        (g, kernel), setup, (for_g, for_kernel, _) = ctx.saved_tensors, ctx.setup, ctx.needs_input_grad
-        return (
-            _Value.apply(u[0], kernel, setup) if for_g else None,
-            _ToKernel.apply(g, u[0], setup) if for_kernel else None,
-            None,
-        )
+    def backward(ctx: Any, *slopes: Tensor) -> Any:
+        three = list(ctx.saved_tensors)
+        three.insert(ctx.of, slopes[0])
+        given = [i for i in (Y, X, KERNEL) if i != ctx.of]
+        wanted = zip(given, ctx.needs_input_grad[1:3], strict=True)
+        found = [
+            _Slope.apply(i, *(t for j, t in enumerate(three) if j != i), ctx.setup) if asked else None
+            for i, asked in wanted
+        ]
+        return None, *found, None
 
     @staticmethod
-    def vmap(info: Any, dims: Dims, g: Tensor, kernel: Tensor, setup: Setup) -> tuple[Tensor, int]:
-        return _over_tasks(_ToInput, info.batch_size, dims, g, kernel, setup)
-
-
-class _ToKernel(Function):
-    """The gradient for the kernel: (B, O, H', W') and (B, C, H, W) to (O, C / groups, k, l)."""
-
-    @staticmethod
-    def forward(g: Tensor, x: Tensor, setup: Setup) -> Tensor:
-        g, x = _last(g), _last(x)
-        kernel = _like(g, g.shape[1], x.shape[1] // setup.groups, *setup.size)
-        return _gradient(1, g, x, kernel, setup)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs[:2])
-        ctx.setup = inputs[2]
-
-    @staticmethod
-    def backward(ctx: Any, *u: Tensor) -> Any:
-        (g, x), setup, (for_g, for_x, _) = ctx.saved_tensors, ctx.setup, ctx.needs_input_grad
-        return (
-            _Value.apply(x, u[0], setup) if for_g else None,
-            _ToInput.apply(g, u[0], setup) if for_x else None,
-            None,
-        )
-
-    @staticmethod
-    def vmap(info: Any, dims: Dims, g: Tensor, x: Tensor, setup: Setup) -> tuple[Tensor, int]:
-        tasks = info.batch_size
-        found = _ToKernel.apply(beside(g, dims[0], tasks), beside(x, dims[1], tasks), setup.times(tasks))
-        return found.unflatten(0, (tasks, -1)), 0
-
-
-def _over_tasks(
-    map_: type[Function], tasks: int, dims: Dims, x: Tensor, kernel: Tensor, setup: Setup
-) -> tuple[Tensor, int]:
-    """Tasks with one kernel are further examples; tasks with their own are further channels."""
-    if dims[1] is None:
-        x = x.movedim(dims[0] or 0, 0)
-        return map_.apply(x.flatten(0, 1), kernel, setup).unflatten(0, (tasks, -1)), 0
-    kernel = kernel.movedim(dims[1], 0).flatten(0, 1)
-    return map_.apply(beside(x, dims[0], tasks), kernel, setup.times(tasks)).unflatten(1, (tasks, -1)), 1
+    def vmap(info: Any, dims: Dims, of: int, one: Tensor, other: Tensor, setup: Setup) -> tuple[Tensor, int]:
+        """Tasks with one kernel are further examples; tasks with their own are further channels."""
+        tasks, (_, at, other_at, _) = info.batch_size, dims
+        if of == KERNEL:
+            both = beside(one, at, tasks), beside(other, other_at, tasks)
+            return _Slope.apply(of, *both, setup.times(tasks)).unflatten(0, (tasks, -1)), 0
+        if other_at is None:
+            examples = one.movedim(at or 0, 0).flatten(0, 1)
+            return _Slope.apply(of, examples, other, setup).unflatten(0, (tasks, -1)), 0
+        kernels = other.movedim(other_at, 0).flatten(0, 1)
+        found = _Slope.apply(of, beside(one, at, tasks), kernels, setup.times(tasks))
+        return found.unflatten(1, (tasks, -1)), 1
 
 
 def beside(x: Tensor, dim: int | None, tasks: int) -> Tensor:
@@ -153,13 +105,13 @@ def end_to_end(x: Tensor, dim: int | None, tasks: int) -> Tensor:
     return (x.expand(tasks, -1) if dim is None else x.movedim(dim, 0)).flatten()
 
 
-def _gradient(which: int, g: Tensor, x: Tensor, kernel: Tensor, setup: Setup) -> Tensor:
-    """torch's kernels, for x (0) or for the kernel (1); the shape alone of that one is looked at."""
-    mask, groups = [which == 0, which == 1, False], setup.groups
-    found: Tensor = torch.ops.aten.convolution_backward(
-        g, x, kernel, None, [setup.stride] * 2, setup.pad, (1, 1), False, (0, 0), groups, mask
-    )[which]
-    return found
+def _gradient(mask: tuple[bool, ...], y: Tensor, x: Tensor, kernel: Tensor, setup: Setup) -> Tensor:
+    """torch's kernels; of what the mask asks for the shape alone is looked at."""
+    found = torch.ops.aten.convolution_backward(
+        y, x, kernel, None, [setup.stride] * 2, setup.pad, (1, 1), False, (0, 0), setup.groups, mask
+    )
+    slope: Tensor = found[mask.index(True)]
+    return slope
 
 
 def _like(g: Tensor, *shape: int) -> Tensor:

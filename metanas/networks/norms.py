@@ -4,6 +4,7 @@
 running means, so predictions depend on the other queries: such rows carry the badge `transductive`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -56,11 +57,8 @@ class _Normalise(torch.autograd.Function):
         return _Slope.apply(slopes[0], *ctx.saved_tensors)
 
     @staticmethod
-    def vmap(info: Any, dims: Any, x: Tensor, scale: Tensor, bias: Tensor) -> Any:
-        tasks = info.batch_size
-        channels = [end_to_end(t, dim, tasks) for t, dim in ((scale, dims[1]), (bias, dims[2]))]
-        y, *sizes = _Normalise.apply(beside(x, dims[0], tasks), *channels)
-        return (y.unflatten(1, (tasks, -1)), *(t.unflatten(0, (tasks, -1)) for t in sizes)), (1, 0, 0)
+    def vmap(info: Any, dims: Any, *inputs: Tensor) -> Any:
+        return _over_tasks(_Normalise, info.batch_size, dims, inputs)
 
 
 class _Slope(torch.autograd.Function):
@@ -99,11 +97,19 @@ class _Slope(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, dims: Any, *inputs: Tensor) -> Any:
-        tasks = info.batch_size
-        maps = [beside(t, dim, tasks) for t, dim in zip(inputs[:2], dims[:2], strict=True)]
-        channels = [end_to_end(t, dim, tasks) for t, dim in zip(inputs[2:], dims[2:], strict=True)]
-        x, *sizes = _Slope.apply(*maps, *channels)
-        return (x.unflatten(1, (tasks, -1)), *(t.unflatten(0, (tasks, -1)) for t in sizes)), (1, 0, 0)
+        return _over_tasks(_Slope, info.batch_size, dims, inputs)
+
+
+def _over_tasks(
+    function: type[torch.autograd.Function], tasks: int, dims: Sequence[int | None], inputs: Sequence[Tensor]
+) -> tuple[tuple[Tensor, ...], tuple[int, int, int]]:
+    """Tasks are further channels; inputs and outputs are maps (B, C, H, W), then values of a channel (C,)."""
+    joined = [
+        (beside if t.ndim - (dim is not None) == 4 else end_to_end)(t, dim, tasks)
+        for t, dim in zip(inputs, dims, strict=True)
+    ]
+    y, *values = function.apply(*joined)
+    return (y.unflatten(1, (tasks, -1)), *(t.unflatten(0, (tasks, -1)) for t in values)), (1, 0, 0)
 
 
 def _sum(constant: Tensor, *products: tuple[Tensor, Tensor]) -> Tensor:

@@ -65,6 +65,16 @@ CASES = (
 )
 
 
+def random_tasks(spec: TaskSpec, tasks: int, shots: int, queries: int, dice: torch.Generator) -> Episodes:
+    """Tasks of so many random examples a class in support and query."""
+
+    def batch(each: int) -> Batch:
+        x = torch.randn(tasks, spec.ways * each, *spec.input_shape, generator=dice)
+        return Batch(x, torch.arange(spec.ways).repeat_interleave(each).expand(tasks, -1))
+
+    return Episodes(spec, batch(shots), batch(queries))
+
+
 class Problem:
     """A case's network, weights and tasks, the same in every process."""
 
@@ -78,12 +88,7 @@ class Problem:
         self.params = Params(
             {n: t + 0.05 * torch.randn(t.shape, generator=dice) for n, t in fresh.weights.items()}, {}
         )
-
-        def batch(each: int) -> Batch:
-            x = torch.randn(TASKS, WAYS * each, *self.spec.input_shape, generator=dice)
-            return Batch(x, torch.arange(WAYS).repeat_interleave(each).expand(TASKS, -1))
-
-        self.episodes = Episodes(self.spec, batch(1), batch(case.queries))
+        self.episodes = random_tasks(self.spec, TASKS, 1, case.queries, dice)
 
     def gradient(self, episodes: Episodes, way: Batching) -> tuple[Tensors, float]:
         """Our meta-gradient."""

@@ -19,7 +19,7 @@ from datetime import date
 
 import torch
 
-from metanas.episode import Batch, Episodes, TaskSpec
+from metanas.episode import TaskSpec
 from metanas.evaluation.cost import count, cpu_name
 from metanas.meta.batching import Batching
 from metanas.meta.inner import Rules, TaskLoss
@@ -29,7 +29,7 @@ from metanas.networks.choice import Choice, build
 from metanas.params import detach
 from metanas.seeding import generator
 from metanas.supernet.space import SearchSpace
-from tests.benchmarks.bench_maml import peak
+from tests.benchmarks.bench_maml import peak, random_tasks
 
 TASKS, WAYS, SHOTS, QUERIES, ROUNDS = 4, 5, 5, 15, 3
 STEPS = (1, 2, 4, 8)
@@ -49,12 +49,7 @@ class Problem:
         self.steps, dice = steps, generator(0, "bench")
         self.net = build(*SPACES[name], [SPEC])
         self.params = detach(self.net.init(dice))
-
-        def batch(each: int) -> Batch:
-            x = torch.randn(TASKS, WAYS * each, *SPEC.input_shape, generator=dice)
-            return Batch(x, torch.arange(WAYS).repeat_interleave(each).expand(TASKS, -1))
-
-        self.episodes = Episodes(SPEC, batch(SHOTS), batch(QUERIES))
+        self.episodes = random_tasks(SPEC, TASKS, SHOTS, QUERIES, dice)
 
     def gradient(self, way: Batching, *, again: bool) -> None:
         rules = Rules(sgd(0.01), sgd(0.01))

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from metanas.config import known_keys, settings_of
 from metanas.domain import Domain
-from metanas.episode import Batch, EpisodeShape
+from metanas.episode import EpisodeShape
 from metanas.evaluation.evaluate import ProtocolError, check_independent, evaluate
 from metanas.kinds import METHODS
 from metanas.method import Adapted, Method, Moment, State
@@ -85,7 +85,7 @@ class TestMethod:
         method, state, domain = trained(name)
         tasks = domain.episodes("test", SHAPE, 0, range(3))
         together = method.adapt(state, tasks.spec, tasks.support).predict(tasks.query.x)
-        one = Batch(tasks.support.x[1:2], tasks.support.y[1:2])
+        one = tasks.support.tasks(slice(1, 2))
         alone = method.adapt(state, tasks.spec, one).predict(tasks.query.x[1:2])
         torch.testing.assert_close(alone[0], together[1], rtol=1e-4, atol=1e-5)
 

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from metanas.episode import Batch
 from metanas.meta.inner import Rules, TaskLoss, adapt, moves
 from metanas.meta.maml import last, meta_gradient
 from metanas.meta.reptile import displacement, together
@@ -76,7 +75,7 @@ def test_tasks_side_by_side_equal_tasks_alone() -> None:
     support = tiny.episodes(3).support
     together_ = adapt(LOSS, stack(PARAMS, 3), [support] * 2, rules=RULES, order=0)
     for task in range(3):
-        one = Batch(support.x[task : task + 1], support.y[task : task + 1])
+        one = support.tasks(slice(task, task + 1))
         alone = adapt(LOSS, stack(PARAMS, 1), [one] * 2, rules=RULES, order=0)
         for a, b in zip(tensors(alone), tensors(together_), strict=True):
             torch.testing.assert_close(a[0], b[task], rtol=1e-9, atol=1e-11)
@@ -128,7 +127,7 @@ def test_first_order_maml_is_the_query_gradient_at_the_adapted_numbers() -> None
     exact, _ = meta_gradient(LOSS, detach(PARAMS), tiny.episodes(2), rules=RULES, steps=last(1), order=2)
     episodes, expected = tiny.episodes(2), [torch.zeros_like(t) for t in tensors(PARAMS)]
     for task in range(2):
-        one = Batch(episodes.support.x[task : task + 1], episodes.support.y[task : task + 1])
+        one = episodes.support.tasks(slice(task, task + 1))
         there = each(
             lambda t: t[0].detach().requires_grad_(),
             adapt(LOSS, stack(PARAMS, 1), [one], rules=RULES, order=0),

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from baselines.reptile import Reptile
-from metanas.episode import Batch, Episodes
+from metanas.episode import Episodes
 from metanas.meta.outer import params_of
 from metanas.meta.reptile import together
 from metanas.method import Moment, State
@@ -30,10 +30,7 @@ def method() -> tuple[Reptile, State]:
 
 
 def row(episodes: Episodes, task: int) -> Episodes:
-    def of(batch: Batch) -> Batch:
-        return Batch(batch.x[task : task + 1], batch.y[task : task + 1])
-
-    return Episodes(episodes.spec, of(episodes.support), of(episodes.query))
+    return episodes.tasks(slice(task, task + 1))
 
 
 class Theirs:
