@@ -45,7 +45,7 @@ class Toy(Adapter):
 def main(kills: int) -> None:
     began = time.monotonic()
     whole = open_store("toy").fingerprint
-    takes, folder = time.monotonic() - began, folder_of("toy", None)
+    longest, folder = time.monotonic() - began, folder_of("toy", None)
     part, moments = folder.with_name(f".{folder.name}.part"), random.Random(0)
     during = after = 0
     for _ in range(kills):
@@ -54,10 +54,11 @@ def main(kills: int) -> None:
         if child == 0:
             open_store("toy")
             os._exit(0)
-        time.sleep(moments.uniform(0, 1.2 * takes))
+        time.sleep(moments.uniform(0, longest))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         during += part.is_dir()
+        longest *= 0.8 if folder.is_dir() else 1.25  # so that about every second kill is late
         if folder.is_dir():
             after += 1
             assert open_store("toy").fingerprint == whole  # which checks every file's SHA-256

@@ -1,5 +1,6 @@
 """Reptile whose Adam remembers: one optimiser of torch's over all tasks, in training and at test."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,8 +24,8 @@ def doubled(state: State) -> State:
     return {name: t.double() for name, t in state.items()}
 
 
-def method() -> tuple[Reptile, State]:
-    made = Reptile([tiny.SPEC], SETTINGS)
+def method(settings: Reptile.Settings = SETTINGS) -> tuple[Reptile, State]:
+    made = Reptile([tiny.SPEC], settings)
     made.net.double()
     return made, doubled(made.start(generator(0, "kept")))
 
@@ -104,3 +105,16 @@ def test_one_by_one_batch_norm_mixes_no_queries() -> None:
         batch = torch.cat([episodes.support.x[task], x[task, 2:3]])
         logits = apply(reptile.net, params, batch, tiny.SPEC)
         torch.testing.assert_close(everything[task, 2], logits[-1].softmax(-1).detach(), rtol=1e-9, atol=0)
+
+
+def test_a_weight_rate_that_falls_is_linear_in_training_and_the_last_at_test() -> None:
+    (reptile, state), episodes = method(replace(SETTINGS, last_weight_rate=0.002)), tiny.episodes(2)
+    for at in range(4):
+        now, _ = method(replace(SETTINGS, weight_rate=0.01 - at * 0.002))
+        moment = Moment(at, 4)
+        wanted, _ = now.step(state, moment, [episodes])
+        state, _ = reptile.step(state, moment, [episodes])
+        torch.testing.assert_close(state, wanted, rtol=1e-12, atol=1e-15)
+    last, _ = method(replace(SETTINGS, weight_rate=0.002))
+    found, wanted_ = (m.adapt(state, tiny.SPEC, episodes.support).weights for m in (reptile, last))
+    torch.testing.assert_close(found, wanted_, rtol=1e-12, atol=1e-15)
