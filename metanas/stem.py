@@ -82,8 +82,9 @@ class Norm(nn.Module):
         self.bias = nn.Parameter(torch.empty(channels))
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
-        if mask is None:  # one group of all channels, and torch's kernel does the rest in one pass
-            return F.group_norm(x, 1, self.scale, self.bias)
+        if mask is None:  # a task's channels are one group, and torch's kernel does the rest in one pass
+            tasks = self.scale.numel() // self.scale.shape[-1]
+            return F.group_norm(x, tasks, self.scale.flatten(), self.bias.flatten())
         x = x * mask
         count = mask.sum((-3, -2, -1), keepdim=True).clamp_min(1) * x.shape[-3]
         mean = x.sum((-3, -2, -1), keepdim=True) / count

@@ -1,10 +1,11 @@
 """How one network runs on T tasks' own numbers, and which way is the fastest here.
 
-Three ways give the same gradients up to rounding: `vmap` batches every layer over tasks (convolutions
-become grouped ones); `shared` does so too, but takes the first inner step, where all tasks still have the
-same weights, as one big batch; `loop` runs the tasks in turn (best for large feature maps). Which is
-fastest depends on network, shapes and machine, so `fastest` measures it once and remembers the answer in
-the cache folder: a resumed run takes the same way and so ends with the same bytes.
+Three ways give the same gradients up to rounding: `vmap` batches every layer over tasks (convolutions become
+grouped ones), by torch.func.vmap or by the network itself where it can; `shared` does so too, but takes the
+first inner step, where all tasks still have the same weights, as one big batch; `loop` runs the tasks in
+turn (best for large feature maps). Which is fastest depends on network, shapes and machine, so `fastest`
+measures it once and remembers the answer in the cache folder: a resumed run takes the same way and so ends
+with the same bytes.
 """
 
 import hashlib
@@ -50,6 +51,8 @@ def run(
     if batching == "loop":
         apart, shares = _rows(weights, len(x)), _rows(mixture.weights, len(x))
         return torch.stack([one(w, s, at) for w, s, at in zip(apart, shares, x.unbind(), strict=True)])
+    if net.takes_tasks(spec):
+        return one(weights, {}, x.movedim(0, 1).flatten(1, 2))
     logits: Tensor = vmap(one)(weights, mixture.weights, x)
     return logits
 

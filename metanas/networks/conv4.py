@@ -30,7 +30,7 @@ class Conv4(Network):
 
     def __init__(self, specs: Sequence[TaskSpec], choice: Choice) -> None:
         super().__init__()
-        self.read, width = choice.read, choice.width
+        self.read, self.width = choice.read, (width := choice.width)
         entries = {stem_name(spec): Entry(spec, width) for spec in specs}
         self.entries = nn.ModuleDict(entries)
         self.first = nn.ModuleDict({name: Block(entry.channels, choice) for name, entry in entries.items()})
@@ -38,13 +38,17 @@ class Conv4(Network):
         heads = {(spec.ways, self._features(Entry(spec, width), choice)) for spec in specs}
         self.heads = nn.ModuleDict({f"ways{ways}x{size}": Head(size, ways) for ways, size in sorted(heads)})
 
+    def takes_tasks(self, spec: TaskSpec) -> bool:
+        return spec.modality == "image"
+
     def forward(self, x: Tensor, arch: Mapping[str, Tensor], spec: TaskSpec, *, head: bool = True) -> Tensor:
         name = stem_name(spec)
         h, mask = self.entries[name](x)
         for block in (self.first[name], *self.blocks):
             h, mask = block(h, mask)
         found = pool(h, mask) if self.read == "mean" else h.flatten(1)
-        return self.heads[f"ways{spec.ways}x{found.shape[1]}"](found) if head else found
+        size = found.shape[1] * self.width // h.shape[1]  # of one task
+        return self.heads[f"ways{spec.ways}x{size}"](found) if head else found
 
     def _features(self, entry: Entry, choice: Choice) -> int:
         if self.read == "mean":

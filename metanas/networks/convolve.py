@@ -2,8 +2,9 @@
 
 torch leaves maps as they lie, (B, C, H, W), which on a CPU is up to ten times slower than with the channels
 last, above all for the input's gradient under a stride. T tasks' own kernels are one grouped convolution of
-T C channels. The form <y, convolution of x by kernel> is linear in all three. Its derivatives for each, the
-convolution and its two gradients, have one another for derivatives, as often as one likes.
+T C channels: under vmap by a rule, and without it where they come as (T, O, C, k, k). The form <y,
+convolution of x by kernel> is linear in all three. Its derivatives for each, the convolution and its two
+gradients, have one another for derivatives, as often as one likes.
 """
 
 from dataclasses import dataclass, replace
@@ -39,12 +40,14 @@ class Setup:
 def conv(x: Tensor, kernel: Tensor, *, stride: int = 1) -> Tensor:
     """x (B, C, H, W), kernel (O, C, k, k) to (B, O, H / stride, W / stride), as `supernet/ops.py` has it.
 
-    A one-row map meets the kernel's middle row.
+    A one-row map meets the kernel's middle row. Kernels (T, O, C, k, k) of T tasks: channels (T C) to (T O).
     """
+    tasks, kernel = (1, kernel) if kernel.ndim == 4 else (len(kernel), _joined(kernel))
     if x.shape[-2] == 1:
         middle = kernel.shape[-2] // 2
         kernel = kernel[..., middle : middle + 1, :]
-    y: Tensor = _Slope.apply(Y, x, kernel, Setup(stride, 1, tuple(x.shape[-2:]), tuple(kernel.shape[-2:])))
+    setup = Setup(stride, tasks, tuple(x.shape[-2:]), tuple(kernel.shape[-2:]))
+    y: Tensor = _Slope.apply(Y, x, kernel, setup)
     return y
 
 
@@ -92,6 +95,11 @@ class _Slope(Function):
         kernels = other.movedim(other_at, 0).flatten(0, 1)
         found = _Slope.apply(of, beside(one, at, tasks), kernels, setup.times(tasks))
         return found.unflatten(1, (tasks, -1)), 1
+
+
+def _joined(kernel: Tensor) -> Tensor:
+    """(T O, C, k, k) of (T, O, C, k, k): channels last in one copy, also of rows of stride 0."""
+    return kernel.movedim(2, -1).contiguous().flatten(0, 1).movedim(-1, 1)
 
 
 def beside(x: Tensor, dim: int | None, tasks: int) -> Tensor:

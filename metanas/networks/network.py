@@ -32,13 +32,21 @@ class Network(nn.Module):
         """Fresh numbers, a pure function of the generator's state."""
         return Params(init_weights(self, generator), self.arch())
 
+    def takes_tasks(self, spec: TaskSpec) -> bool:
+        """Whether forward also runs T tasks side by side, without the price of vmap.
+
+        Then weights are (T, ...), x has the tasks' channels beside each other (B, T C, H, W), and logits
+        are (T, B, ways).
+        """
+        return False
+
     def forward(self, x: Tensor, arch: Mapping[str, Tensor], spec: TaskSpec, *, head: bool = True) -> Tensor:
         """x (B, *input_shape) to logits (B, ways), or without the head to features (B, F)."""
         raise NotImplementedError
 
 
 class Head(nn.Module):
-    """Linear classifier (B, features) -> (B, ways)."""
+    """Linear classifier (B, features) -> (B, ways); T tasks' own, (B, T features) -> (T, B, ways)."""
 
     def __init__(self, features: int, ways: int) -> None:
         super().__init__()
@@ -46,6 +54,9 @@ class Head(nn.Module):
         self.bias = nn.Parameter(torch.empty(ways))
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.weight.ndim == 3:
+            x = x.unflatten(1, (len(self.weight), -1)).movedim(1, 0)
+            return torch.baddbmm(self.bias[:, None], x, self.weight.mT)
         return nn.functional.linear(x, self.weight, self.bias)
 
 

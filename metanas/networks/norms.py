@@ -27,7 +27,7 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
         if mask is None:
-            normalised: Tensor = _Normalise.apply(x, self.scale, self.bias)[0]
+            normalised: Tensor = _Normalise.apply(x, self.scale.flatten(), self.bias.flatten())[0]
             return normalised
         count = mask.sum((0, 2, 3), keepdim=True).clamp_min(1)
         centred = (x - (x * mask).sum((0, 2, 3), keepdim=True) / count) * mask

@@ -40,6 +40,9 @@ class ResNet12(Network):
         )
         self.heads = nn.ModuleDict({f"ways{n}": Head(widths[-1], n) for n in {s.ways for s in specs}})
 
+    def takes_tasks(self, spec: TaskSpec) -> bool:
+        return spec.modality == "image"
+
     def forward(self, x: Tensor, arch: Mapping[str, Tensor], spec: TaskSpec, *, head: bool = True) -> Tensor:
         name = stem_name(spec)
         h, mask = self.entries[name](x)

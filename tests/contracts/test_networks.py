@@ -7,10 +7,12 @@ from torch.func import vmap
 
 from metanas.episode import TaskSpec
 from metanas.kinds import NETWORKS
+from metanas.meta.batching import run
 from metanas.networks.choice import Choice, build
 from metanas.networks.network import Network, apply, features
 from metanas.params import Params, each, stack, tensors
 from metanas.registry import UnknownName
+from metanas.search.relax import Mixture
 from metanas.seeding import generator
 from metanas.supernet.network import SuperNet
 from metanas.supernet.space import SearchSpace
@@ -78,6 +80,26 @@ class TestNetwork:
         second = torch.autograd.grad(slope(0.0, graph=True), at, allow_unused=True)
         exact = sum(float((g * w).sum()) for g, w in zip(second, way, strict=True) if g is not None)
         assert exact == pytest.approx(float(slope(1e-7) - slope(-1e-7)) / 2e-7, rel=1e-3)
+
+    @pytest.mark.parametrize("options", [{}, {"norm": "batch", "down": "stride", "read": "mean"}])
+    @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+    def test_tasks_side_by_side_equal_tasks_in_turn(
+        self, kind: str, spec: TaskSpec, options: dict[str, object]
+    ) -> None:
+        net, params = made(kind, **options)
+        noise = generator(2, "tasks")
+        tasks = each(lambda t: t + 0.1 * torch.randn(3, *t.shape, generator=noise).double(), params)
+        x = tiny.inputs(spec, 12).unflatten(0, (3, 4))
+        answers, slopes = [], []
+        for way in ("vmap", "loop"):
+            at = each(lambda t: t.clone().requires_grad_(), tasks)
+            logits = run(net, spec, at.weights, Mixture(at.arch, {}), x, way)  # type: ignore[arg-type]
+            answers.append(logits)
+            total = logits.square().sum()
+            slopes.append(torch.autograd.grad(total, tensors(at), allow_unused=True, materialize_grads=True))
+        assert answers[0].shape == (3, 4, spec.ways)
+        torch.testing.assert_close(*answers, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(*slopes, rtol=1e-8, atol=1e-10)
 
     def test_runs_under_vmap(self, kind: str) -> None:
         net, params = made(kind)
