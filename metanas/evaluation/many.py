@@ -13,19 +13,30 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from metanas.evaluation.stats import Floats, Interval, View, _how, weights
+from metanas.evaluation.stats import PAIRED_SEEDS, Floats, Interval, View, _how, weights
 
+Ints = NDArray[np.intp]
 GRID = np.geomspace(0.5, 1e7, 4_000)  # degrees of freedom at which quantiles are tabulated
 
 
 class _Parts(NamedTuple):
-    """`stats.Estimate` of every method (M,), and its episodes' means. seeds: nan if trained once."""
+    """`stats.Estimate` of every method (M,), and its episodes' means.
+
+    seeds, rest: on the diagonal a method's own (seeds: nan if trained once), beside it what two methods have
+    in common (M, M), 0 where their seeds are not paired.
+    """
 
     mean: Floats
     seeds: Floats
     seeds_df: Floats
     rest: Floats
     episodes: Mapping[str, Floats]  # task -> (M, E)
+
+    def of_differences(self, part: Floats, first: Ints, second: Ints) -> Floats:
+        """That part of the variance of first - second."""
+        own = np.diag(part)
+        found: Floats = own[first] + own[second] - 2 * part[first, second]
+        return np.where(np.isnan(found), found, found.clip(0))
 
 
 class _Spread(NamedTuple):
@@ -41,7 +52,7 @@ def intervals(views: Mapping[str, View]) -> list[Interval]:
     """`estimate(view).interval()` of every view, in their order; all have the same tasks."""
     parts = _parts(views)
     own = {task: scores.var(1, ddof=1) for task, scores in parts.episodes.items()}
-    spread = _spread(parts.seeds, parts.seeds_df, parts.rest, own, parts)
+    spread = _spread(np.diag(parts.seeds), parts.seeds_df, np.diag(parts.rest), own, parts)
     half = np.sqrt(_squared_critical(spread, 0.05) * np.maximum(spread.variance, 0))
     return [
         Interval(float(mean), float(mean - h), float(mean + h), _how(view))
@@ -56,14 +67,14 @@ def significantly_better(views: Mapping[str, View], level: float) -> NDArray[np.
     gaps = {}
     for task, scores in parts.episodes.items():
         product = np.cov(scores) if len(scores) > 1 else scores.var(1, ddof=1)[:, None]
-        own = np.diag(product)
-        gaps[task] = (own[first] + own[second] - 2 * product[first, second]).clip(0)
-    seeds = parts.seeds[first] + parts.seeds[second]
-    known = (
-        parts.seeds[first] ** 2 / parts.seeds_df[first] + parts.seeds[second] ** 2 / parts.seeds_df[second]
-    )
-    df = np.divide(seeds**2, known, out=parts.seeds_df[first].copy(), where=known > 0)
-    spread = _spread(seeds, df, parts.rest[first] + parts.rest[second], gaps, parts)
+        gaps[task] = parts.of_differences(product, first, second)
+    seeds = parts.of_differences(parts.seeds, first, second)
+    own, df = np.diag(parts.seeds), parts.seeds_df
+    known = own[first] ** 2 / df[first] + own[second] ** 2 / df[second]
+    paired = (df[first] == df[second]) & (df[first] >= PAIRED_SEEDS - 1) | ~(known > 0)
+    between = np.divide(seeds**2, known, out=df[first].copy(), where=~paired)
+    rest = parts.of_differences(parts.rest, first, second)
+    spread = _spread(seeds, between, rest, gaps, parts)
     size = np.abs(parts.mean[first] - parts.mean[second]) / np.sqrt(np.maximum(spread.variance, 1e-300))
     rejected = _holm(size, spread, level)
     better = np.zeros((len(parts.mean), len(parts.mean)), np.bool_)
@@ -76,11 +87,13 @@ def significantly_better(views: Mapping[str, View], level: float) -> NDArray[np.
 def _parts(views: Mapping[str, View]) -> _Parts:
     """Methods with the same number of seeds are one array each."""
     share, all_views = weights(next(iter(views.values()))), list(views.values())
-    mean, seeds, rest = np.zeros(len(views)), np.full(len(views), np.nan), np.zeros(len(views))
+    mean, seeds, rest = np.zeros(len(views)), np.zeros([len(views)] * 2), np.zeros([len(views)] * 2)
     df, counts = np.ones(len(views)), np.array([len(next(iter(view.values()))) for view in all_views])
     episodes = {task: np.empty((len(views), all_views[0][task].shape[1])) for task in share}
     for count in np.unique(counts):
         some = np.flatnonzero(counts == count)
+        block = np.ix_(some, some)
+        common = np.ones([len(some)] * 2) if count >= PAIRED_SEEDS else np.eye(len(some))
         of_seeds = np.zeros((len(some), count))
         for task, weight in share.items():
             scores = np.stack([all_views[i][task] for i in some])  # (M, S, E)
@@ -89,11 +102,14 @@ def _parts(views: Mapping[str, View]) -> _Parts:
             of_seeds += weight * scores.mean(2)
             if count > 1:
                 around = scores - scores.mean(1, keepdims=True) - scores.mean(2, keepdims=True)
-                square = ((around + scores.mean((1, 2), keepdims=True)) ** 2).sum((1, 2))
+                around = (around + scores.mean((1, 2), keepdims=True)).reshape(len(some), -1)
                 free = max((count - 1) * (scores.shape[2] - 1), 1)
-                rest[some] += weight**2 * square / free / (count * scores.shape[2])
+                rest[block] += common * weight**2 * (around @ around.T) / free / (count * scores.shape[2])
         if count > 1:
-            seeds[some], df[some] = of_seeds.var(1, ddof=1) / count, count - 1
+            seeds[block] = common * np.cov(of_seeds).reshape(block[0].size, -1) / count
+            df[some] = count - 1
+        else:
+            seeds[some, some] = np.nan
     return _Parts(mean, seeds, df, rest, episodes)
 
 

@@ -32,7 +32,9 @@ def one_by_one(views: dict[str, View]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("number", range(8))
-@pytest.mark.parametrize(("seeds", "spread"), [(1, 0.004), (3, 0.004), (3, 0.02), (5, 0.0)])
+@pytest.mark.parametrize(
+    ("seeds", "spread"), [(1, 0.004), (3, 0.004), (3, 0.02), (5, 0.0), (5, 0.004), (6, 0.02)]
+)
 def test_it_equals_holm_over_every_pair(seeds: int, spread: float, number: int) -> None:
     views = study(12, seeds, spread, number)
     assert (significantly_better(views, LEVEL) == one_by_one(views)).all()

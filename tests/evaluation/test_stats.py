@@ -58,7 +58,23 @@ def test_the_p_value_belongs_to_the_interval() -> None:
     assert one.p() == pytest.approx(2 * oracle.t.sf(3, 99), rel=1e-9)
 
 
-def test_a_difference_pairs_episodes_and_not_seeds() -> None:
+def test_five_seeds_are_paired_as_scipys_paired_t_test_has_them() -> None:
+    """Where only seeds differ, and two methods' seeds are good or bad together."""
+    luck = RANDOM.normal(0.7, 0.1, (5, 1))
+    a, b = (np.repeat(luck + RANDOM.normal(at, 0.01, (5, 1)), 50, axis=1) for at in (0.02, 0.0))
+    made = difference({"digits/5w1s": a}, {"digits/5w1s": b})
+    theirs = oracle.ttest_rel(a[:, 0], b[:, 0])
+    assert made.p() == pytest.approx(theirs.pvalue, rel=1e-6)
+    interval, expected = made.interval(), theirs.confidence_interval(0.95)
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), rel=1e-9)
+    assert made.how.startswith("paired by seed and episode. crossed t interval, 5 seeds")
+    draws = bootstrap_draws({"a": {"digits/5w1s": a}, "b": {"digits/5w1s": b}})
+    assert (draws[0] - draws[1]).std() < draws[0].std() / 3
+    unlike = difference({"digits/5w1s": a}, {"digits/5w1s": np.concatenate([b, b[:1]])})
+    assert unlike.variance > 10 * made.variance and unlike.how.startswith("paired by episode.")
+
+
+def test_a_difference_of_few_seeds_pairs_episodes_alone() -> None:
     hard = RANDOM.normal(0.6, 0.1, (1, 300))  # what episodes share
     a = {"digits/5w1s": hard + RANDOM.normal(0.02, 0.02, (3, 300))}
     b = {"digits/5w1s": hard + RANDOM.normal(0, 0.02, (3, 300))}
