@@ -17,7 +17,7 @@ from leaderboard.web import links
 from leaderboard.web.routes import open_site
 from leaderboard.web.stored import Stored
 from leaderboard.web.views import exports
-from leaderboard.web.words import cell, heading, percent
+from leaderboard.web.words import heading, percent
 from metanas.evaluation.result import write_atomically
 
 NOTE = "a range of ranks where paired tests (Holm, 5 %) cannot tell"
@@ -54,7 +54,7 @@ def scores(store: Store) -> list[str]:
 
 
 def _tables(board: Board, width: int) -> list[Table]:
-    tasks = {heading(task): [cell(line.tasks[task.name]) for line in board.lines] for task in board.tasks}
+    tasks = {heading(task): [line.tasks[task.name].percent() for line in board.lines] for task in board.tasks}
     if fits(whole := _table(board, tasks, board.track), width):
         return [whole]
     domains = {name: [percent(line.domains[name]) for line in board.lines] for name in board.domains}
@@ -79,7 +79,7 @@ def _table(board: Board, columns: Mapping[str, Sequence[str]], title: str) -> Ta
     for name in columns:
         table.add_column(name)
     for line, *cells in zip(board.lines, *columns.values(), strict=True):
-        table.add_row(line.ranks, line.method, cell(line.overall), *cells)
+        table.add_row(line.ranks, line.method, line.overall.percent(), *cells)
     return table
 
 

@@ -6,11 +6,6 @@ from metanas.evaluation.result import Task
 from metanas.evaluation.stats import Interval
 
 
-def cell(interval: Interval) -> str:
-    """Accuracy in percent with its 95 % interval: 81.5 [80.9, 82.2]."""
-    return f"{100 * interval.mean:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-
-
 def percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
@@ -51,4 +46,4 @@ def minute(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 
-FILTERS = {f.__name__: f for f in (cell, percent, heading, bar, count, p_value, day, minute)}
+FILTERS = {f.__name__: f for f in (percent, heading, bar, count, p_value, day, minute)}

@@ -23,7 +23,7 @@ from metanas.evaluation.compare import Comparison, compare
 from metanas.evaluation.gather import Run, gather
 from metanas.evaluation.result import write_atomically
 from metanas.evaluation.stats import Floats, Interval, domain_of
-from metanas.evaluation.tables import Table, percent
+from metanas.evaluation.tables import Table
 
 PLACES = 120  # episodes of a domain on the map of architectures, evenly from all its tasks and seeds
 
@@ -164,7 +164,7 @@ def _curves(runs: Mapping[str, Run]) -> list[Picture]:
             continue
         steps = [curve_chart.Step(p.task, p.steps, *_percents(p.accuracy)) for p in points]
         chance = 100 / run.submission.tasks[0].ways
-        rows = tuple((p.task, str(p.steps), percent(p.accuracy)) for p in points)
+        rows = tuple((p.task, str(p.steps), p.accuracy.percent()) for p in points)
         table = Table(
             f"Accuracy of {name} by adaptation step",
             ("task", "steps", "accuracy"),

@@ -44,6 +44,11 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
+    def percent(self) -> str:
+        """An accuracy as people read it, 81.5 [80.9, 82.2]: in %, the interval cut where accuracies end."""
+        low, high = max(self.low, 0.0), min(self.high, 1.0)
+        return f"{100 * self.mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
 
 class Part(NamedTuple):
     """What one factor adds to a mean's variance, and on how many degrees of freedom we know that."""

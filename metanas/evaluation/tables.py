@@ -48,8 +48,8 @@ def scores(runs: Mapping[str, Run], comparison: Comparison) -> Table:
             (
                 place.ranks,
                 label(run),
-                percent(place.mean),
-                *(percent(intervals[task.name]) for task in first.submission.tasks),
+                place.mean.percent(),
+                *(intervals[task.name].percent() for task in first.submission.tasks),
                 f"{run.scores.mean('chance_normalised').mean:.3f}",
                 f"{100 * run.scores.mean('macro_f1').mean:.1f}",
                 f"{run.scores.mean('log_loss').mean:.3f}",
@@ -169,7 +169,7 @@ def transfer(matrix: Matrix) -> list[Table]:
     tests, trains = study.domains, list(dict.fromkeys(cell.train for cell in matrix.cells))
     heads = columns(study)
     at = {(cell.train, cell.test): cell for cell in matrix.cells}
-    values = tuple((train, *(percent(at[train, test].accuracy) for test in tests)) for train in trains)
+    values = tuple((train, *(at[train, test].accuracy.percent() for test in tests)) for train in trains)
     gaps = tuple((train, *(_gap(at[train, test]) for test in tests)) for train in trains)
     where = f"{study.method} on {study.suite} {study.suite_version}"
     seeds = f"{len(study.seeds)} seeds, {study.tasks[0].episodes} episodes a task"
@@ -318,11 +318,6 @@ def data_note(tasks: Sequence[Task]) -> str:
         if on
     ]
     return f"Some of the data is {' and some '.join(words)}." if words else "All data is real and complete."
-
-
-def percent(interval: Interval) -> str:
-    """81.5 [80.9, 82.2]"""
-    return f"{100 * interval.mean:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
 
 def points(interval: Interval) -> str:

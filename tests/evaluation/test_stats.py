@@ -5,6 +5,7 @@ from scipy import stats as oracle
 from metanas.evaluation.stats import (
     DRAWS,
     Estimate,
+    Interval,
     Part,
     bootstrap,
     bootstrap_draws,
@@ -137,3 +138,9 @@ def test_the_interval_over_seeds_is_scipys_and_needs_two() -> None:
     assert found is not None
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
     assert seed_interval({"digits/5w1s": scores[:1]}) is None
+
+
+def test_an_accuracys_interval_is_written_in_percent_and_cut_where_accuracies_end() -> None:
+    assert Interval(0.815, 0.8094, 0.8216, "").percent() == "81.5 [80.9, 82.2]"
+    assert Interval(0.9, 0.76, 1.04, "").percent() == "90.0 [76.0, 100.0]"
+    assert Interval(0.05, -0.1, 0.2, "").percent() == "5.0 [0.0, 20.0]"

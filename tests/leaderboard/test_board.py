@@ -10,7 +10,6 @@ from rich.console import Console
 
 from leaderboard.pages import boards, show
 from leaderboard.store.store import Store
-from leaderboard.web.words import cell
 from metanas.evaluation import result
 from metanas.evaluation.paired import LEVEL, pairs
 from metanas.evaluation.result import ResultError
@@ -119,4 +118,4 @@ def test_a_board_that_fits_shows_every_task_with_its_interval(store: Store, tmp_
     store.add(tmp_path / "a")
     (line,) = boards(store)[0].lines
     text = "\n".join(printed(store, 120))
-    assert "digits 1-shot" in text and cell(line.tasks["digits/5w1s"]) in text
+    assert "digits 1-shot" in text and line.tasks["digits/5w1s"].percent() in text

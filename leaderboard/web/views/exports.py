@@ -16,7 +16,7 @@ from leaderboard.web.query import Choice, Query
 from leaderboard.web.render import File
 from leaderboard.web.site import Site
 from leaderboard.web.views import ranked
-from leaderboard.web.words import cell, heading
+from leaderboard.web.words import heading
 from metanas.evaluation.stats import Interval
 
 MEDIA = {
@@ -61,8 +61,8 @@ def markdown(board: Board, lines: Iterable[Line]) -> str:
     heads = ["rank", "method", "mean", *(heading(task) for task in board.tasks)]
     rows = [heads, ["---"] * len(heads)]
     rows += [
-        [line.ranks, line.method.replace("|", "\\|"), cell(line.overall)]
-        + [cell(line.tasks[task.name]) for task in board.tasks]
+        [line.ranks, line.method.replace("|", "\\|"), line.overall.percent()]
+        + [line.tasks[task.name].percent() for task in board.tasks]
         for line in lines
     ]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
