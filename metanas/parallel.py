@@ -108,7 +108,8 @@ def _exchange(
     results = []
     for i, ((tensors, loss), count) in enumerate(zip(found, counts, strict=True)):
         kinds = {name: kind for theirs in everyone for name, kind in theirs[i].items()}
-        parts = [torch.tensor([loss * count, count], dtype=torch.float64)]
+        wide = next((dtype for _, dtype in kinds.values()), torch.float64)
+        parts = [torch.tensor([loss * count, count], dtype=wide)]
         parts += [
             tensors[name].detach().flatten() * count if name in tensors else torch.zeros(shape.numel())
             for name, (shape, _) in kinds.items()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from metanas.networks.convolve import beside, end_to_end
+from metanas.networks.convolve import beside, end_to_end, signed
 from metanas.stem import Norm
 from metanas.supernet.ops import Mask
 
@@ -36,6 +36,7 @@ class BatchNorm(nn.Module):
         return (x * self.scale[:, None, None] + self.bias[:, None, None]) * mask
 
 
+@signed
 class _Normalise(torch.autograd.Function):
     """torch's fused kernel, forward and backward.
 
@@ -61,6 +62,7 @@ class _Normalise(torch.autograd.Function):
         return _over_tasks(_Normalise, info.batch_size, dims, inputs)
 
 
+@signed
 class _Slope(torch.autograd.Function):
     """Gradients of a normalisation: g (B, C, H, W) to those for x, scale and bias.
 
