@@ -74,17 +74,27 @@ Tell = Callable[[str, int], None]  # (what is being done, units done)
 def prepare(config: RunConfig, folder: Path, root: Path | None) -> list[Cell]:
     """Make the run folder and say what is to be done; nothing if it is done already.
 
-    ConfigError if the folder holds another run.
+    A run of some of the seeds grows: what these have stays. ConfigError if the folder holds another run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "config.yaml"
-    if kept.exists() and configs.read(kept) != config:
-        raise ConfigError(f"{folder} holds a run with other settings; give another --out, or delete it")
-    if not kept.exists():
+    known = configs.read(kept) if kept.exists() else None
+    if known != config:
+        if known is not None and not _grows(known, config):
+            raise ConfigError(f"{folder} holds a run with other settings; give another --out, or delete it")
+        (folder / result.SUBMISSION).unlink(
+            missing_ok=True
+        )  # first: killed in between, the old run ends anew
         configs.write(config, kept)
     if (folder / result.SUBMISSION).exists():
         return []
     return [Cell(config, folder, root, seed) for seed in config.seeds]
+
+
+def _grows(known: RunConfig, config: RunConfig) -> bool:
+    """Whether `config` is `known` with more seeds."""
+    same = known.model_copy(update={"seeds": config.seeds}) == config
+    return same and set(known.seeds) < set(config.seeds)
 
 
 def open_domains(config: RunConfig, root: Path | None) -> list[Domain]:

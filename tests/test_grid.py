@@ -10,6 +10,7 @@ import pytest
 
 from metanas import config, grid
 from metanas import run as runs
+from metanas.config import ConfigError
 from metanas.executor import Kind
 from metanas.run import Cell
 from tests.test_stopping import TINY
@@ -50,6 +51,23 @@ def test_a_grid_makes_whole_runs_and_a_second_start_does_nothing_again(
     spread(tmp_path, kind)
     after = stamps(tmp_path)
     assert {name for name in before if before[name] != after[name]} == {"protonet/seed1/costs.json"}
+
+
+def test_a_run_grows_by_more_seeds_and_by_nothing_else(tmp_path: Path) -> None:
+    ((two, folder),) = wanted(tmp_path, "chance")
+    three = two.model_copy(update={"seeds": (0, 1, 2)})
+    seen = []
+    for made, where in ((two, folder), (three, folder), (three, tmp_path / "fresh")):
+        grid.spread([(made, where)], root=None, jobs=1, kind="local", db=f"{tmp_path}/board.db")
+        seen.append(stamps(tmp_path))
+    assert len(seen[0]) == 2 and len(seen[1]) == 3 and seen[0].items() <= seen[1].items()
+    for name in ("config.yaml", "predictions.parquet"):
+        assert (folder / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
+    assert json.loads((folder / "submission.json").read_text())["seeds"] == [0, 1, 2]
+    for other in (two, three.model_copy(update={"trials": 7})):  # fewer seeds; something else
+        with pytest.raises(ConfigError, match="holds a run with other settings"):
+            runs.prepare(other, folder, None)
+    assert (folder / "submission.json").exists()
 
 
 def test_two_grids_at_once_do_a_cell_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
