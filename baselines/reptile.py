@@ -38,7 +38,7 @@ class Reptile(Method):
     class Settings:
         """Rates are per step; outer_step falls linearly to 0; test tasks get test_steps steps.
 
-        last_weight_rate: weight_rate moves linearly to it in training and test tasks get it; None: it stays.
+        test_weight_rate: of test tasks; None: weight_rate. A lower one than in training is worth points.
         keep_moments: Adam's moments stay from task to task and begin test tasks too, as in the paper's code.
         one_by_one: a query sees the support set alone, also under batch norm: the paper's "no transduction".
         """
@@ -49,7 +49,7 @@ class Reptile(Method):
         steps: int = 5
         test_steps: int = 20
         weight_rate: float = 0.01
-        last_weight_rate: float | None = None
+        test_weight_rate: float | None = None
         arch_rate: float = 0.005
         outer_step: float = 1.0
         keep_moments: bool = False
@@ -59,23 +59,22 @@ class Reptile(Method):
         self.settings = settings
         self.net = build(settings.network, settings.space, specs)
         self.transductive = settings.network.transductive and not settings.one_by_one
-
-    def rules(self, left: float) -> Rules:
-        """How a task adapts when that share of training is left, from 1 to 0."""
-        s, last = self.settings, self.settings.last_weight_rate
-        rate = s.weight_rate if last is None else last + left * (s.weight_rate - last)
-        return Rules(adam(rate, beta1=0.0), adam(s.arch_rate, beta1=0.0), moves(s.adapts))
+        s, last = settings, settings.test_weight_rate
+        self.rules = Rules(adam(s.weight_rate, beta1=0.0), adam(s.arch_rate, beta1=0.0), moves(s.adapts))
+        self.test_rules = self.rules if last is None else self.rules._replace(weights=adam(last, beta1=0.0))
 
     def start(self, generator: torch.Generator) -> State:
         params = self.net.init(generator)
-        return pack(params) | (nothing_yet(params, self.rules(1.0)) if self.settings.keep_moments else {})
+        return pack(params) | (nothing_yet(params, self.rules) if self.settings.keep_moments else {})
 
     def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        params, s, rules = params_of(state), self.settings, self.rules(moment.left)
+        params, s = params_of(state), self.settings
 
         def move(episodes: Episodes) -> tuple[Tensors, float]:
             loss, memory = TaskLoss(self.net, episodes.spec), recalled(state, params, len(episodes.query.y))
-            change, after = displacement(loss, params, episodes, rules=rules, steps=s.steps, memory=memory)
+            change, after = displacement(
+                loss, params, episodes, rules=self.rules, steps=s.steps, memory=memory
+            )
             return change | gained(state, params, memory), after
 
         moves, losses = averaged(batch, move)
@@ -89,7 +88,7 @@ class Reptile(Method):
             loss,
             params,
             support,
-            rules=self.rules(0.0),
+            rules=self.test_rules,
             steps=s.test_steps,
             memory=memory,
             one_by_one=s.one_by_one,
