@@ -79,12 +79,11 @@ def prepare(config: RunConfig, folder: Path, root: Path | None) -> list[Cell]:
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "config.yaml"
     known = configs.read(kept) if kept.exists() else None
-    if known != config:
-        if known is not None and not _grows(known, config):
+    if known is not None and known != config:
+        if not _grows(known, config):
             raise ConfigError(f"{folder} holds a run with other settings; give another --out, or delete it")
-        (folder / result.SUBMISSION).unlink(
-            missing_ok=True
-        )  # first: killed in between, the old run ends anew
+        (folder / result.SUBMISSION).unlink(missing_ok=True)  # first: killed here, nothing is lost
+    if known != config:
         configs.write(config, kept)
     if (folder / result.SUBMISSION).exists():
         return []
