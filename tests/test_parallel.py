@@ -84,3 +84,24 @@ def test_a_killed_worker_is_started_again_and_goes_on(tmp_path: Path) -> None:
     for key, value in a.items():
         torch.testing.assert_close(b[key], value, rtol=1e-5, atol=1e-6, msg=key)
     assert (killed / "submission.json").exists()
+
+
+def test_a_papers_row_is_run_by_two_processes_and_printed_once(shared: Path, tmp_path: Path) -> None:
+    words = [
+        "reproduce",
+        "protonet-omniglot-5w1s",
+        "--data-root",
+        str(shared),
+        "--out",
+        str(tmp_path / "row"),
+    ]
+    words += ["--db", str(tmp_path / "b.db")]
+    for setting in ("budget.iterations=1", "budget.eval_episodes=2", "suite.queries=2"):
+        words += ["--set", setting]
+    ended = subprocess.run(
+        [*TORCHRUN, "-m", "metanas", *words], env=environment(), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("protonet-omniglot-5w1s, small scale") == 1
+    assert ended.stdout.count("expected: ") == 1
+    assert (tmp_path / "row" / "submission.json").exists()

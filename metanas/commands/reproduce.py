@@ -8,7 +8,7 @@ import typer
 from metanas.commands.common import BOARD, Database, Root
 
 if TYPE_CHECKING:
-    from metanas.reproduce import Figure
+    from metanas.reproduce import Figure, Row, Scale
 
 
 def reproduce(
@@ -25,13 +25,9 @@ def reproduce(
     db: Database = BOARD,
 ) -> None:
     """Run a paper's row; print published, ours with interval, verdict; leave a bundle for the leaderboard."""
-    from rich.console import Console
-    from rich.table import Table
-
     from metanas import config as configs
-    from metanas import grid
+    from metanas import grid, parallel
     from metanas import reproduce as rows
-    from metanas.evaluation import result, stats
 
     wanted = rows.load(row)
     if scale not in wanted.scales:
@@ -46,12 +42,28 @@ def reproduce(
         overrides=[*setup.overrides, *(overrides or ())],
     )
     folder = out or Path("runs") / "rows" / f"{row}-{scale}"
-    print(f"{wanted.paper}, {wanted.table}\n{wanted.protocol}\nexpected: {setup.hours} hours. {setup.note}")
-    grid.run([(config, folder)], root=root, jobs=jobs, db=db, pages=None)
-    table = Table("task", "published", "ours [95 %]", "verdict", title=f"{row}, {scale} scale")
+    with parallel.joined():
+        speaks = parallel.rank() == 0
+        if speaks:
+            print(f"{wanted.paper}, {wanted.table}\n{wanted.protocol}")
+            print(f"expected: {setup.hours} hours. {setup.note}")
+        grid.run([(config, folder)], root=root, jobs=jobs, db=db, pages=None)
+        if speaks:
+            _show(wanted, scale, folder)
+
+
+def _show(row: "Row", scale: "Scale", folder: Path) -> None:
+    """Print the row's tasks with a verdict each."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from metanas import reproduce as rows
+    from metanas.evaluation import result, stats
+
+    table = Table("task", "published", "ours [95 %]", "verdict", title=f"{row.name}, {scale} scale")
     for name, answers in result.read(folder).answers.items():
         scored = stats.estimate({name: answers.accuracy}).interval()
-        found = rows.verdict(wanted, scale, name, 100 * scored.mean, 100 * scored.low, 100 * scored.high)
+        found = rows.verdict(row, scale, name, 100 * scored.mean, 100 * scored.low, 100 * scored.high)
         table.add_row(
             name,
             _figure(found.published),
