@@ -1,9 +1,10 @@
 """Pretrain and fine-tune: a classifier of all meta-train classes, whose features then adapt to the task.
 
-Chen, Liu, Kira, Wang, Huang: A Closer Look at Few-shot Classification (ICLR 2019), "Baseline". Every
-domain has a linear classifier of its meta-train classes on the shared features; at a task a new head, and
-with adapts=both all the rest, takes Adam steps on the support. Where we differ: examples come in the
-episodes that all methods get, so that the budget is the same, and the architecture is learned too.
+Chen, Liu, Kira, Wang, Huang: A Closer Look at Few-shot Classification (ICLR 2019), training as in
+"Baseline". Every domain has a linear classifier of its meta-train classes on the shared features; at a task
+a new head, and with adapts=both all the rest, takes Adam steps on the support. Where we differ: Baseline
+leaves the features as they are (that is `linear-probe`, or adapts=head); examples come in the episodes that
+all methods get, so that the budget is the same, and the architecture is learned too.
 """
 
 from collections.abc import Sequence

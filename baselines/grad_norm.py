@@ -1,6 +1,6 @@
 """Search by the gradient's norm at initialisation: a zero-cost fitness, then training of the best.
 
-Abdelfattah, Mehrotra, Dudziak, Lane: Zero-Cost Proxies for Lightweight NAS (ICLR 2021), sec. 3.1; the rest is
+Abdelfattah, Mehrotra, Dudziak, Lane: Zero-Cost Proxies for Lightweight NAS (ICLR 2021), sec. 3.2; the rest is
 as in `naswot.py`.
 """
 

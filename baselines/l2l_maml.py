@@ -42,7 +42,7 @@ class L2lMaml(Method):
         second_order: bool = True
         steps: int = 2
         test_steps: int = 2
-        weight_rate: float = 0.2
+        weight_rate: float = 0.1
         outer_weight_rate: float = 3e-3
         clip: float = 1.0
 

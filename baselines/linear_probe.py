@@ -1,7 +1,8 @@
 """Linear probe: pretrained features as they are, and a logistic regression on them for every task.
 
-Chen et al. (ICLR 2019), "Baseline" with the feature extractor frozen; also Tian et al., Rethinking Few-shot
-Image Classification (ECCV 2020). The regression is `test_steps` steps of Adam from zero, not run to its end.
+Chen et al. (ICLR 2019), "Baseline", which keeps the feature extractor as it is; also Tian et al., Rethinking
+Few-shot Image Classification (ECCV 2020). The regression is `test_steps` steps of Adam from zero, not run to
+its end.
 """
 
 from dataclasses import dataclass

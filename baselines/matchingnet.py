@@ -1,8 +1,8 @@
 """Matching networks: a query's label is the attention-weighted mean of the support's labels.
 
 Vinyals, Blundell, Lillicrap, Kavukcuoglu, Wierstra: Matching Networks for One Shot Learning (NeurIPS 2016),
-eq. 1 and sec. 2.1.1, cosine attention. Where we differ: no full-context embeddings (sec. 2.1.2; they change
-1-shot Omniglot by nothing, table 1), and the cosine is multiplied by `sharpness` before the softmax.
+eq. 1 and sec. 2.1.1, cosine attention. Where we differ: no full-context embeddings (sec. 2.1.2), and the
+cosine is multiplied by `sharpness` before the softmax.
 """
 
 from dataclasses import dataclass

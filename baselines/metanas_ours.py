@@ -1,12 +1,13 @@
 """MetaNAS-ours: prototypes start the head, then weights and architecture adapt at learned rates per node.
 
 Our row to beat, put together from what holds up at small budgets. The head of a task is the nearest-mean
-classifier of its support, as in Proto-MAML (Triantafillou et al., ICLR 2020, sec. 3: w_k = 2 c_k,
-b_k = -|c_k|^2), so that adaptation starts where ProtoNet (Snell et al., 2017) ends; then weights and
-architecture logits take MAML steps (Finn et al., 2017; Lian et al., 2020), every node candidate at a rate of
-its own that the outer loop learns. The outer loss counts the query loss after every step and before the first
-one (MAML++, Antoniou et al., 2019, eq. 4), and a classifier of all meta-train classes on these features adds
-the signal of pretraining (Chen et al., 2019). Settings were chosen on meta-validation classes.
+classifier of its support, as in Proto-MAML (Triantafillou et al., ICLR 2020, sec. 3: w_k = 2 c_k, b_k =
+-|c_k|^2, here both times sharpness / features, as our ProtoNet has it), so that adaptation starts where
+ProtoNet (Snell et al., 2017) ends; then weights and architecture logits take first-order MAML steps (Finn et
+al., 2017; Lian et al., 2020), every node candidate at a rate of its own that the outer loop learns. The
+outer loss counts the query loss after every step and before the first one (MAML++, Antoniou et al., 2019,
+eq. 4), and a classifier of all meta-train classes on these features adds the signal of pretraining (Chen et
+al., 2019). Settings were chosen on meta-validation classes.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,11 @@
 """T-NAS: MAML on weights and architecture, by first order, and an architecture decoded for every task.
 
-Lian, Zheng, Xu, Lu, Lin, Zhao, Huang, Gao: Towards Fast Adaptation of Neural Architectures with Meta Learning
-(ICLR 2020), algorithm 1 and eq. 6-9. At a task both adapt, then the strongest candidates are kept and the
-decoded network's weights take `decoded_steps` more. Where we differ: decoded networks are not meta-trained
-again one by one (T-NAS++): their weights are the supernet's, and the last `decoded` of the meta-training runs
-on decoded architectures, so that search and training share one budget.
+Lian, Zheng, Xu, Lu, Lin, Zhao, Huang, Gao: Towards Fast Adaptation of Neural Architectures with Meta
+Learning (ICLR 2020), algorithms 1 and 2, eq. 5 and 6. At a task both adapt, then the strongest candidates
+are kept and the decoded network's weights take `decoded_steps` more. Where we differ: the paper meta-trains
+decoded networks again from scratch (sec. 5.2.2); here their weights are the supernet's, and the last
+`decoded` of the meta-training runs on decoded architectures, so that search and training share one budget.
+T-NAS++, the same on MAML++, is not here.
 """
 
 from collections.abc import Sequence

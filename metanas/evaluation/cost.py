@@ -112,7 +112,7 @@ def environment() -> dict[str, str]:
     return {
         **packages,
         "python": platform.python_version(),
-        "os": platform.platform(terse=True),
+        "os": f"{platform.system()} {platform.machine()}",
         "cpu": f"{cpu_name()}, {os.cpu_count()} cores, {memory}",
         "threads": str(torch.get_num_threads()),
         "device": "cpu",

@@ -2,7 +2,7 @@
 
 Rajeswaran, Finn, Kakade, Levine: Meta-Learning with Implicit Gradients (NeurIPS 2019). The inner problem is
 phi(theta) = argmin loss(phi) + lambda / 2 |phi - theta|^2 (eq. 3), and the meta-gradient solves
-(I + H / lambda) g = d query loss / d phi (lemma 1, eq. 6) by conjugate gradients (sec. 3.2), so memory does
+(I + H / lambda) g = d query loss / d phi (lemma 1, eq. 6) by conjugate gradients (sec. 3.1), so memory does
 not grow with the inner steps.
 """
 

@@ -1,9 +1,10 @@
 """The inner loop, written once: adapt weights and architecture to a task by gradient steps.
 
-Every gradient-based method here is a setting of `adapt` plus an outer rule (`maml.py`, `reptile.py`), so
-a difference between two rows of the leaderboard is a difference between two methods. Tasks are adapted
-side by side: all tensors have a leading task dimension T, and gradients of the summed loss stay separate
-because no task's loss sees another task's numbers. `batching.py` says how the network runs over tasks.
+Every gradient-based method here, but for learn2learn's own, is a setting of `adapt` plus an outer rule
+(`maml.py`, `reptile.py`), so a difference between two rows of the leaderboard is a difference between two
+methods. Tasks are adapted side by side: all tensors have a leading task dimension T, and gradients of the
+summed loss stay separate because no task's loss sees another task's numbers. `batching.py` says how the
+network runs over tasks.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -124,7 +125,7 @@ def trajectory(
     memory: Memory | None = None,
     first: int = 0,
 ) -> Iterator[Params]:
-    """The parameters after each gradient step, one step per batch, for T tasks (Finn et al., 2017, eq. 1).
+    """The parameters after each gradient step, one step per batch, for T tasks (Finn et al., 2017, alg. 1).
 
     params: (T, ...) each. loss: one for all steps or one per step. order: 2 keeps the whole way back to
     `params`; 1 takes the steps' gradients for constants; 0 returns leaves. Groups without a rule, and

@@ -1,9 +1,10 @@
 """What the inner rules remember stays from task to task: Adam's moments, in the code of Reptile's paper.
 
-Nichol et al. (2018) let the moments run on where each task's weights start anew, in training and at test: a
-step is then as long as a rate says, where moments of a few steps alone make it the gradient's mere sign.
-Where we differ: the paper's tasks come one after the other and ours side by side, so each task of a batch
-begins with the same moments, and what is kept is their mean, as for the weights.
+Nichol et al. (2018) let the moments run on where each task's weights start anew, in training and at test.
+With moments of many tasks a step is longer where the gradient is larger; with moments that start anew, the
+first steps are little more than the gradient's sign times the rate. Where we differ: the paper's tasks come
+one after the other and ours side by side, so each task of a batch begins with the same moments, and what is
+kept is their mean, as for the weights.
 """
 
 import torch

@@ -46,7 +46,7 @@ def naswot(net: SuperNet, weights: Tensors, mixture: Mixture, spec: TaskSpec, x:
 def grad_norm(
     net: SuperNet, weights: Tensors, mixture: Mixture, spec: TaskSpec, x: Tensor, y: Tensor
 ) -> float:
-    """Norm of the loss's gradient for the weights (Abdelfattah et al., 2021, sec. 3.1).
+    """Norm of the loss's gradient for the weights (Abdelfattah et al., 2021, sec. 3.2).
 
     The head is all zeros, which lets no gradient through, so a fixed one of +-1 / sqrt(F) stands in.
     """
