@@ -23,7 +23,8 @@ class Choice:
 
     width: filters, hidden units or model width. depth: transformer blocks.
     norm: `layer` looks at one example; `batch` at the whole batch, as MAML's papers do, which makes a
-    prediction depend on the other queries (badge `transductive`).
+    prediction depend on the other queries (badge `transductive`). eps: added to a batch's variance; the papers'
+    TensorFlow programs have 0.001, and less makes gradients of hardly used channels a hundred times larger.
     down: how conv4 halves a map. read: what its head sees of the last one.
     """
 
@@ -31,6 +32,7 @@ class Choice:
     width: int = 64
     depth: int = 2
     norm: Literal["layer", "batch"] = "layer"
+    eps: float = 1e-5
     down: Literal["pool", "stride"] = "pool"
     read: Literal["flatten", "mean"] = "flatten"
 
@@ -38,6 +40,8 @@ class Choice:
         for name, value in (("width", self.width), ("depth", self.depth)):
             if value < 1:
                 raise ValueError(f"network.{name} must be positive, got {value}")
+        if not self.eps > 0:
+            raise ValueError(f"network.eps must be more than 0, got {self.eps}")
 
     @property
     def transductive(self) -> bool:

@@ -66,7 +66,7 @@ class Block(nn.Module):
         super().__init__()
         self.down = choice.down
         self.weight = nn.Parameter(torch.empty(choice.width, channels, 3, 3))
-        self.norm = norm(choice.norm, choice.width)
+        self.norm = norm(choice, choice.width)
 
     def forward(self, x: Tensor, mask: Mask) -> tuple[Tensor, Mask]:
         if self.down == "stride":

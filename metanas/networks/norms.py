@@ -10,29 +10,29 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from metanas.networks.choice import Choice
 from metanas.networks.convolve import beside, end_to_end, signed
 from metanas.stem import Norm
 from metanas.supernet.ops import Mask
-
-EPS = 1e-5
 
 
 class BatchNorm(nn.Module):
     """Per channel over batch and positions that are there (Ioffe and Szegedy, 2015)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
         super().__init__()
+        self.eps = eps
         self.scale = nn.Parameter(torch.empty(channels))
         self.bias = nn.Parameter(torch.empty(channels))
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
         if mask is None:
-            normalised: Tensor = _Normalise.apply(x, self.scale.flatten(), self.bias.flatten())[0]
+            normalised: Tensor = _Normalise.apply(x, self.scale.flatten(), self.bias.flatten(), self.eps)[0]
             return normalised
         count = mask.sum((0, 2, 3), keepdim=True).clamp_min(1)
         centred = (x - (x * mask).sum((0, 2, 3), keepdim=True) / count) * mask
         variance = centred.square().sum((0, 2, 3), keepdim=True) / count
-        x = centred * torch.rsqrt(variance + EPS)
+        x = centred * torch.rsqrt(variance + self.eps)
         return (x * self.scale[:, None, None] + self.bias[:, None, None]) * mask
 
 
@@ -45,21 +45,21 @@ class _Normalise(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(x: Tensor, scale: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return torch.native_batch_norm(x, scale, bias, None, None, True, 0.0, EPS)
+    def forward(x: Tensor, scale: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.native_batch_norm(x, scale, bias, None, None, True, 0.0, eps)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         ctx.mark_non_differentiable(*output[1:])
         ctx.save_for_backward(*inputs[:2], *output[1:])
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> Any:
-        return _Slope.apply(slopes[0], *ctx.saved_tensors)
+        return *_Slope.apply(slopes[0], *ctx.saved_tensors), None
 
     @staticmethod
-    def vmap(info: Any, dims: Any, *inputs: Tensor) -> Any:
-        return _over_tasks(_Normalise, info.batch_size, dims, inputs)
+    def vmap(info: Any, dims: Any, x: Tensor, scale: Tensor, bias: Tensor, eps: float) -> Any:
+        return _over_tasks(_Normalise, info.batch_size, dims[:3], (x, scale, bias), eps)
 
 
 @signed
@@ -72,8 +72,9 @@ class _Slope(torch.autograd.Function):
 
     @staticmethod
     def forward(g: Tensor, x: Tensor, scale: Tensor, mean: Tensor, r: Tensor) -> tuple[Tensor, ...]:
+        # eps is in r already
         found: tuple[Tensor, ...] = torch.ops.aten.native_batch_norm_backward(
-            g, x, scale, None, None, mean, r, True, EPS, [True, True, True]
+            g, x, scale, None, None, mean, r, True, 0.0, [True, True, True]
         )
         return found
 
@@ -103,14 +104,18 @@ class _Slope(torch.autograd.Function):
 
 
 def _over_tasks(
-    function: type[torch.autograd.Function], tasks: int, dims: Sequence[int | None], inputs: Sequence[Tensor]
+    function: type[torch.autograd.Function],
+    tasks: int,
+    dims: Sequence[int | None],
+    inputs: Sequence[Tensor],
+    *rest: float,
 ) -> tuple[tuple[Tensor, ...], tuple[int, int, int]]:
     """Tasks are further channels; inputs and outputs are maps (B, C, H, W), then values of a channel (C,)."""
     joined = [
         (beside if t.ndim - (dim is not None) == 4 else end_to_end)(t, dim, tasks)
         for t, dim in zip(inputs, dims, strict=True)
     ]
-    y, *values = function.apply(*joined)
+    y, *values = function.apply(*joined, *rest)
     return (y.unflatten(1, (tasks, -1)), *(t.unflatten(0, (tasks, -1)) for t in values)), (1, 0, 0)
 
 
@@ -125,6 +130,6 @@ def _mean(x: Tensor) -> Tensor:
     return x.mean((0, 2, 3), keepdim=True)
 
 
-def norm(kind: str, channels: int) -> nn.Module:
+def norm(choice: Choice, channels: int) -> nn.Module:
     """`layer` or `batch`."""
-    return BatchNorm(channels) if kind == "batch" else Norm(channels)
+    return BatchNorm(channels, choice.eps) if choice.norm == "batch" else Norm(channels)

@@ -33,10 +33,10 @@ class ResNet12(Network):
         entries = {stem_name(spec): Entry(spec, choice.width) for spec in specs}
         self.entries = nn.ModuleDict(entries)
         self.first = nn.ModuleDict(
-            {name: Residual(entry.channels, widths[0], choice.norm) for name, entry in entries.items()}
+            {name: Residual(entry.channels, widths[0], choice) for name, entry in entries.items()}
         )
         self.blocks = nn.ModuleList(
-            Residual(before, after, choice.norm) for before, after in zip(widths, widths[1:], strict=False)
+            Residual(before, after, choice) for before, after in zip(widths, widths[1:], strict=False)
         )
         self.heads = nn.ModuleDict({f"ways{n}": Head(widths[-1], n) for n in {s.ways for s in specs}})
 
@@ -55,13 +55,13 @@ class ResNet12(Network):
 class Residual(nn.Module):
     """(B, before, H, W) to (B, after, H / 2, W / 2)."""
 
-    def __init__(self, before: int, after: int, kind: str) -> None:
+    def __init__(self, before: int, after: int, choice: Choice) -> None:
         super().__init__()
         sizes = [before, after, after]
         self.weights = nn.ParameterList(torch.empty(after, size, 3, 3) for size in sizes)
-        self.norms = nn.ModuleList(norm(kind, after) for _ in sizes)
+        self.norms = nn.ModuleList(norm(choice, after) for _ in sizes)
         self.short_weight = nn.Parameter(torch.empty(after, before, 1, 1))
-        self.short_norm = norm(kind, after)
+        self.short_norm = norm(choice, after)
 
     def forward(self, x: Tensor, mask: Mask) -> tuple[Tensor, Mask]:
         h = x
