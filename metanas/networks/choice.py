@@ -23,8 +23,8 @@ class Choice:
 
     width: filters, hidden units or model width. depth: transformer blocks.
     norm: `layer` looks at one example; `batch` at the whole batch, as MAML's papers do, which makes a
-    prediction depend on the other queries (badge `transductive`). eps: added to a batch's variance; the papers'
-    TensorFlow programs have 0.001, and less makes gradients of hardly used channels a hundred times larger.
+    prediction depend on the other queries (badge `transductive`). eps: added to a batch's variance; the
+    papers' TensorFlow programs have 0.001, and less makes gradients of hardly used channels far larger.
     down: how conv4 halves a map. read: what its head sees of the last one.
     """
 
