@@ -33,7 +33,7 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-METHODS = ("maml", "reptile", "metanas-ours", "finetune")
+METHODS = ("maml", "reptile", "reptile+keep_moments", "metanas-ours", "finetune")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Meta-train a tiny network in float64, alone or under torchrun: together FOLDER METHOD...."""
+"""Meta-train a tiny network in float64, alone or under torchrun: together FOLDER METHOD[+SETTING]...."""
 
 import sys
 from dataclasses import dataclass
@@ -35,11 +35,13 @@ class Given(Source):
 SPECS = tuple(tiny.TaskSpec(name, "image", (1, 8, 8), 2, classes=5) for name in ("first", "second"))
 
 
-def main(name: str, folder: Path) -> None:
+def main(word: str, folder: Path) -> None:
+    name, _, switched_on = word.partition("+")
     torch.set_default_dtype(torch.float64)
     space = {"layers": 1, "channels": 4, "reductions": [], "ops": ["conv3", "skip"]}
-    method = METHODS[name](SPECS, settings_of(METHODS[name], {"space": space}))
-    meta_train(method, Given([], lambda name: [], TASKS, 0), ITERATIONS, folder / name)
+    chosen = {"space": space} | ({switched_on: True} if switched_on else {})
+    method = METHODS[name](SPECS, settings_of(METHODS[name], chosen))
+    meta_train(method, Given([], lambda name: [], TASKS, 0), ITERATIONS, folder / word)
 
 
 if __name__ == "__main__":
