@@ -19,7 +19,6 @@ from datetime import date
 
 import torch
 
-from metanas.allocator import keep_freed_memory
 from metanas.episode import TaskSpec
 from metanas.evaluation.cost import count, cpu_name
 from metanas.meta.batching import Batching
@@ -67,7 +66,6 @@ class Problem:
 
 def measure(name: str, steps: int, *, again: bool) -> None:
     """Print MiB, the seconds of one gradient and its operations."""
-    keep_freed_memory()  # as training does
     torch.set_num_threads(1)
     problem = Problem(name, steps)
     before, seconds = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
