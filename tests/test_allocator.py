@@ -32,6 +32,6 @@ def test_a_freed_tensors_memory_comes_back_without_page_faults() -> None:
         ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         return int(ended.stdout)
 
-    assert faults("", 100) > 500  # what it is there for, and huge pages would be 50 each time
+    assert faults("", 100) > 200  # what it is there for; with huge pages it is 50 each time
     assert faults("keep_freed_memory()", 100) < 50
     assert faults("keep_freed_memory()", 2) < 50
