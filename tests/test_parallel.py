@@ -87,15 +87,8 @@ def test_a_killed_worker_is_started_again_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_papers_row_is_run_by_two_processes_and_printed_once(shared: Path, tmp_path: Path) -> None:
-    words = [
-        "reproduce",
-        "protonet-omniglot-5w1s",
-        "--data-root",
-        str(shared),
-        "--out",
-        str(tmp_path / "row"),
-    ]
-    words += ["--db", str(tmp_path / "b.db")]
+    words = ["reproduce", "protonet-omniglot-5w1s", "--data-root", str(shared)]
+    words += ["--out", str(tmp_path / "row"), "--db", str(tmp_path / "b.db")]
     for setting in ("budget.iterations=1", "budget.eval_episodes=2", "suite.queries=2"):
         words += ["--set", setting]
     ended = subprocess.run(

@@ -19,7 +19,7 @@ from metanas.supernet.ops import Mask
 class BatchNorm(nn.Module):
     """Per channel over batch and positions that are there (Ioffe and Szegedy, 2015)."""
 
-    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+    def __init__(self, channels: int, eps: float) -> None:
         super().__init__()
         self.eps = eps
         self.scale = nn.Parameter(torch.empty(channels))
