@@ -108,7 +108,7 @@ def entropies(found: Choices) -> dict[str, dict[str, float]]:
     for domain, rows in _domains(found).items():
         for name in found.groups:
             p = found.group(name)[rows]
-            entropy = -(p * np.log(np.maximum(p, 1e-12))).sum(-1).mean()
+            entropy = (p * -np.log(np.maximum(p, 1e-12))).sum(-1).mean()
             result.setdefault(domain, {})[name] = (
                 float(entropy / np.log(p.shape[-1])) if p.shape[-1] > 1 else 0.0
             )
