@@ -18,7 +18,7 @@ from leaderboard.web.routes import open_site
 from leaderboard.web.stored import Stored
 from leaderboard.web.views import exports
 from leaderboard.web.words import heading, percent
-from metanas.evaluation.result import write_atomically
+from metanas.disk import write_atomically
 
 NOTE = "a range of ranks where paired tests (Holm, 5 %) cannot tell"
 

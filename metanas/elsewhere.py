@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from metanas import config as configs
 from metanas import manifest
@@ -119,6 +118,4 @@ def _curves(config: RunConfig, folder: Path, root: Path | None, run: Path, befor
                     "accuracy": (stored == labels).mean(1),
                 }
                 tables.append(pa.table(columns, schema=SCHEMA))
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.concat_tables(tables), sink, compression="zstd")
-    result.write_atomically(folder / CURVES, sink.getvalue().to_pybytes())
+    result.write_table(folder / CURVES, pa.concat_tables(tables))

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from metanas import config as configs
 from metanas import manifest, parallel
 from metanas.allocator import keep_freed_memory
 from metanas.config import ConfigError, RunConfig
+from metanas.disk import write_atomically
 from metanas.domain import Domain
 from metanas.episode import Episodes, EpisodeShape
 from metanas.evaluation import choices, cost, result
@@ -221,10 +221,10 @@ def finish(config: RunConfig, folder: Path, root: Path | None) -> None:
     domains = open_domains(config, root)
     cells = [Cell(config, folder, root, seed) for seed in config.seeds]
     names = [task_name(*one) for one in asked_tasks(config, domains)]
-    tables = [pq.read_table(part(cell.path, name)) for cell in cells for name in names]
+    tables = [result.read_table(part(cell.path, name), result.SCHEMA) for cell in cells for name in names]
     digest = result.write_table(folder / result.PREDICTIONS, pa.concat_tables(tables).combine_chunks())
     rows = list(_metric_rows(cells))
-    result.write_atomically(folder / "metrics.jsonl", "".join(row + "\n" for row in rows).encode())
+    write_atomically(folder / "metrics.jsonl", "".join(row + "\n" for row in rows).encode())
     _finish_arch(cells, names)
     choices.join(folder, [cell.path for cell in cells], names)
     submission = result.Submission(
@@ -300,7 +300,7 @@ def keep_costs(
         if batches is not None:
             costs["train_flops"] = cost.train_flops(method, trained.state, batches, trained.iteration)
         costs |= cost.answer_flops(method, trained.state, asked_tasks(cell.config, domains))
-    result.write_atomically(cell.path / "costs.json", json.dumps(costs).encode())
+    write_atomically(cell.path / "costs.json", json.dumps(costs).encode())
 
 
 def _metric_rows(cells: list[Cell]) -> Iterator[str]:
@@ -324,6 +324,6 @@ def _finish_arch(cells: list[Cell], names: list[str]) -> None:
         shares = {key: mean[key] for key in ("node", "activation", "depth")}
         picture = draw(f"{config.method} on {name}", space, **shares, text=text)
         path = folder / f"architecture-{name.replace('/', '-')}.svg"
-        result.write_atomically(path, picture.encode())
+        write_atomically(path, picture.encode())
     content = json.dumps({"schema_version": 1, "tasks": tasks}, indent=1)
-    result.write_atomically(folder / "architecture.json", content.encode())
+    write_atomically(folder / "architecture.json", content.encode())

@@ -15,9 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from metanas import parallel
+from metanas.disk import write_atomically
 from metanas.domain import Domain
 from metanas.episode import Episodes, EpisodeShape
-from metanas.evaluation.result import write_atomically
 from metanas.method import Method, Moment, State
 from metanas.seeding import generator
 from metanas.stopping import VALIDATION, EarlyStop

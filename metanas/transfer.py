@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from metanas import config as configs
 from metanas import manifest
 from metanas.config import ConfigError, RunConfig
+from metanas.disk import write_atomically
 from metanas.domain import Domain
 from metanas.evaluation import cost, result
 from metanas.evaluation.study import ANSWERS, FRESH, STUDY, Kept, Study, Variant, row_name, write_answers
@@ -137,6 +138,10 @@ def mixed(trained: State, fresh: State, variant: Variant) -> State:
     }
 
 
+def _answers(piece: Piece, variant: Variant, task: result.Task) -> pa.Table:
+    return result.read_table(part(piece.path / variant, task.name), result.SCHEMA)
+
+
 def finish(pieces: Sequence[Piece], arguments: Sequence[str] = ()) -> Study:
     """answers.parquet and study.json: all that scoring needs, without data or torch.
 
@@ -147,7 +152,7 @@ def finish(pieces: Sequence[Piece], arguments: Sequence[str] = ()) -> Study:
     domains = [Domain.open(name, first.root, config.suite.of(name)) for name in first.tests]
     tasks = tuple(task_of(config, *one) for one in asked_tasks(config, domains))
     kept = [
-        Kept(row_name(piece.train), variant, pq.read_table(part(piece.path / variant, task.name)))
+        Kept(row_name(piece.train), variant, _answers(piece, variant, task))
         for piece in pieces
         for variant in piece.variants
         for task in tasks
@@ -169,5 +174,5 @@ def finish(pieces: Sequence[Piece], arguments: Sequence[str] = ()) -> Study:
         answers_sha256=write_answers(first.folder / ANSWERS, kept),
     )
     text = json.dumps(study.model_dump(mode="json"), indent=1) + "\n"
-    result.write_atomically(first.folder / STUDY, text.encode())
+    write_atomically(first.folder / STUDY, text.encode())
     return study

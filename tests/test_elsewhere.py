@@ -7,13 +7,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from metanas import config, elsewhere, run
 from metanas.config import ConfigError
 from metanas.evaluation import result
-from metanas.evaluation.curves import CURVES, STEPS
+from metanas.evaluation.curves import CURVES, SCHEMA, STEPS
 
 SMALL = ("space.layers=1", "space.channels=8", "space.ops=[conv3,skip]", "steps=1", "test_steps=2")
 
@@ -39,7 +38,7 @@ def test_its_own_episodes_are_answered_as_before_and_the_curve_passes_through_th
     assert after.submission.predictions_sha256 == before.submission.predictions_sha256
     assert after.submission.costs.train_flops is None  # it did not train
     assert (after.submission.costs.adapt_flops or 0) > 0
-    curve = pq.read_table(again / CURVES).to_pandas()
+    curve = result.read_table(again / CURVES, SCHEMA).to_pandas()
     assert sorted(curve.steps.unique()) == sorted(STEPS)
     for task, answers in before.answers.items():
         for seed in (0, 1):
@@ -49,7 +48,10 @@ def test_its_own_episodes_are_answered_as_before_and_the_curve_passes_through_th
 
 def test_a_domain_it_never_saw_is_answered_from_a_fresh_stem(trained: Path, tmp_path: Path) -> None:
     found = elsewhere.evaluate(trained, "mini-v1", ("digits",), "smoke", tmp_path / "on", None, curves=True)
-    assert set(pq.read_table(found / CURVES)["task"].to_pylist()) == {"digits/5w1s", "digits/5w5s"}
+    assert set(result.read_table(found / CURVES, SCHEMA)["task"].to_pylist()) == {
+        "digits/5w1s",
+        "digits/5w5s",
+    }
     assert {task.domain for task in result.read(found).submission.tasks} == {"digits"}
 
 

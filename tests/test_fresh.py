@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -41,7 +40,7 @@ def test_the_pinned_episodes_given_as_inputs_get_the_answers_of_the_run(
     x = torch.from_numpy(np.ascontiguousarray(domain.store.examples.x))
     save_file({"langid/5w1s/support": x[drawn.support], "langid/5w1s/query": x[drawn.query]}, tmp_path / "in")
     fresh.predict(trained, tmp_path / "in", [SealedTask("langid", shape, count)], tmp_path / "out", None)
-    rows = pq.read_table(tmp_path / "out")
+    rows = result.read_table(tmp_path / "out", result.SCHEMA)
     found = result.answers_of([pinned.task], (0, 1), rows)["langid/5w1s"]
     assert (found.predicted == pinned.predicted).all()
     assert (found.probabilities == pinned.probabilities).all()

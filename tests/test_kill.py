@@ -11,7 +11,6 @@ import signal
 import time
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
@@ -90,7 +89,7 @@ def same(one: Path, other: Path) -> None:
     """Equal states and answers, and nothing half-written that looks whole."""
     states = [load_file(path / "state.safetensors") for path in (one, other)]
     assert all((states[0][name] == states[1][name]).all() for name in states[0] | states[1])
-    tables = [pq.read_table(path / "langid-5w1s.parquet") for path in (one, other)]
+    tables = [result.read_table(path / "langid-5w1s.parquet", result.SCHEMA) for path in (one, other)]
     assert tables[0].equals(tables[1])
     rows = [(path / "metrics.jsonl").read_text().splitlines() for path in (one, other)]
     assert len(rows[0]) == len(rows[1]) == 4

@@ -15,6 +15,7 @@ ALLOWED = {
     "leaderboard": {"metanas", "leaderboard"},
 }
 BOARD_MAY = (
+    "metanas.disk",
     "metanas.plugins",
     "metanas.suite",
     "metanas.sealed",

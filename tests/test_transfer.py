@@ -1,7 +1,6 @@
 """A small transfer study: rows, variants, resuming, scores."""
 
 import hashlib
-import io
 import json
 import shutil
 from pathlib import Path
@@ -16,7 +15,7 @@ from metanas.cli import app
 from metanas.config import ConfigError, RunConfig
 from metanas.evaluation import study
 from metanas.evaluation import transfer as scored
-from metanas.evaluation.result import ResultError
+from metanas.evaluation.result import ResultError, parse_table
 
 SMALL = ("space.layers=1", "space.channels=4", "suite.shots=[1]", "suite.queries=3")
 DOMAINS = ("digits", "langid")
@@ -78,7 +77,7 @@ def test_damaged_answers_are_named(tmp_path: Path) -> None:
     path.write_bytes(whole[:50])
     with pytest.raises(ResultError, match=r"answers.parquet: not a readable Parquet file"):
         scored.read(tmp_path)
-    pq.write_table(pq.read_table(io.BytesIO(whole)).slice(1), path)
+    pq.write_table(parse_table(study.ANSWERS, whole, study.SCHEMA).slice(1), path)
     with pytest.raises(ResultError, match=r"answers.parquet: SHA-256 is [0-9a-f]{64}, study.json says"):
         scored.read(tmp_path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from scipy.spatial.distance import jensenshannon
 
-from metanas.evaluation.result import ResultError, write_atomically
+from metanas.evaluation.result import ResultError, read_table, write_table
 from metanas.evaluation.stats import Floats, domain_of
 
 if TYPE_CHECKING:
@@ -66,21 +65,19 @@ def keep(folder: Path, task: str, seed: int, arch: "Mapping[str, Tensor] | None"
         },
         schema=SCHEMA.with_metadata({"groups": json.dumps(groups)}),
     )
-    _write(_path(folder, task), table)
+    write_table(_path(folder, task), table)
 
 
 def mean(folder: Path, task: str) -> dict[str, Any]:
     """Mean probabilities of one cell's task by group, as lists; empty without an architecture."""
-    found = _choices([pq.read_table(_path(folder, task))])
+    found = _choices(read_table(_path(folder, task), SCHEMA))
     return {name: found.group(name).mean(0).tolist() for name in found.groups} if len(found.values) else {}
 
 
 def join(folder: Path, cells: Sequence[Path], tasks: Sequence[str]) -> None:
     """choices.parquet of a run from those of its cells."""
-    _write(
-        folder / CHOICES,
-        pa.concat_tables(pq.read_table(_path(cell, task)) for cell in cells for task in tasks),
-    )
+    parts = [read_table(_path(cell, task), SCHEMA) for cell in cells for task in tasks]
+    write_table(folder / CHOICES, pa.concat_tables(parts))
 
 
 def read(folder: Path) -> Choices | None:
@@ -88,16 +85,11 @@ def read(folder: Path) -> Choices | None:
     path = folder / CHOICES
     if not path.exists():
         return None
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise ResultError(f"{CHOICES}: not a readable Parquet file: {error}") from error
-    if not table.schema.equals(SCHEMA):
-        raise ResultError(f"{CHOICES}: columns are {table.schema.names}, expected {SCHEMA.names}")
+    table = read_table(path, SCHEMA)
     if not table.num_rows:
         return None
     try:
-        return _choices([table])
+        return _choices(table)
     except (ValueError, TypeError) as error:
         raise ResultError(f"{CHOICES}: choices: {error}") from error
 
@@ -150,8 +142,7 @@ def _domains(found: Choices) -> dict[str, Any]:
     return {domain: of == domain for domain in dict.fromkeys(of.tolist())}
 
 
-def _choices(tables: Sequence[pa.Table]) -> Choices:
-    table = pa.concat_tables(tables)
+def _choices(table: pa.Table) -> Choices:
     groups = json.loads((table.schema.metadata or {}).get(b"groups", b"{}"))
     column = table.column("choices").combine_chunks()
     flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
@@ -162,9 +153,3 @@ def _choices(tables: Sequence[pa.Table]) -> Choices:
 
 def _path(folder: Path, task: str) -> Path:
     return folder / f"{task.replace('/', '-')}.choices.parquet"
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    write_atomically(path, sink.getvalue().to_pybytes())

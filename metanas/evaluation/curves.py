@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from metanas.evaluation.result import ResultError
+from metanas.evaluation.result import ResultError, parse_table
 from metanas.evaluation.stats import Floats, Interval, estimate
 
 CURVES = "curves.parquet"
@@ -61,12 +60,7 @@ def points(content: bytes) -> list[Point]:
 
 def grids(content: bytes) -> dict[tuple[str, int], Grid]:
     """By task and number of steps, in the file's order. ResultError names what is wrong with the file."""
-    try:
-        table = pq.read_table(pa.BufferReader(content), use_threads=False)
-    except (OSError, pa.ArrowException) as error:
-        raise ResultError(f"{CURVES}: not a readable Parquet file: {error}") from error
-    if not table.schema.equals(SCHEMA):
-        raise ResultError(f"{CURVES}: columns are {table.schema.names}, expected {SCHEMA.names}")
+    table = parse_table(CURVES, content, SCHEMA)
     column = {name: table.column(name).to_numpy() for name in SCHEMA.names}
     if not ((column["accuracy"] >= 0) & (column["accuracy"] <= 1)).all():
         raise ResultError(f"{CURVES}: accuracy: not between 0 and 1")

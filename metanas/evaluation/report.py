@@ -14,6 +14,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from metanas.disk import write_atomically
 from metanas.evaluation import choices, curves, study, tables, transfer
 from metanas.evaluation.charts import critical, heatmap, pareto, plane, theme
 from metanas.evaluation.charts import curves as curve_chart
@@ -21,7 +22,6 @@ from metanas.evaluation.charts import scores as score_chart
 from metanas.evaluation.charts.theme import Spec
 from metanas.evaluation.compare import Comparison, compare
 from metanas.evaluation.gather import Run, gather
-from metanas.evaluation.result import write_atomically
 from metanas.evaluation.stats import Floats, Interval, domain_of
 from metanas.evaluation.tables import Table
 

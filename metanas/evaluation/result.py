@@ -7,7 +7,6 @@ evaluate.py, before stats.py and the leaderboard. No torch here.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from metanas.disk import naming
+from metanas.disk import write_atomically
 from metanas.episode import EpisodeShape, query_labels
 
 PREDICTIONS = "predictions.parquet"
@@ -157,30 +156,33 @@ def table(task: str, seed: int, first: int, probabilities: NDArray[np.floating[A
     return pa.table(columns, schema=SCHEMA)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """The whole file or none of it, also after a kill or on a full disk.
-
-    OSError names the file.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with naming(path):
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_table(path: Path, rows: pa.Table) -> str:
-    """Write predictions atomically; returns the file's SHA-256."""
+def write_table(path: Path, rows: pa.Table, level: int | None = None) -> str:
+    """Write a Parquet file atomically; returns its SHA-256. level: of the compression."""
     sink = pa.BufferOutputStream()
-    pq.write_table(rows.unify_dictionaries(), sink, compression="zstd")
+    pq.write_table(rows.unify_dictionaries(), sink, compression="zstd", compression_level=level)
     content = sink.getvalue().to_pybytes()
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """A Parquet file's rows. ResultError unless it has just these columns."""
+    return parse_table(path.name, content_of(path), schema)
+
+
+def parse_table(file: str, content: bytes, schema: pa.Schema) -> pa.Table:
+    """The same from a file's content.
+
+    In this thread alone: `pq.read_table` leaves threads behind that let go of `content` when they like, and
+    one that does so while Python ends aborts the process (apache/arrow, issue 34314).
+    """
+    try:
+        rows = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise ResultError(f"{file}: not a readable Parquet file: {error}") from error
+    if not rows.schema.equals(schema):
+        raise ResultError(f"{file}: columns are {_columns(rows.schema)}, expected {_columns(schema)}")
+    return rows
 
 
 def write(folder: Path, submission: Submission) -> None:
@@ -191,12 +193,12 @@ def write(folder: Path, submission: Submission) -> None:
 
 def read(folder: Path) -> Result:
     """A checked result. ResultError names the file and field of whatever is wrong."""
-    return check(_bytes(folder / SUBMISSION), _bytes(folder / PREDICTIONS))
+    return check(content_of(folder / SUBMISSION), content_of(folder / PREDICTIONS))
 
 
 def read_submission(path: Path) -> Submission:
     """Parse and check submission.json."""
-    return parse(_bytes(path))
+    return parse(content_of(path))
 
 
 def check(document: bytes, predictions: bytes, *, episodes: int = 0) -> Result:
@@ -210,10 +212,7 @@ def check(document: bytes, predictions: bytes, *, episodes: int = 0) -> Result:
         raise ResultError(
             f"{PREDICTIONS}: SHA-256 is {found}, {SUBMISSION} says {submission.predictions_sha256}"
         )
-    try:
-        rows = pq.read_table(pa.BufferReader(predictions))
-    except (pa.ArrowException, OSError) as error:
-        raise ResultError(f"{PREDICTIONS}: not a readable Parquet file: {error}") from error
+    rows = parse_table(PREDICTIONS, predictions, SCHEMA)
     return Result(submission, answers_of(submission.tasks, submission.seeds, rows, episodes))
 
 
@@ -236,7 +235,8 @@ def parse(document: bytes) -> Submission:
         raise ResultError(f"{SUBMISSION}: {field}: {first['msg']}, got {first['input']!r:.80}") from error
 
 
-def _bytes(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
+    """A file's bytes. ResultError if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -247,8 +247,6 @@ def answers_of(
     tasks: Sequence[Task], seeds: tuple[int, ...], rows: pa.Table, episodes: int = 0
 ) -> dict[str, Answers]:
     """Predictions by task, checked. Every (task, seed, episode, query) must be there exactly once."""
-    if not rows.schema.equals(SCHEMA):
-        raise ResultError(f"{PREDICTIONS}: columns are {_columns(rows.schema)}, expected {_columns(SCHEMA)}")
     by_task = rows.column("task").combine_chunks()
     if isinstance(by_task, pa.ChunkedArray):
         by_task = by_task.unify_dictionaries().combine_chunks()

@@ -14,12 +14,20 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
 from metanas.episode import query_labels
-from metanas.evaluation.result import Provenance, ResultError, Sha256, Strict, Task, write_atomically
+from metanas.evaluation.result import (
+    Provenance,
+    ResultError,
+    Sha256,
+    Strict,
+    Task,
+    content_of,
+    parse_table,
+    write_table,
+)
 from metanas.evaluation.stats import View
 
 STUDY = "study.json"
@@ -133,12 +141,8 @@ def write_answers(path: Path, kept: Iterable[Kept]) -> str:
             pa.ListArray.from_arrays(pa.array(offsets), rows.column("prediction").combine_chunks()),
         ]
         tables.append(pa.table(columns, schema=SCHEMA))
-    sink = pa.BufferOutputStream()
     whole = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-    pq.write_table(whole, sink, compression="zstd", compression_level=19)
-    content = sink.getvalue().to_pybytes()
-    write_atomically(path, content)
-    return hashlib.sha256(content).hexdigest()
+    return write_table(path, whole, level=19)
 
 
 def read(folder: Path) -> Answered:
@@ -148,10 +152,9 @@ def read(folder: Path) -> Answered:
 
 def parse(folder: Path) -> Study:
     """study.json alone."""
+    content = content_of(folder / STUDY)
     try:
-        return Study.model_validate(json.loads((folder / STUDY).read_bytes()))
-    except OSError as error:
-        raise ResultError(f"{STUDY}: cannot be read: {error.strerror}") from error
+        return Study.model_validate(json.loads(content))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
@@ -200,15 +203,10 @@ class _Rows(NamedTuple):
 
 
 def _rows(folder: Path, study: Study) -> _Rows:
-    try:
-        content = (folder / ANSWERS).read_bytes()
-        table = pq.ParquetFile(pa.BufferReader(content)).read().unify_dictionaries()
-    except (OSError, pa.ArrowException) as error:
-        raise ResultError(f"{ANSWERS}: not a readable Parquet file: {error}") from error
+    content = content_of(folder / ANSWERS)
+    table = parse_table(ANSWERS, content, SCHEMA).unify_dictionaries()
     if (found := hashlib.sha256(content).hexdigest()) != study.answers_sha256:
         raise ResultError(f"{ANSWERS}: SHA-256 is {found}, {STUDY} says {study.answers_sha256}")
-    if not table.schema.equals(SCHEMA):
-        raise ResultError(f"{ANSWERS}: columns are {table.schema.names}, expected {SCHEMA.names}")
     *columns, lists = (column.combine_chunks() for column in table.columns)
     if any(column.null_count for column in (*columns, lists, lists.values)):
         raise ResultError(f"{ANSWERS}: a value is missing (null)")

@@ -22,8 +22,8 @@ from filelock import FileLock
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
+from metanas.disk import write_atomically
 from metanas.episode import Batch, TaskSpec
-from metanas.evaluation.result import write_atomically
 from metanas.networks.network import Network
 from metanas.params import Params, Tensors, like, tensors
 from metanas.search.relax import Mixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from metanas.evaluation.result import write_atomically
+from metanas.disk import write_atomically
 from metanas.kinds import OPS
 from metanas.networks.network import init_weights
 from metanas.seeding import generator

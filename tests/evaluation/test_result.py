@@ -1,9 +1,10 @@
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from metanas.evaluation import result
@@ -27,7 +28,7 @@ def change(folder: Path, rows: pa.Table) -> None:
 
 
 def rows(folder: Path) -> pa.Table:
-    return pq.read_table(folder / result.PREDICTIONS)
+    return result.read_table(folder / result.PREDICTIONS, result.SCHEMA)
 
 
 def test_a_run_reads_back_and_its_accuracy_is_recomputed(folder: Path) -> None:
@@ -116,3 +117,11 @@ def test_a_truncated_table_whose_hash_fits_is_named(folder: Path) -> None:
     (folder / result.SUBMISSION).write_text(json.dumps(document | {"predictions_sha256": digest}))
     with pytest.raises(ResultError, match="predictions.parquet: not a readable Parquet file"):
         result.read(folder)
+
+
+def test_reading_leaves_no_thread_that_could_abort_the_process_as_it_ends(folder: Path) -> None:
+    code = "import sys, psutil; from pathlib import Path; from metanas.evaluation import result\n"
+    code += "count = psutil.Process().num_threads\n"
+    code += "before, _ = count(), result.read(Path(sys.argv[1]))\n"
+    code += "assert count() == before, f'{count() - before} threads more'"
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)

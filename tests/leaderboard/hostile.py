@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from leaderboard.bundle.names import ENTRY, Members
 from leaderboard.bundle.pack import to_zip
-from metanas.evaluation.result import PREDICTIONS, SUBMISSION
+from metanas.evaluation.result import PREDICTIONS, SCHEMA, SUBMISSION, parse_table
 from tests.leaderboard.bundles import resealed, sealed_entry
 
 
@@ -199,7 +199,7 @@ def _documents(good: Members) -> Iterator[Case]:
 
 
 def _tables(good: Members) -> Iterator[Case]:
-    table = pq.read_table(io.BytesIO(good[PREDICTIONS]))
+    table = parse_table(PREDICTIONS, good[PREDICTIONS], SCHEMA)
 
     def raw(name: str, content: bytes, says: str) -> Case:
         return Case(name, archive(resealed(good, predictions_parquet=content)), says, accepted=True)

@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -87,7 +86,8 @@ def printed(store: Store, width: int) -> list[str]:
 
 def test_a_wide_board_is_shown_in_80_characters_without_a_broken_number(tmp_path: Path) -> None:
     made = runs.make(tmp_path / "a", "a-method", 0.5)
-    table = pq.read_table(tmp_path / "a" / result.PREDICTIONS).filter(pc.field("task") == "digits/5w1s")
+    table = result.read_table(tmp_path / "a" / result.PREDICTIONS, result.SCHEMA)
+    table = table.filter(pc.field("task") == "digits/5w1s")
     domains = [f"some-domain-{i}" for i in range(18)]
     tasks, tables = [], []
     for domain in domains:

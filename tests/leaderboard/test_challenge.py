@@ -267,7 +267,7 @@ def test_predictions_that_are_not_valid_are_explained_and_can_be_sent_again(
 ) -> None:
     challenge = commit(server, publish(server, tmp_path / "a")).json()
     content = answers(server, challenge)
-    missing = pq.read_table(pa.BufferReader(content)).slice(1)
+    missing = result.parse_table(result.PREDICTIONS, content, result.SCHEMA).slice(1)
     sink = pa.BufferOutputStream()
     pq.write_table(missing, sink)
     for wrong, says in (

@@ -20,7 +20,7 @@ from leaderboard.web.render import Missing
 from leaderboard.web.routes import open_site
 from leaderboard.web.site import Site
 from metanas.evaluation import study, tables, transfer
-from metanas.evaluation.result import ResultError
+from metanas.evaluation.result import ResultError, read_table
 from tests.leaderboard.serving import served
 from tests.leaderboard.site import Fixed
 
@@ -86,7 +86,7 @@ def test_the_first_page_is_a_study_that_says_what_transfers_and_leads_to_all(sit
 
 
 def test_a_study_without_fresh_numbers_says_so(copy: Path) -> None:
-    answers = pq.read_table(copy / study.ANSWERS)
+    answers = read_table(copy / study.ANSWERS, study.SCHEMA)
     kept = answers.filter([word != "neither" for word in answers["variant"].to_pylist()])
     pq.write_table(kept, copy / study.ANSWERS)
     change(copy, variants=["both", "weights", "arch"], arguments=[])
@@ -128,7 +128,7 @@ def cut(folder: Path) -> None:
 
 def one_row_less(folder: Path) -> None:
     path = folder / study.ANSWERS
-    pq.write_table(pq.read_table(path).slice(1), path)
+    pq.write_table(pq.ParquetFile(path).read().slice(1), path)
     change(folder)
 
 
@@ -156,7 +156,7 @@ DAMAGE: list[
     (lambda f: change(f, seeds=[0, 0]), r"study.json: seeds: 0 stands there twice", True),
     (lambda f: change(f, arguments=["a\nb"]), r"study.json: arguments.0: String should match", True),
     (lambda f: (f / study.STUDY).write_text("{"), r"study.json: not JSON", True),
-    (lambda f: (f / study.ANSWERS).unlink(), r"answers.parquet: (missing|not a readable)", True),
+    (lambda f: (f / study.ANSWERS).unlink(), r"answers.parquet: (missing|cannot be read)", True),
     (other_data, r"study.json: tasks.0.fingerprint: other data than the suite's", False),
     (endless, r"study.json: tasks: \d+ answers, at most 20000000", False),
     (lambda f: change(f, method="../x"), r"study.json: method: got '../x'", False),
