@@ -6,8 +6,9 @@ classifier of its support, as in Proto-MAML (Triantafillou et al., ICLR 2020, se
 ProtoNet (Snell et al., 2017) ends; then weights and architecture logits take first-order MAML steps (Finn et
 al., 2017; Lian et al., 2020), every node candidate at a rate of its own that the outer loop learns. The
 outer loss counts the query loss after every step and before the first one (MAML++, Antoniou et al., 2019,
-eq. 4), and a classifier of all meta-train classes on these features adds the signal of pretraining (Chen et
-al., 2019). Settings were chosen on meta-validation classes.
+eq. 4), the latter also among the classes of all tasks of a batch; and a classifier of all meta-train classes
+on these features adds the signal of pretraining (Chen et al., 2019). Settings were chosen on meta-validation
+classes.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from metanas.episode import Batch, Episodes, TaskSpec
 from metanas.kinds import METHODS
-from metanas.meta.embed import embed, prototypes
+from metanas.meta.embed import embed, prototypes, wide_loss
 from metanas.meta.inner import Order, TaskLoss, adapt, cross_entropy, moves, predicting, trajectory
 from metanas.meta.outer import descend, group, over_domains, pack, params_of
 from metanas.meta.pretrain import class_loss, classifiers
@@ -43,8 +44,9 @@ class MetaNasOurs(Method):
     class Settings:
         """weight_rate, arch_rate: where the learned inner rates start. outer_*: of Adam, linear to 0.
 
-        sharpness: of the prototype head, as ProtoNet's. before: weight of the query loss before the first
-        step; the steps share the rest. pretrain: weight of the loss over all meta-train classes.
+        sharpness: of the prototype head, as ProtoNet's. Weights in the outer loss: before, of the query loss
+        before the first step; wide, of the same among the classes of all tasks of a batch; after, of those
+        after each step, which share it; pretrain, of the loss over all meta-train classes.
         """
 
         network: Choice = field(default_factory=Choice)
@@ -56,6 +58,8 @@ class MetaNasOurs(Method):
         arch_rate: float = 0.3
         sharpness: float = 8.0
         before: float = 0.7
+        wide: float = 1.0
+        after: float = 0.3
         pretrain: float = 0.3
         outer_weight_rate: float = 6e-3
         outer_arch_rate: float = 1e-2
@@ -91,7 +95,7 @@ class MetaNasOurs(Method):
             )
             return dict(zip(at, found, strict=True)), float(loss.detach())
 
-        gradients, losses = over_domains(batch, gradient, limit=s.clip)
+        gradients, losses = over_domains(batch, gradient, limit=s.clip, whole=True)
         rates = {"weights": s.outer_weight_rate, "classifier": s.outer_weight_rate}
         rates |= {"arch": s.outer_arch_rate, "rates": s.outer_eta_rate}
         rule = {name: adam(rate * moment.left) for name, rate in rates.items()}
@@ -125,12 +129,14 @@ class MetaNasOurs(Method):
         begin = self.begin(params, spec, episodes.support, embedded[:, :labelled])
         head = head_name(params.weights, spec.ways, embedded.shape[-1])
         weight, bias = begin.weights[f"{head}.weight"], begin.weights[f"{head}.bias"]
-        logits = embedded[:, labelled:] @ weight.transpose(1, 2) + bias[:, None]
+        queries = embedded[:, labelled:]
+        logits = queries @ weight.transpose(1, 2) + bias[:, None]
         total = s.before * cross_entropy(logits, episodes.query.y).mean()
+        total = total + s.wide * wide_loss(queries, weight, bias, episodes)
         loss, support = TaskLoss(self.net, spec), [episodes.support] * s.steps
         order: Order = 2 if s.second_order else 1
         for adapted in trajectory(loss, begin, support, rules=self.rules(rates), order=order):
-            total = total + (1 - s.before) / s.steps * loss(adapted, episodes.query).mean()
+            total = total + s.after / s.steps * loss(adapted, episodes.query).mean()
         return total, class_loss(classifier, embedded, everything, episodes)
 
     def rules(self, rates: Tensors) -> LearnedRates:

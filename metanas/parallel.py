@@ -71,26 +71,28 @@ def wait() -> None:
         dist.barrier()
 
 
-def averaged(batch: Sequence[Episodes], work: Work) -> tuple[list[Tensors], Metrics]:
+def averaged(batch: Sequence[Episodes], work: Work, *, whole: bool = False) -> tuple[list[Tensors], Metrics]:
     """`work` on every domain's tasks: its means, one dict per domain, and each domain's loss.
 
-    With several processes each works on its share, and the means are over all.
+    With several processes each works on its share, and the means are over all. whole: the work needs all
+    tasks of a domain at once, so that a share is some of the domains.
     """
     if world() == 1:
         found = [work(episodes) for episodes in batch]
     else:
-        shares = [share(episodes, index) for index, episodes in enumerate(batch)]
+        shares = [share(episodes, index, whole=whole) for index, episodes in enumerate(batch)]
         counts = [len(part.support.y) for part in shares]
         parts = [work(part) if count else ({}, 0.0) for part, count in zip(shares, counts, strict=True)]
-        idle = any(len(episodes.support.y) < world() for episodes in batch)
+        idle = whole or any(len(episodes.support.y) < world() for episodes in batch)
         found = _exchange(parts, counts, anyone_is_idle=idle)
     losses = {episodes.spec.name: loss for episodes, (_, loss) in zip(batch, found, strict=True)}
     return [tensors for tensors, _ in found], losses
 
 
-def share(episodes: Episodes, index: int) -> Episodes:
+def share(episodes: Episodes, index: int, *, whole: bool) -> Episodes:
     """This process's tasks of the batch's domain number `index`; the first tasks go round the processes."""
-    return episodes.tasks(slice((rank() - index) % world(), None, world()))
+    first = (rank() - index) % world()
+    return episodes.tasks(slice(0, None if first == 0 else 0) if whole else slice(first, None, world()))
 
 
 def _exchange(

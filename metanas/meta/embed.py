@@ -4,11 +4,12 @@ Used by ProtoNet and Matching Networks. All tasks share the network, so they are
 batch statistics (`network.norm=batch`) would then mix the tasks.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import vmap
 
-from metanas.episode import Batch, TaskSpec
+from metanas.episode import Batch, Episodes, TaskSpec
 from metanas.networks.network import Network, features
 from metanas.params import Params
 
@@ -25,3 +26,20 @@ def prototypes(embedded: Tensor, support: Batch, ways: int) -> Tensor:
     """Class means (T, ways, F) of support features (T, B, F) (Snell et al., 2017, eq. 1)."""
     of_class = F.one_hot(support.y, ways).transpose(1, 2).to(embedded.dtype)  # (T, ways, B)
     return of_class @ embedded / of_class.sum(-1, keepdim=True)
+
+
+def wide_loss(queries: Tensor, weight: Tensor, bias: Tensor, episodes: Episodes) -> Tensor:
+    """Mean cross-entropy of T tasks' queries (T, Q, F) under the heads of all T tasks side by side.
+
+    weight (T, ways, F), bias (T, ways): each task's head. More ways than a test has make better features
+    (Snell et al., 2017, on the composition of episodes). What another task holds of a query's own class is
+    left out.
+    """
+    assert episodes.classes is not None  # meta-training episodes have them
+    tasks, ways = episodes.classes.shape
+    logits = queries.flatten(0, 1) @ weight.flatten(0, 1).T + bias.flatten()  # (T * Q, T * ways)
+    first = ways * torch.arange(tasks, device=queries.device)[:, None]
+    own = (first + episodes.query.y).flatten()  # (T * Q,)
+    same = episodes.classes.gather(1, episodes.query.y).flatten()[:, None] == episodes.classes.flatten()
+    same = same.scatter(1, own[:, None], False)
+    return F.cross_entropy(logits.masked_fill(same, -torch.inf), own)

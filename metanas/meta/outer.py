@@ -44,10 +44,17 @@ def descend(state: State, gradients: Mapping[str, Tensor], rule: Callable[[str],
 
 
 def over_domains(
-    batch: Sequence[Episodes], gradient: Callable[[Episodes], tuple[Tensors, float]], *, limit: float
+    batch: Sequence[Episodes],
+    gradient: Callable[[Episodes], tuple[Tensors, float]],
+    *,
+    limit: float,
+    whole: bool = False,
 ) -> tuple[Tensors, Metrics]:
-    """The mean gradient over domains, clipped to norm `limit` (infinity: not), and each one's loss."""
-    parts, losses = averaged(batch, gradient)
+    """The mean gradient over domains, clipped to norm `limit` (infinity: not), and each one's loss.
+
+    whole: the gradient of a domain's tasks is not the mean of each one's, so processes do not share them.
+    """
+    parts, losses = averaged(batch, gradient, whole=whole)
     names = list(dict.fromkeys(name for part in parts for name in part))
     total = [
         torch.stack([part[name] for part in parts if name in part]).sum(0) / len(parts) for name in names

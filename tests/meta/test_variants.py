@@ -9,8 +9,9 @@ from baselines.mamlpp import cosine, multi_step_weights
 from baselines.matchingnet import MatchingNet
 from baselines.protonet import ProtoNet
 from metanas.episode import Batch, Episodes
+from metanas.meta.embed import wide_loss
 from metanas.meta.implicit import conjugate_gradient, meta_gradient, proximal
-from metanas.meta.inner import Rules, adapt
+from metanas.meta.inner import Rules, adapt, cross_entropy
 from metanas.meta.maml import last
 from metanas.meta.maml import meta_gradient as maml_gradient
 from metanas.meta.rates import owner
@@ -143,3 +144,24 @@ def test_matching_networks_equal_numpy() -> None:
     attention = np.exp(10 * query @ known.T)
     attention /= attention.sum(1, keepdims=True)
     np.testing.assert_allclose(found[0].numpy(), attention @ np.eye(2)[y[0].numpy()], rtol=1e-4, atol=1e-5)
+
+
+def test_the_wide_loss_asks_every_query_about_the_classes_of_all_tasks() -> None:
+    g = generator(0, "wide")
+    queries, weight = (torch.randn(3, n, 5, generator=g, dtype=torch.float64) for n in (4, 2))
+    bias = torch.randn(3, 2, generator=g, dtype=torch.float64)
+    labels, classes = torch.tensor([[0, 1, 1, 0]] * 3), torch.tensor([[7, 8], [8, 9], [7, 8]])
+    blank = torch.zeros(3, 0)
+    episodes = Episodes(tiny.SPEC, Batch(blank, blank), Batch(blank, labels), classes)
+    found = wide_loss(queries, weight, bias, episodes)
+    expected = []
+    for task in range(3):
+        for query, label in zip(queries[task], labels[task].tolist(), strict=True):
+            right = int(classes[task, label])
+            others = [(t, w) for t in range(3) for w in range(2) if int(classes[t, w]) != right]
+            scores = [float(weight[t, w] @ query + bias[t, w]) for t, w in [(task, label), *others]]
+            expected.append(np.logaddexp.reduce(scores) - scores[0])
+    assert float(found) == pytest.approx(np.mean(expected), rel=1e-12)
+    alone = Episodes(tiny.SPEC, Batch(blank, blank), episodes.query.tasks(slice(1)), classes[:1])
+    narrow = cross_entropy(queries[:1] @ weight[:1].transpose(1, 2) + bias[:1, None], labels[:1]).mean()
+    torch.testing.assert_close(wide_loss(queries[:1], weight[:1], bias[:1], alone), narrow)
