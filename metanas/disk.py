@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+from uuid import uuid4
 
 
 @contextmanager
@@ -17,18 +19,25 @@ def naming(path: Path) -> Iterator[None]:
         raise OSError(number, os.strerror(number), str(path)) from error
 
 
+@contextmanager
+def flushed(path: Path) -> Iterator[IO[bytes]]:
+    """A file to be written that is on the disk, not only on its way there, when the block ends."""
+    with naming(path), path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def write_atomically(path: Path, content: bytes) -> None:
-    """The whole file or none of it, also after a kill or on a full disk.
+    """The whole file or none of it, also after a kill, on a full disk or beside another who writes it.
 
     OSError names the file.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         with naming(path):
-            with temporary.open("wb") as file:
+            with flushed(temporary) as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

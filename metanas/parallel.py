@@ -92,7 +92,9 @@ def averaged(batch: Sequence[Episodes], work: Work, *, whole: bool = False) -> t
 def share(episodes: Episodes, index: int, *, whole: bool) -> Episodes:
     """This process's tasks of the batch's domain number `index`; the first tasks go round the processes."""
     first = (rank() - index) % world()
-    return episodes.tasks(slice(0, None if first == 0 else 0) if whole else slice(first, None, world()))
+    if whole:
+        return episodes.tasks(slice(None) if first == 0 else slice(0))
+    return episodes.tasks(slice(first, None, world()))
 
 
 def _exchange(

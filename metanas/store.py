@@ -10,18 +10,17 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypedDict
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from metanas.disk import naming
+from metanas.disk import flushed
 from metanas.episode import Modality, Split
 from metanas.kinds import DOMAINS
 
@@ -185,9 +184,9 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
     try:
         for key in ARRAYS:
             if (array := getattr(examples, key)) is not None:
-                with _whole(temporary / f"{key}.npy") as file:
+                with flushed(temporary / f"{key}.npy") as file:
                     np.save(file, np.ascontiguousarray(array), allow_pickle=False)
-        with _whole(temporary / "extra.json") as file:
+        with flushed(temporary / "extra.json") as file:
             file.write(json.dumps(dict(examples.extra)).encode())
         files = {path.name: sha256(path) for path in sorted(temporary.iterdir())}
         about = {
@@ -203,7 +202,7 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
             "words": len(examples.extra.get("vocabulary", ())),
             "scale": _scale(adapter.modality, examples),
         }
-        with _whole(temporary / "about.json") as file:
+        with flushed(temporary / "about.json") as file:
             file.write(json.dumps(about).encode())
         temporary.rename(folder)
     finally:
@@ -219,20 +218,11 @@ def _check_classes(name: str, examples: Examples) -> None:
             raise DataError(f"{name}: class {empty[0]!r} of {split} has no examples")
 
 
-@contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file to be written that is on the disk, not only on its way there, when the block ends."""
-    with naming(path), path.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def write_array(path: Path, array: NDArray[Any]) -> None:
     """A .npy file, the whole of it or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with _whole(part) as file:
+    with flushed(part) as file:
         np.save(file, array, allow_pickle=False)
     part.replace(path)
 

@@ -8,7 +8,8 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
+
+from metanas.disk import write_atomically
 
 
 class BlobError(RuntimeError):
@@ -28,15 +29,7 @@ class Blobs:
         if path.exists():
             return digest
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{digest}.{uuid4().hex}.part")
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(path, content)
         for folder in (path.parent, path.parent.parent, self.folder):
             _flush(folder)
         return digest

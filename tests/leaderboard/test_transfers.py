@@ -128,7 +128,7 @@ def cut(folder: Path) -> None:
 
 def one_row_less(folder: Path) -> None:
     path = folder / study.ANSWERS
-    pq.write_table(pq.ParquetFile(path).read().slice(1), path)
+    pq.write_table(read_table(path, study.SCHEMA).slice(1), path)
     change(folder)
 
 
