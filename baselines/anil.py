@@ -1,14 +1,14 @@
-"""ANIL, "almost no inner loop": as MAML, but only the classifier adapts to a task.
+"""ANIL, "almost no inner loop": MAML in which only the classifier adapts to a task.
 
 Raghu, Raghu, Bengio, Vinyals: Rapid Learning or Feature Reuse? Towards Understanding the Effectiveness of
-MAML (ICLR 2020), eq. 2. The body and the architecture are learned in the outer loop alone.
+MAML (ICLR 2020), eq. 2. The features and the architecture are learned in the outer loop alone.
 """
 
 from dataclasses import dataclass
 
 from baselines.maml import Maml
-from metanas.kinds import METHODS
 from metanas.meta.inner import What
+from metanas.method import METHODS
 
 
 @METHODS.register("anil")

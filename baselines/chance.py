@@ -1,4 +1,7 @@
-"""Chance: every class is as likely as every other. The floor that any method must beat."""
+"""Chance: the same probability for every class of a task, the reference for a method that learns nothing.
+
+Nothing is learned and no network is built. `step` raises RuntimeError.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,10 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from metanas.episode import Batch, Episodes, TaskSpec
-from metanas.kinds import METHODS
-from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.supernet.space import SearchSpace
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
+from metanas.space.space import SearchSpace
 
 
 @METHODS.register("chance")
@@ -21,7 +23,7 @@ class Chance(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        """space is not looked at; it is there so that one command can set it for all methods."""
+        """space is not used; it is here so that one command can set it for all methods."""
 
         space: SearchSpace = field(default_factory=SearchSpace)
 
@@ -29,9 +31,9 @@ class Chance(Method):
         self.settings = settings
 
     def start(self, generator: torch.Generator) -> State:
-        return {}
+        return State({})
 
-    def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+    def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
         raise RuntimeError("chance does not meta-train")
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:

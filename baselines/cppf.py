@@ -1,14 +1,15 @@
-"""The hand-made chain C-P-P-F, meta-trained by MAML: a fixed architecture as a control for the search.
+"""The fixed chain C-P-P-F, meta-trained by MAML: a hand-made control for the search.
 
-Convolution, pooling twice, fully connected, as `supernet/architecture.py` reads it; only weights adapt.
+Convolution, pooling twice, fully connected, in the letters of `space/architecture.py`; only the weights
+adapt.
 """
 
 from dataclasses import dataclass, field
 
 from baselines.maml import Maml
-from metanas.kinds import METHODS
 from metanas.meta.inner import What
-from metanas.supernet.space import SearchSpace
+from metanas.method import METHODS
+from metanas.space.space import SearchSpace
 
 
 @METHODS.register("cppf")

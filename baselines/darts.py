@@ -1,9 +1,10 @@
-"""DARTS on every task by itself: search from random weights on the support, derive, train what was derived.
+"""DARTS on each task from scratch: search on the support set, derive an architecture, train it.
 
-Liu, Simonyan, Yang: DARTS: Differentiable Architecture Search (ICLR 2019): weights by SGD with momentum
-0.9 and decay 3e-4 on one half of the examples, architecture by Adam(0.5, 0.999) with decay 1e-3 on the other.
-Nothing is meta-learned: the control for what meta-learning adds to a search. Where we differ: a task has 5
-to 25 examples, so there are few steps and higher rates, and at one shot both halves are the whole support.
+Liu, Simonyan, Yang: DARTS: Differentiable Architecture Search (ICLR 2019): weights by SGD with momentum 0.9
+and decay 3e-4 on one half of the examples, architecture by Adam(0.5, 0.999) with decay 1e-3 on the other.
+Search and training start from the same random initialisation. Nothing is meta-learned: the control for what
+meta-learning adds to a search. Where we differ: a task has 5 to 25 examples, so there are few steps and
+higher rates, and at one shot both halves are the whole support set.
 """
 
 from collections.abc import Sequence
@@ -11,19 +12,18 @@ from dataclasses import dataclass, field
 
 import torch
 
-from metanas.episode import Batch, Episodes, TaskSpec
-from metanas.kinds import METHODS
-from metanas.meta.inner import Rules, TaskLoss, adapt, gradient, predicting
-from metanas.meta.outer import pack, params_of
-from metanas.meta.rule import State as RuleState
-from metanas.meta.rule import UpdateRule, adam, momentum
-from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.params import Params, Tensors, detach, stack
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.inner import ParamGroups, adapt, adapted_predictor, gradient
+from metanas.meta.loss import TaskLoss
+from metanas.meta.optimizers import FunctionalOptimizer, OptimizerState, adam, momentum
+from metanas.meta.outer import pack
+from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
+from metanas.models.relaxation import Relaxation, space_relaxation
+from metanas.models.supernet import SuperNet
+from metanas.params import Params, Tensors, detach, expand_tasks
 from metanas.search.darts import Order, arch_gradient
-from metanas.search.harden import harden, single
-from metanas.search.relax import Relaxation, usual
-from metanas.supernet.network import SuperNet
-from metanas.supernet.space import SearchSpace
+from metanas.search.discretize import discretize, single
+from metanas.space.space import SearchSpace
 
 
 @METHODS.register("darts")
@@ -35,7 +35,11 @@ class Darts(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        """order: first | exact | finite. retrain_steps: of Adam on the derived network, anew."""
+        """test_steps: of the search. retrain_steps: of Adam on the derived network, from the initial weights.
+
+        order: of the architecture's gradient, first | exact | finite (`search/darts.py`). warm_up: the share
+        of the search steps, at their start, in which only the weights move.
+        """
 
         space: SearchSpace = field(default_factory=SearchSpace)
         order: Order = "first"
@@ -54,48 +58,54 @@ class Darts(Method):
         seed = torch.randint(2**31, (), generator=generator)
         return pack(self.net.init(generator)) | {"seed": seed}
 
-    def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+    def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
         raise RuntimeError("a search on each task does not meta-train")
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        s, start = self.settings, stack(params_of(state), len(support.y))
-        found = self.search(start, spec, support, int(state["seed"]))
-        derived = Params(start.weights, harden(s.space, found.arch))
+        s, start = self.settings, expand_tasks(state.params, len(support.y))
+        searched = self._search(start, spec, support, int(state["seed"]))
+        derived = Params(start.weights, discretize(s.space, searched.arch))
         loss = TaskLoss(self.net, spec, single)
-        steps, rules = [support] * s.retrain_steps, Rules(adam(s.retrain_rate), None)
-        return predicting(loss, adapt(loss, derived, steps, rules=rules, order=0))
+        steps, policy = [support] * s.retrain_steps, ParamGroups(adam(s.retrain_rate), None)
+        return adapted_predictor(loss, adapt(loss, derived, steps, policy=policy, order=0))
 
-    def search(self, params: Params, spec: TaskSpec, support: Batch, seed: int) -> Params:
-        """Architecture and weights in turn; arch rests for the first `warm_up` of the steps."""
+    def _search(self, params: Params, spec: TaskSpec, support: Batch, seed: int) -> Params:
+        """The parameters (T, ...) after `test_steps` alternating steps of architecture and weights."""
         s, (train, val) = self.settings, halves(support)
-        arch_rule, weight_rule = adam(s.arch_rate, beta1=0.5, decay=1e-3), momentum(s.weight_rate, decay=3e-4)
-        memory: dict[str, RuleState] = {}
+        arch_optimizer = adam(s.arch_rate, beta1=0.5, decay=1e-3)
+        weight_optimizer = momentum(s.weight_rate, decay=3e-4)
+        memory: dict[str, OptimizerState] = {}
 
-        def moved(group: Tensors, slope: Tensors, rule: UpdateRule) -> Tensors:
+        def updated(group: Tensors, gradients: Tensors, optimizer: FunctionalOptimizer) -> Tensors:
             new = dict(group)
             for name, t in group.items():
-                if name in slope:
-                    new[name], memory[name] = rule.update(t, slope[name], memory.get(name, rule.init(t)))
+                if name in gradients:
+                    new[name], memory[name] = optimizer.update(
+                        t, gradients[name], memory.get(name, optimizer.init(t))
+                    )
             return new
 
         for step in range(s.test_steps):
             loss = TaskLoss(self.net, spec, self.relax(step, seed))
             if step >= s.warm_up * s.test_steps:
-                slope, _ = arch_gradient(loss, params, train, val, rate=s.weight_rate, order=s.order)
-                params = Params(params.weights, moved(params.arch, slope, arch_rule))
-            every = [weight_rule] * len(params.weights) + [None] * len(params.arch)
-            found = gradient(loss, detach(params), train, every, create_graph=False)
-            slope = {n: g for n, g in zip(params.weights, found, strict=False) if g is not None}
-            params = Params(moved(params.weights, slope, weight_rule), params.arch)
+                gradients, _ = arch_gradient(loss, params, train, val, rate=s.weight_rate, order=s.order)
+                params = Params(params.weights, updated(params.arch, gradients, arch_optimizer))
+            moving = [weight_optimizer] * len(params.weights) + [None] * len(params.arch)
+            partials = gradient(loss, detach(params), train, moving, create_graph=False)
+            gradients = {n: g for n, g in zip(params.weights, partials, strict=False) if g is not None}
+            params = Params(updated(params.weights, gradients, weight_optimizer), params.arch)
         return params
 
     def relax(self, step: int, seed: int) -> Relaxation:
-        """How logits become a mixture in a search step."""
-        return usual(self.settings.space)
+        """The relaxation of a search step. seed: for relaxations that draw samples."""
+        return space_relaxation(self.settings.space)
 
 
 def halves(support: Batch) -> tuple[Batch, Batch]:
-    """Every other example for the weights, the rest for the architecture; at one shot both are all of it."""
+    """The support's even examples, for the weights, and the odd ones, for the architecture.
+
+    At one shot both are the whole support set.
+    """
     shots = int((support.y[0] == 0).sum())
     if shots == 1:
         return support, support

@@ -1,4 +1,4 @@
-"""Regularised evolution over architectures with shared weights; the rest is as in `random_search.py`.
+"""Regularised evolution over architectures with shared weights; all else as in `random_search.py`.
 
 Real, Aggarwal, Huang, Le: Regularized Evolution for Image Classifier Architecture Search (AAAI 2019),
 algorithm 1. Where we differ: fitness by shared weights instead of training each from scratch, and a smaller
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 
 from baselines.random_search import RandomSearch
-from metanas.kinds import METHODS
+from metanas.method import METHODS
 from metanas.search.propose import Trial, evolve
-from metanas.supernet.architecture import Architecture
+from metanas.space.architecture import Architecture
 
 
 @METHODS.register("evolution")
@@ -22,9 +22,9 @@ class Evolution(RandomSearch):
 
     @dataclass(frozen=True)
     class Settings(RandomSearch.Settings):
-        """population: how many trials live. tournament: how many of them compete to be a parent.
+        """population: how many of the youngest trials may be parents. tournament: how many compete for it.
 
-        crossing: the share of children that have two parents (0 in the paper).
+        crossing: the probability that a child has two parents (0 in the paper).
         """
 
         population: int = 20
@@ -33,7 +33,8 @@ class Evolution(RandomSearch):
 
     settings: Settings
 
-    def propose(self, history: Sequence[Trial], dice: torch.Generator) -> Architecture:
+    def propose(self, history: Sequence[Trial], rng: torch.Generator) -> Architecture:
+        """A mutated winner of a tournament among the population."""
         s = self.settings
         sizes = {"population": s.population, "tournament": s.tournament}
-        return evolve(s.space, history, dice, **sizes, crossing=s.crossing)
+        return evolve(s.space, history, rng, **sizes, crossing=s.crossing)

@@ -1,10 +1,10 @@
-"""Pretrain and fine-tune: a classifier of all meta-train classes, whose features then adapt to the task.
+"""Pretrain and fine-tune: a classifier of all meta-train classes, whose features adapt to each test task.
 
 Chen, Liu, Kira, Wang, Huang: A Closer Look at Few-shot Classification (ICLR 2019), training as in
-"Baseline". Every domain has a linear classifier of its meta-train classes on the shared features; at a task
-a new head, and with adapts=both all the rest, takes Adam steps on the support. Where we differ: Baseline
-leaves the features as they are (that is `linear-probe`, or adapts=head); examples come in the episodes that
-all methods get, so that the budget is the same, and the architecture is learned too.
+"Baseline". Every domain has a linear classifier of its meta-train classes on the shared features; at a test
+task a new head, and with adapts=both all other parameters, take Adam steps on the support set. Where we
+differ: Baseline freezes the features (that is `linear-probe`, or adapts=head); examples come in the episodes
+that all methods get, so that the budget is the same, and the architecture is learned too.
 """
 
 from collections.abc import Sequence
@@ -12,18 +12,19 @@ from dataclasses import dataclass, field
 
 import torch
 
-from metanas.episode import Batch, Episodes, TaskSpec
-from metanas.kinds import METHODS
-from metanas.meta.embed import embed
-from metanas.meta.inner import Rules, TaskLoss, What, moves, predictor
-from metanas.meta.outer import descend, group, over_domains, pack, params_of
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.inner import ParamGroups, What, moves, predictor
+from metanas.meta.loss import TaskLoss
+from metanas.meta.optimizers import adam
+from metanas.meta.outer import descend, over_domains, pack
 from metanas.meta.pretrain import class_loss, classifiers
-from metanas.meta.reptile import together
-from metanas.meta.rule import adam
-from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.networks.choice import Choice, build
-from metanas.params import Tensors, detach, named
-from metanas.supernet.space import SearchSpace
+from metanas.meta.prototypes import embed
+from metanas.meta.reptile import support_and_query
+from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
+from metanas.models.build import build
+from metanas.params import Tensors, detach, group_of, named_tensors
+from metanas.space.network_config import NetworkConfig
+from metanas.space.space import SearchSpace
 
 
 @METHODS.register("finetune")
@@ -35,9 +36,12 @@ class FineTune(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        """weight_rate, arch_rate, test_steps: of Adam on a test task. adapts: both | weights | head."""
+        """weight_rate, arch_rate, test_steps: of Adam on a test task. outer_*: of Adam, linear to 0.
 
-        network: Choice = field(default_factory=Choice)
+        adapts: both | weights | head. clip: the largest norm of a gradient in pretraining.
+        """
+
+        network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
         adapts: What = "both"
         test_steps: int = 20
@@ -51,31 +55,33 @@ class FineTune(Method):
         self.settings, self.specs = settings, tuple(specs)
         self.net = build(settings.network, settings.space, specs)
         self.transductive = settings.network.transductive
-        self.rules = Rules(adam(settings.weight_rate), adam(settings.arch_rate), moves(settings.adapts))
+        self.policy = ParamGroups(
+            adam(settings.weight_rate), adam(settings.arch_rate), moves(settings.adapts)
+        )
 
     def start(self, generator: torch.Generator) -> State:
         params = self.net.init(generator)
         return pack(params) | classifiers(self.net, params, self.specs)
 
-    def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        s, params = self.settings, detach(params_of(state))
-        of_all = {name: t.detach().requires_grad_() for name, t in group(state, "classifier").items()}
+    def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+        s, params = self.settings, detach(state.params)
+        heads = {name: t.detach().requires_grad_() for name, t in state.group("classifier").items()}
 
         def gradient(episodes: Episodes) -> tuple[Tensors, float]:
-            spec, everything = episodes.spec, together(episodes)
-            found = embed(self.net, params, spec, everything.x, apart=self.transductive)
-            loss = class_loss(of_all[spec.name], found, everything, episodes)
-            at = named(params) | {f"classifier/{spec.name}": of_all[spec.name]}
+            spec, everything = episodes.spec, support_and_query(episodes)
+            embedded = embed(self.net, params, spec, everything.x, apart=self.transductive)
+            loss = class_loss(heads[spec.name], embedded, everything, episodes)
+            leaves = named_tensors(params) | {f"classifier/{spec.name}": heads[spec.name]}
             gradients = torch.autograd.grad(
-                loss, list(at.values()), allow_unused=True, materialize_grads=True
+                loss, list(leaves.values()), allow_unused=True, materialize_grads=True
             )
-            return dict(zip(at, gradients, strict=True)), float(loss.detach())
+            return dict(zip(leaves, gradients, strict=True)), float(loss.detach())
 
         gradients, losses = over_domains(batch, gradient, limit=s.clip)
         rates = {"weights": s.outer_weight_rate, "classifier": s.outer_weight_rate, "arch": s.outer_arch_rate}
-        rule = {name: adam(rate * moment.left) for name, rate in rates.items()}
-        return descend(state, gradients, lambda name: rule[name.partition("/")[0]]), losses
+        optimizer = {name: adam(rate * progress.remaining) for name, rate in rates.items()}
+        return descend(state, gradients, lambda name: optimizer[group_of(name)]), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         loss = TaskLoss(self.net, spec)
-        return predictor(loss, params_of(state), support, rules=self.rules, steps=self.settings.test_steps)
+        return predictor(loss, state.params, support, policy=self.policy, steps=self.settings.test_steps)

@@ -1,12 +1,13 @@
-"""First-order MAML: as MAML, with the second derivatives left out.
+"""First-order MAML: MAML without the second derivatives.
 
-Finn, Abbeel, Levine (ICML 2017), sec. 5.2: the meta-gradient is the query loss's at the adapted numbers.
+Finn, Abbeel, Levine (ICML 2017), sec. 5.2: the meta-gradient is the query loss's gradient at the adapted
+parameters.
 """
 
 from dataclasses import dataclass
 
 from baselines.maml import Maml
-from metanas.kinds import METHODS
+from metanas.method import METHODS
 
 
 @METHODS.register("fomaml")

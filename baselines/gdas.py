@@ -1,4 +1,4 @@
-"""GDAS on every task by itself: as `darts`, with one sampled candidate per node instead of the mixture.
+"""GDAS on each task from scratch: as `darts`, with one sampled candidate per node instead of the mixture.
 
 Dong, Yang: Searching for a Robust Neural Architecture in Four GPU Hours (CVPR 2019), eq. 3-4: hard Gumbel
 samples with a straight-through gradient, temperature from 10 to 0.1 over the search.
@@ -7,9 +7,9 @@ samples with a straight-through gradient, temperature from 10 to 0.1 over the se
 from dataclasses import dataclass
 
 from baselines.darts import Darts
-from metanas.kinds import METHODS
-from metanas.search.relax import Relaxation, Schedule, annealed, gumbel
-from metanas.seeding import generator
+from metanas.base.seeding import generator
+from metanas.method import METHODS
+from metanas.models.relaxation import Relaxation, Schedule, annealed, gumbel
 
 
 @METHODS.register("gdas")
@@ -18,7 +18,7 @@ class Gdas(Darts):
 
     @dataclass(frozen=True)
     class Settings(Darts.Settings):
-        """first, last: the temperature, which falls linearly (or geometrically)."""
+        """first, last: the temperature in the first and last search step. schedule: linear | geometric."""
 
         first: float = 10.0
         last: float = 0.1
@@ -27,6 +27,7 @@ class Gdas(Darts):
     settings: Settings
 
     def relax(self, step: int, seed: int) -> Relaxation:
+        """Straight-through Gumbel samples, alike for all tasks, at the step's temperature."""
         s = self.settings
         temperature = annealed(s.first, s.last, step, s.test_steps, s.schedule)
         return gumbel(temperature, generator(seed, "gdas", step), alike=True)

@@ -1,8 +1,8 @@
 """iMAML: MAML by implicit gradients of a proximal inner problem.
 
 Rajeswaran, Finn, Kakade, Levine: Meta-Learning with Implicit Gradients (NeurIPS 2019), algorithms 1-2:
-lambda about 2, 16 gradient steps inside and 5 steps of conjugate gradients. Where we differ: architecture
-logits are part of the inner problem, and the default budget affords fewer steps.
+lambda about 2, 16 inner gradient steps and 5 steps of conjugate gradients. Where we differ: architecture
+logits are part of the inner problem, and there are fewer inner steps, for the default budget.
 """
 
 from collections.abc import Sequence
@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 
 import torch
 
-from metanas.episode import Batch, Episodes, TaskSpec
-from metanas.kinds import METHODS
+from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.implicit import meta_gradient, proximal
-from metanas.meta.inner import Rules, TaskLoss, What, adapt, moves, predicting
-from metanas.meta.outer import descend, over_domains, pack, params_of
-from metanas.meta.rule import adam, sgd
-from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.networks.choice import Choice, build
-from metanas.params import Tensors, detach, stack
-from metanas.supernet.space import SearchSpace
+from metanas.meta.inner import ParamGroups, What, adapt, adapted_predictor, moves
+from metanas.meta.loss import TaskLoss
+from metanas.meta.optimizers import adam, sgd
+from metanas.meta.outer import descend, over_domains, pack
+from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
+from metanas.models.build import build
+from metanas.params import Tensors, detach, expand_tasks, group_of
+from metanas.space.network_config import NetworkConfig
+from metanas.space.space import SearchSpace
 
 
 @METHODS.register("imaml")
@@ -31,9 +32,12 @@ class IMaml(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        """strength: lambda of the proximal term. cg_steps: of conjugate gradients."""
+        """strength: lambda of the proximal term. cg_steps: of conjugate gradients. outer_*: linear to 0.
 
-        network: Choice = field(default_factory=Choice)
+        adapts: both | weights | arch | head. clip: the largest norm of a meta-gradient.
+        """
+
+        network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
         adapts: What = "both"
         steps: int = 8
@@ -50,13 +54,13 @@ class IMaml(Method):
         self.settings = settings
         self.net = build(settings.network, settings.space, specs)
         self.transductive = settings.network.transductive
-        self.rules = Rules(sgd(settings.weight_rate), sgd(settings.arch_rate), moves(settings.adapts))
+        self.policy = ParamGroups(sgd(settings.weight_rate), sgd(settings.arch_rate), moves(settings.adapts))
 
     def start(self, generator: torch.Generator) -> State:
         return pack(self.net.init(generator))
 
-    def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        s, params = self.settings, detach(params_of(state))
+    def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+        s, params = self.settings, detach(state.params)
 
         def gradient(episodes: Episodes) -> tuple[Tensors, float]:
             loss = TaskLoss(self.net, episodes.spec)
@@ -64,7 +68,7 @@ class IMaml(Method):
                 loss,
                 params,
                 episodes,
-                rules=self.rules,
+                policy=self.policy,
                 steps=s.steps,
                 strength=s.strength,
                 cg_steps=s.cg_steps,
@@ -72,11 +76,11 @@ class IMaml(Method):
 
         gradients, losses = over_domains(batch, gradient, limit=s.clip)
         rates = {"weights": s.outer_weight_rate, "arch": s.outer_arch_rate}
-        rule = {name: adam(rate * moment.left) for name, rate in rates.items()}
-        return descend(state, gradients, lambda name: rule[name.partition("/")[0]]), losses
+        optimizer = {name: adam(rate * progress.remaining) for name, rate in rates.items()}
+        return descend(state, gradients, lambda name: optimizer[group_of(name)]), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        start, loss = stack(params_of(state), len(support.y)), TaskLoss(self.net, spec)
-        near = proximal(loss, start, self.settings.strength)
+        start, loss = expand_tasks(state.params, len(support.y)), TaskLoss(self.net, spec)
+        inner_loss = proximal(loss, start, self.settings.strength)
         steps = [support] * self.settings.test_steps
-        return predicting(loss, adapt(near, start, steps, rules=self.rules, order=0))
+        return adapted_predictor(loss, adapt(inner_loss, start, steps, policy=self.policy, order=0))

@@ -1,4 +1,4 @@
-"""ANIL by learn2learn: its MAML around the head, on features that only the outer loop moves.
+"""ANIL by learn2learn: its MAML on the head, on features that only the outer loop moves.
 
 Raghu et al. (2020) as in learn2learn's own example (Arnold et al., 2020).
 """
@@ -8,12 +8,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from baselines.l2l_maml import Fixed, L2lMaml, left_in
-from metanas.episode import TaskSpec
-from metanas.kinds import METHODS
-from metanas.meta.outer import params_of
-from metanas.method import State
-from metanas.networks.network import is_head
+from baselines.l2l_maml import FixedArch, L2lMaml, gradients_of
+from metanas.data.episode import TaskSpec
+from metanas.method import METHODS, State
+from metanas.models.network import is_head
 from metanas.params import Tensors
 
 
@@ -23,27 +21,29 @@ class L2lAnil(L2lMaml):
 
     @dataclass(frozen=True)
     class Settings(L2lMaml.Settings):
-        """As `anil`'s."""
+        """As l2l-maml's."""
 
     def model(self, state: State, spec: TaskSpec) -> Any:
-        """The wrapper of the head; the body goes along outside its parameters."""
-        s, whole = self.settings, Fixed(self.net, params_of(state), spec)
+        """learn2learn's MAML around the head; the features' parameters are outside it."""
+        s, network = self.settings, FixedArch(self.net, state.params, spec)
         return self.algorithms.MAML(
-            HeadOnly(whole), lr=s.weight_rate, first_order=not s.second_order, allow_unused=True
+            _HeadOnly(network), lr=s.weight_rate, first_order=not s.second_order, allow_unused=True
         )
 
     def gradients(self, model: Any) -> Tensors:
-        return left_in(model.module.whole[0]) | left_in(model.module)
+        """Gradients of the features' and the head's parameters, by the state's names."""
+        return gradients_of(model.module.network[0]) | gradients_of(model.module)
 
 
-class HeadOnly(nn.Module):
-    """A network whose head is this module's own and whose body belongs to `whole`."""
+class _HeadOnly(nn.Module):
+    """A network whose only parameters are its head's; the others belong to `network`."""
 
-    def __init__(self, whole: Fixed) -> None:
+    def __init__(self, network: FixedArch) -> None:
         super().__init__()
-        self.whole = [whole]  # in a list: its parameters are not ours
-        heads = {name: p for name, p in whole.values.items() if is_head(name.replace("|", "."))}
+        self.network = [network]  # in a list: its parameters are not ours
+        heads = {name: p for name, p in network.values.items() if is_head(name.replace("|", "."))}
         self.values = nn.ParameterDict(heads)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.whole[0].run(x, {**self.whole[0].values, **self.values})
+        """x (B, *input_shape) to logits (B, ways)."""
+        return self.network[0].run(x, {**self.network[0].values, **self.values})

@@ -1,4 +1,4 @@
-"""Meta-SGD by learn2learn: its own algorithm on our network and episodes, an independent implementation.
+"""Meta-SGD by learn2learn: an independent implementation, on our networks and episodes.
 
 Li et al. (2017) as in learn2learn (Arnold et al., 2020): one learned rate per weight, all equal at first.
 """
@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 
-from baselines.l2l_maml import Fixed, L2lMaml, name_in_state
-from metanas.episode import TaskSpec
-from metanas.kinds import METHODS
-from metanas.meta.outer import group, pack, params_of
-from metanas.method import State
+from baselines.l2l_maml import FixedArch, L2lMaml, name_in_state
+from metanas.data.episode import TaskSpec
+from metanas.meta.outer import pack
+from metanas.method import METHODS, State
 from metanas.params import Tensors
 
 
@@ -22,7 +21,7 @@ class L2lMetaSgd(L2lMaml):
 
     @dataclass(frozen=True)
     class Settings(L2lMaml.Settings):
-        """weight_rate is where every learned rate begins."""
+        """weight_rate: the initial value of every learned rate."""
 
         steps: int = 1
         test_steps: int = 1
@@ -33,18 +32,20 @@ class L2lMetaSgd(L2lMaml):
         return pack(params, {name: torch.full_like(t, rate) for name, t in params.weights.items()})
 
     def model(self, state: State, spec: TaskSpec) -> Any:
-        inside, rates = Fixed(self.net, params_of(state), spec), group(state, "rates")
+        """learn2learn's Meta-SGD around the network with the state's parameters and rates."""
+        network, rates = FixedArch(self.net, state.params, spec), state.rates
         first_order = not self.settings.second_order
-        model = self.algorithms.MetaSGD(inside, lr=1.0, first_order=first_order)
-        for rate, (name, _) in zip(model.lrs, inside.named_parameters(), strict=True):
+        model = self.algorithms.MetaSGD(network, lr=1.0, first_order=first_order)
+        for rate, (name, _) in zip(model.lrs, network.named_parameters(), strict=True):
             rate.data = rates[name_in_state(name).removeprefix("weights/")].clone()
         return model
 
     def gradients(self, model: Any) -> Tensors:
+        """Gradients of parameters and rates, by the state's names."""
         names = [name_in_state(name) for name, _ in model.module.named_parameters()]
-        found = {
+        rates = {
             f"rates/{name.removeprefix('weights/')}": rate.grad
             for name, rate in zip(names, model.lrs, strict=True)
             if rate.grad is not None
         }
-        return super().gradients(model) | found
+        return super().gradients(model) | rates

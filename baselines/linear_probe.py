@@ -1,15 +1,15 @@
-"""Linear probe: pretrained features as they are, and a logistic regression on them for every task.
+"""Linear probe: a logistic regression on frozen pretrained features, for each task.
 
-Chen et al. (ICLR 2019), "Baseline", which keeps the feature extractor as it is; also Tian et al., Rethinking
-Few-shot Image Classification (ECCV 2020). The regression is `test_steps` steps of Adam from zero, not run to
-its end.
+Chen et al. (ICLR 2019), "Baseline", which freezes the feature extractor; also Tian et al., Rethinking
+Few-shot Image Classification (ECCV 2020). The regression takes `test_steps` steps of Adam from zero, not run
+to convergence.
 """
 
 from dataclasses import dataclass
 
 from baselines.finetune import FineTune
-from metanas.kinds import METHODS
 from metanas.meta.inner import What
+from metanas.method import METHODS
 
 
 @METHODS.register("linear-probe")

@@ -1,8 +1,9 @@
-"""MAML on the supernet or a fixed network: weights and architecture adapt, meta-learned by the query loss.
+"""MAML on weights and architecture, on the supernet or a fixed network.
 
-Finn, Abbeel, Levine: Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks (ICML 2017), eq. 1
-and algorithm 1, with the architecture in the inner loop as in T-NAS (Lian et al., ICLR 2020). Where we
-differ: layer norms by default, so that no query sees another (`network.norm=batch` is the paper's).
+Finn, Abbeel, Levine: Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks (ICML 2017), eq. 1 and
+algorithm 1, with the architecture in the inner loop as in T-NAS (Lian et al., ICLR 2020). Where we differ:
+layer norms by default, so that no query sees another (`network.norm=batch` is the paper's). Subclasses
+override `rates`, `policy`, `order`, `step_weights` or `outer`.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,20 +12,21 @@ from typing import Literal
 
 import torch
 
-from metanas.episode import Batch, Episodes, TaskSpec
-from metanas.kinds import METHODS
+from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.batching import Batching, fastest
-from metanas.meta.inner import Order, Rules, Stepper, TaskLoss, What, moves, predictor
-from metanas.meta.maml import last, meta_gradient
-from metanas.meta.outer import descend, group, over_domains, pack, params_of
+from metanas.meta.inner import Order, ParamGroups, StepPolicy, What, moves, predictor
+from metanas.meta.loss import TaskLoss
+from metanas.meta.maml import final_step_weights, meta_gradient
+from metanas.meta.optimizers import FunctionalOptimizer, adam, sgd
+from metanas.meta.outer import descend, over_domains, pack
 from metanas.meta.rates import LearnedRates, start_nodes
-from metanas.meta.rule import UpdateRule, adam, sgd
-from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.networks.choice import Choice, build
-from metanas.params import Params, Tensors, detach
-from metanas.search.relax import Relaxation
-from metanas.supernet.network import SuperNet
-from metanas.supernet.space import SearchSpace
+from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
+from metanas.models.build import build
+from metanas.models.relaxation import Relaxation
+from metanas.models.supernet import SuperNet
+from metanas.params import Params, Tensors, detach, group_of
+from metanas.space.network_config import NetworkConfig
+from metanas.space.space import SearchSpace
 
 
 @METHODS.register("maml")
@@ -37,15 +39,15 @@ class Maml(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        """Rates are per step; test_steps is how often a test task is adapted.
+        """weight_rate, arch_rate: of the inner steps. steps, test_steps: inner steps in training and at test.
 
         adapts: both | weights | arch | head. eta: learn one inner rate per node candidate (in the outer
-        loop, from the given rates on). decay: outer rates fall linearly to 0, or stay. clip: the largest
+        loop, starting at the given rates). decay: outer rates fall linearly to 0, or stay. clip: the largest
         norm of a meta-gradient. batching: how tasks run side by side, see `meta/batching.py`. checkpoint:
         compute second-order steps twice, so that memory hardly grows with their number.
         """
 
-        network: Choice = field(default_factory=Choice)
+        network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
         adapts: What = "both"
         second_order: bool = True
@@ -71,64 +73,65 @@ class Maml(Method):
         params = self.net.init(generator)
         return pack(params, self.rates(params, generator))
 
-    def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        params, rates = detach(params_of(state)), group(state, "rates")
+    def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+        params, rates = detach(state.params), state.rates
         rates = {name: t.detach().requires_grad_() for name, t in rates.items()}
 
         def gradient(episodes: Episodes, batching: Batching | None = None) -> tuple[Tensors, float]:
-            way = batching or self.batching(episodes, lambda name: gradient(episodes, name))
+            chosen = batching or self.batching(episodes, lambda name: gradient(episodes, name))
             return meta_gradient(
-                TaskLoss(self.net, episodes.spec, self.relax, way),
+                TaskLoss(self.net, episodes.spec, self.relax, chosen),
                 params,
                 episodes,
-                rules=self.rules(rates),
-                order=self.order(moment),
-                steps=self.step_weights(moment),
+                policy=self.policy(rates),
+                order=self.order(progress),
+                steps=self.step_weights(progress),
                 rates=rates,
-                again=self.rules if self.settings.checkpoint else None,
+                again=self.policy if self.settings.checkpoint else None,
             )
 
         gradients, losses = over_domains(batch, gradient, limit=self.settings.clip)
-        return descend(state, gradients, lambda name: self.outer(name, moment)), losses
+        return descend(state, gradients, lambda name: self.outer(name, progress)), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        rules = self.rules(group(state, "rates"))
+        policy = self.policy(state.rates)
         loss = TaskLoss(self.net, spec, self.relax)
-        return predictor(loss, params_of(state), support, rules=rules, steps=self.settings.test_steps)
+        return predictor(loss, state.params, support, policy=policy, steps=self.settings.test_steps)
 
     def rates(self, params: Params, generator: torch.Generator) -> Tensors:
-        """Learned inner rates before meta-training; none unless `eta`."""
+        """The learned inner rates before meta-training, by name; empty unless `eta`."""
         s = self.settings
         if not s.eta:
             return {}
         return start_nodes(params, s.steps, s.weight_rate, s.arch_rate)
 
-    def rules(self, rates: Tensors) -> Stepper:
-        """How a task is adapted to."""
+    def policy(self, rates: Tensors) -> StepPolicy:
+        """Which optimizer moves which tensor in an inner step. rates: the learned ones, or empty."""
         s = self.settings
         if rates:
             return LearnedRates(rates, "node", moves(s.adapts))
-        return Rules(sgd(s.weight_rate), sgd(s.arch_rate), moves(s.adapts))
+        return ParamGroups(sgd(s.weight_rate), sgd(s.arch_rate), moves(s.adapts))
 
-    def order(self, moment: Moment) -> Order:
-        """Which derivatives the meta-gradient keeps."""
+    def order(self, progress: Progress) -> Order:
+        """The order of the meta-gradient: 2 differentiates through the inner steps, 1 does not."""
         return 2 if self.settings.second_order else 1
 
-    def step_weights(self, moment: Moment) -> Sequence[float]:
+    def step_weights(self, progress: Progress) -> Sequence[float]:
         """Weight of the query loss after each inner step."""
-        return last(self.settings.steps)
+        return final_step_weights(self.settings.steps)
 
-    def outer(self, name: str, moment: Moment) -> UpdateRule:
-        """The outer rule of one tensor."""
+    def outer(self, name: str, progress: Progress) -> FunctionalOptimizer:
+        """The outer optimizer of the tensor of a full name."""
         s = self.settings
         rates = {"weights": s.outer_weight_rate, "arch": s.outer_arch_rate, "rates": s.outer_eta_rate}
-        left = moment.left if s.decay == "linear" else 1.0
-        return adam(rates[name.partition("/")[0]] * left)
+        factor = progress.remaining if s.decay == "linear" else 1.0
+        return adam(rates[group_of(name)] * factor)
 
     def batching(self, episodes: Episodes, attempt: Callable[[Batching], object]) -> Batching:
-        """The way the tasks run, measured where the settings leave it open.
+        """How the tasks run side by side; with batching=auto the fastest way, measured by `attempt`.
 
-        A supernet is many small operations, which only pay side by side; to measure it would cost more.
+        A supernet always takes `vmap`: its many small operations only pay side by side, and the measurement
+        would cost more than it saves.
         """
         s = self.settings
         if s.batching != "auto":

@@ -1,9 +1,9 @@
-"""MAML++: MAML with the authors' remedies for its instability.
+"""MAML++: MAML with remedies for its instability.
 
 Antoniou, Edwards, Storkey: How to Train Your MAML (ICLR 2019), sec. 4: multi-step loss (eq. 4), annealed to
-the last step's; derivative-order annealing, first order at the beginning; learned rates per layer and step
-(LSLR); cosine outer rate. Where we differ: phases are shares of the meta-training (theirs: 15 and 50 of 100
-epochs) because budgets here differ; their per-step batch norms are the layer norms all our networks have.
+the loss after the last step; derivative-order annealing, first order at the beginning; learned rates per
+layer and step (LSLR); cosine outer rate. Where we differ: phases are shares of the meta-training (theirs: 15
+and 50 of 100 epochs) because budgets here differ; layer norms instead of their per-step batch norms.
 """
 
 import math
@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import torch
 
 from baselines.maml import Maml
-from metanas.kinds import METHODS
-from metanas.meta.inner import Order, Stepper, moves
-from metanas.meta.rates import LearnedRates, alike, start
-from metanas.meta.rule import UpdateRule, adam
-from metanas.method import Moment
-from metanas.params import Params, Tensors
+from metanas.meta.inner import Order, StepPolicy, moves
+from metanas.meta.optimizers import FunctionalOptimizer, adam
+from metanas.meta.rates import LearnedRates, constant, start
+from metanas.method import METHODS, Progress
+from metanas.params import Params, Tensors, group_of
 
 
 @METHODS.register("mamlpp")
@@ -29,7 +28,7 @@ class MamlPp(Maml):
     class Settings(Maml.Settings):
         """multi_step, first_order: shares of meta-training that these phases last.
 
-        least: the smallest share of its start that the outer rate falls to (theirs: 1e-5 of 1e-3).
+        least: the share of its start to which the outer rate falls (theirs: 1e-5 of 1e-3).
         """
 
         steps: int = 3
@@ -41,36 +40,47 @@ class MamlPp(Maml):
     settings: Settings
 
     def rates(self, params: Params, generator: torch.Generator) -> Tensors:
+        """One rate per tensor and step, initially that of its group."""
         s = self.settings
-        return start(params, "tensor", s.steps, alike(s.weight_rate, s.arch_rate))
+        return start(params, "tensor", s.steps, constant(s.weight_rate, s.arch_rate))
 
-    def rules(self, rates: Tensors) -> Stepper:
+    def policy(self, rates: Tensors) -> StepPolicy:
+        """SGD at the learned rates."""
         return LearnedRates(rates, "tensor", moves(self.settings.adapts))
 
-    def order(self, moment: Moment) -> Order:
-        late = moment.at >= self.settings.first_order * moment.of
+    def order(self, progress: Progress) -> Order:
+        """First order in the first phase, then second."""
+        late = progress.iteration >= self.settings.first_order * progress.total
         return 2 if late and self.settings.second_order else 1
 
     def phases(self) -> Sequence[float]:
+        """Where second order begins."""
         s = self.settings
         return (s.first_order,) if s.second_order else ()
 
-    def step_weights(self, moment: Moment) -> Sequence[float]:
-        return multi_step_weights(self.settings.steps, moment.at, self.settings.multi_step * moment.of)
+    def step_weights(self, progress: Progress) -> Sequence[float]:
+        """Weight of the query loss after each inner step, annealed from equal to the last step alone."""
+        return multi_step_weights(
+            self.settings.steps, progress.iteration, self.settings.multi_step * progress.total
+        )
 
-    def outer(self, name: str, moment: Moment) -> UpdateRule:
+    def outer(self, name: str, progress: Progress) -> FunctionalOptimizer:
+        """Adam at a cosine rate."""
         s = self.settings
         rates = {"weights": s.outer_weight_rate, "arch": s.outer_arch_rate, "rates": s.outer_eta_rate}
-        return adam(rates[name.partition("/")[0]] * cosine(moment, s.least))
+        return adam(rates[group_of(name)] * cosine(progress, s.least))
 
 
-def multi_step_weights(steps: int, at: int, phase: float) -> list[float]:
-    """Equal at first; over the phase all but the last fall to 0, and the last gets what they lose."""
-    share = max(1 - at / phase, 0.0) if phase > 0 else 0.0
+def multi_step_weights(steps: int, iteration: int, phase: float) -> list[float]:
+    """Weights of the steps' losses, which sum to 1: equal at first, after `phase` iterations the last alone.
+
+    Over the phase all but the last fall linearly to 0, and the last gets what they lose.
+    """
+    share = max(1 - iteration / phase, 0.0) if phase > 0 else 0.0
     others = share / steps
     return [others] * (steps - 1) + [1 - others * (steps - 1)]
 
 
-def cosine(moment: Moment, least: float) -> float:
-    """From 1 down to `least` along half a cosine (Loshchilov and Hutter, 2017)."""
-    return least + (1 - least) * 0.5 * (1 + math.cos(math.pi * (1 - moment.left)))
+def cosine(progress: Progress, least: float) -> float:
+    """The outer rate's factor: from 1 to `least` along half a cosine (Loshchilov and Hutter, 2017)."""
+    return least + (1 - least) * 0.5 * (1 + math.cos(math.pi * (1 - progress.remaining)))

@@ -1,4 +1,4 @@
-"""Matching networks: a query's label is the attention-weighted mean of the support's labels.
+"""Matching networks: a query's label is the attention-weighted mean of the support labels.
 
 Vinyals, Blundell, Lillicrap, Kavukcuoglu, Wierstra: Matching Networks for One Shot Learning (NeurIPS 2016),
 eq. 1 and sec. 2.1.1, cosine attention. Where we differ: no full-context embeddings (sec. 2.1.2), and the
@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from baselines.protonet import ProtoNet
-from metanas.episode import Batch, TaskSpec
-from metanas.kinds import METHODS
-from metanas.meta.embed import embed
+from metanas.data.episode import Batch, TaskSpec
+from metanas.meta.prototypes import embed
+from metanas.method import METHODS
 from metanas.params import Params
 
 
@@ -29,9 +29,9 @@ class MatchingNet(ProtoNet):
         sharpness: float = 10.0
 
     def logits(self, params: Params, spec: TaskSpec, support: Batch, x: Tensor) -> Tensor:
-        """Log of the attention that each class gets (T, Q, ways)."""
-        known = F.normalize(embed(self.net, params, spec, support.x, apart=self.transductive), dim=-1)
-        asked = F.normalize(embed(self.net, params, spec, x, apart=self.transductive), dim=-1)
-        attention = (self.settings.sharpness * asked @ known.transpose(1, 2)).softmax(-1)  # (T, Q, B)
+        """Logits (T, Q, ways) of queries x (T, Q, ...): the log of the attention that each class gets."""
+        keys = F.normalize(embed(self.net, params, spec, support.x, apart=self.transductive), dim=-1)
+        queries = F.normalize(embed(self.net, params, spec, x, apart=self.transductive), dim=-1)
+        attention = (self.settings.sharpness * queries @ keys.transpose(1, 2)).softmax(-1)  # (T, Q, B)
         shares = attention @ F.one_hot(support.y, spec.ways).to(attention.dtype)
         return shares.clamp_min(torch.finfo(shares.dtype).tiny).log()

@@ -1,14 +1,13 @@
-"""MetaNAS-ours: prototypes start the head, then weights and architecture adapt at learned rates per node.
+"""MetaNAS-ours: a head of class prototypes, then MAML steps on weights and architecture at learned rates.
 
-Our row to beat, put together from what holds up at small budgets. The head of a task is the nearest-mean
-classifier of its support, as in Proto-MAML (Triantafillou et al., ICLR 2020, sec. 3: w_k = 2 c_k, b_k =
--|c_k|^2, here both times sharpness / features, as our ProtoNet has it), so that adaptation starts where
-ProtoNet (Snell et al., 2017) ends; then weights and architecture logits take first-order MAML steps (Finn et
-al., 2017; Lian et al., 2020), every node candidate at a rate of its own that the outer loop learns. The
-outer loss counts the query loss after every step and before the first one (MAML++, Antoniou et al., 2019,
-eq. 4), the latter also among the classes of all tasks of a batch; and a classifier of all meta-train classes
-on these features adds the signal of pretraining (Chen et al., 2019). Settings were chosen on meta-validation
-classes.
+This project's own method, combined from parts that work at small budgets. The head of a task is the
+nearest-mean classifier of its support set, as in Proto-MAML (Triantafillou et al., ICLR 2020, sec. 3: w_k = 2
+c_k, b_k = -|c_k|^2, here both times sharpness / features, as our ProtoNet has it), so that adaptation starts
+where ProtoNet (Snell et al., 2017) ends; then weights and architecture logits take first-order MAML steps
+(Finn et al., 2017; Lian et al., 2020), every node candidate at a rate that the outer loop learns. The outer
+loss sums the query loss after every step and before the first one (MAML++, Antoniou et al., 2019, eq. 4), the
+latter also among the classes of all tasks of a batch; and a classifier of all meta-train classes on these
+features adds the signal of pretraining (Chen et al., 2019). Settings were chosen on meta-validation classes.
 """
 
 from collections.abc import Sequence
@@ -17,20 +16,21 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from metanas.episode import Batch, Episodes, TaskSpec
-from metanas.kinds import METHODS
-from metanas.meta.embed import embed, prototypes, wide_loss
-from metanas.meta.inner import Order, TaskLoss, adapt, cross_entropy, moves, predicting, trajectory
-from metanas.meta.outer import descend, group, over_domains, pack, params_of
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.inner import Order, adapt, adapted_predictor, moves, trajectory
+from metanas.meta.loss import TaskLoss, cross_entropy
+from metanas.meta.optimizers import adam
+from metanas.meta.outer import descend, over_domains, pack
 from metanas.meta.pretrain import class_loss, classifiers
+from metanas.meta.prototypes import embed, prototypes, wide_loss
 from metanas.meta.rates import LearnedRates, start_nodes
-from metanas.meta.reptile import together
-from metanas.meta.rule import adam
-from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.networks.choice import Choice, build
-from metanas.networks.network import head_name
-from metanas.params import Params, Tensors, detach, named, stack
-from metanas.supernet.space import SearchSpace
+from metanas.meta.reptile import support_and_query
+from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
+from metanas.models.build import build
+from metanas.models.network import head_name
+from metanas.params import Params, Tensors, detach, expand_tasks, group_of, named_tensors
+from metanas.space.network_config import NetworkConfig
+from metanas.space.space import SearchSpace
 
 
 @METHODS.register("metanas-ours")
@@ -42,14 +42,15 @@ class MetaNasOurs(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        """weight_rate, arch_rate: where the learned inner rates start. outer_*: of Adam, linear to 0.
+        """weight_rate, arch_rate: initial values of the learned inner rates. outer_*: of Adam, linear to 0.
 
         sharpness: of the prototype head, as ProtoNet's. Weights in the outer loss: before, of the query loss
-        before the first step; wide, of the same among the classes of all tasks of a batch; after, of those
-        after each step, which share it; pretrain, of the loss over all meta-train classes.
+        before the first step; wide, of the same among the classes of all tasks of a batch; after, of the
+        losses after each step, in equal parts; pretrain, of the loss over all meta-train classes. clip: the
+        largest norm of a meta-gradient.
         """
 
-        network: Choice = field(default_factory=Choice)
+        network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
         second_order: bool = False
         steps: int = 2
@@ -76,68 +77,70 @@ class MetaNasOurs(Method):
         rates = start_nodes(params, s.steps, s.weight_rate, s.arch_rate)
         return pack(params, rates) | classifiers(self.net, params, self.specs)
 
-    def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        s, params = self.settings, detach(params_of(state))
-        others = {
-            f"{kind}/{name}": t.detach().requires_grad_()
-            for kind in ("rates", "classifier")
-            for name, t in group(state, kind).items()
-        }
+    def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+        s, params = self.settings, detach(state.params)
+        others = State(
+            {
+                f"{kind}/{name}": t.detach().requires_grad_()
+                for kind in ("rates", "classifier")
+                for name, t in state.group(kind).items()
+            }
+        )
 
         def gradient(episodes: Episodes) -> tuple[Tensors, float]:
             classifier = f"classifier/{episodes.spec.name}"
-            loss, pretrain = self.losses(params, group(others, "rates"), others[classifier], episodes)
-            at = named(params) | {
-                k: t for k, t in others.items() if k == classifier or k.startswith("rates/")
+            loss, pretrain = self._losses(params, others.rates, others[classifier], episodes)
+            leaves = named_tensors(params) | {
+                k: t for k, t in others.items() if k == classifier or group_of(k) == "rates"
             }
-            found = torch.autograd.grad(
-                loss + s.pretrain * pretrain, list(at.values()), allow_unused=True, materialize_grads=True
+            partials = torch.autograd.grad(
+                loss + s.pretrain * pretrain, list(leaves.values()), allow_unused=True, materialize_grads=True
             )
-            return dict(zip(at, found, strict=True)), float(loss.detach())
+            return dict(zip(leaves, partials, strict=True)), float(loss.detach())
 
         gradients, losses = over_domains(batch, gradient, limit=s.clip, whole=True)
         rates = {"weights": s.outer_weight_rate, "classifier": s.outer_weight_rate}
         rates |= {"arch": s.outer_arch_rate, "rates": s.outer_eta_rate}
-        rule = {name: adam(rate * moment.left) for name, rate in rates.items()}
-        return descend(state, gradients, lambda name: rule[name.partition("/")[0]]), losses
+        optimizer = {name: adam(rate * progress.remaining) for name, rate in rates.items()}
+        return descend(state, gradients, lambda name: optimizer[group_of(name)]), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        params = params_of(state)
+        params = state.params
         with torch.no_grad():
             embedded = embed(self.net, params, spec, support.x, apart=self.transductive)
-            begin = self.begin(params, spec, support, embedded)
-        loss, rules = TaskLoss(self.net, spec), self.rules(group(state, "rates"))
+            start = self._prototype_start(params, spec, support, embedded)
+        loss, policy = TaskLoss(self.net, spec), self._policy(state.rates)
         steps = [support] * self.settings.test_steps
-        return predicting(loss, adapt(loss, begin, steps, rules=rules, order=0))
+        return adapted_predictor(loss, adapt(loss, start, steps, policy=policy, order=0))
 
-    def begin(self, params: Params, spec: TaskSpec, support: Batch, embedded: Tensor) -> Params:
+    def _prototype_start(self, params: Params, spec: TaskSpec, support: Batch, embedded: Tensor) -> Params:
         """T tasks' parameters (T, ...) before the first step, with heads from support features (T, B, F)."""
         means = prototypes(embedded, support, spec.ways)  # (T, ways, F)
         scale = self.settings.sharpness / means.shape[-1]
         head = head_name(params.weights, spec.ways, means.shape[-1])
-        every = stack(params, len(support.y))
-        made = {f"{head}.weight": 2 * scale * means, f"{head}.bias": -scale * means.square().sum(-1)}
-        return Params(every.weights | made, every.arch)
+        shared = expand_tasks(params, len(support.y))
+        own = {f"{head}.weight": 2 * scale * means, f"{head}.bias": -scale * means.square().sum(-1)}
+        return Params(shared.weights | own, shared.arch)
 
-    def losses(
+    def _losses(
         self, params: Params, rates: Tensors, classifier: Tensor, episodes: Episodes
     ) -> tuple[Tensor, Tensor]:
-        """The query loss before the first step and after each, weighted; and that over all classes."""
-        s, spec, everything = self.settings, episodes.spec, together(episodes)
+        """The weighted sum of query losses, and the loss over all meta-train classes."""
+        s, spec, everything = self.settings, episodes.spec, support_and_query(episodes)
         embedded = embed(self.net, params, spec, everything.x, apart=self.transductive)
         labelled = episodes.support.y.shape[1]
-        begin = self.begin(params, spec, episodes.support, embedded[:, :labelled])
+        start = self._prototype_start(params, spec, episodes.support, embedded[:, :labelled])
         head = head_name(params.weights, spec.ways, embedded.shape[-1])
-        weight, bias = begin.weights[f"{head}.weight"], begin.weights[f"{head}.bias"]
+        weight, bias = start.weights[f"{head}.weight"], start.weights[f"{head}.bias"]
         queries = embedded[:, labelled:]
         logits = queries @ weight.transpose(1, 2) + bias[:, None]
         total = s.before * cross_entropy(logits, episodes.query.y).mean()
         total = total + s.wide * wide_loss(queries, weight, bias, episodes)
         loss, support = TaskLoss(self.net, spec), [episodes.support] * s.steps
         order: Order = 2 if s.second_order else 1
-        for adapted in trajectory(loss, begin, support, rules=self.rules(rates), order=order):
+        for adapted in trajectory(loss, start, support, policy=self._policy(rates), order=order):
             total = total + s.after / s.steps * loss(adapted, episodes.query).mean()
         return total, class_loss(classifier, embedded, everything, episodes)
 
-    def rules(self, rates: Tensors) -> LearnedRates:
+    def _policy(self, rates: Tensors) -> LearnedRates:
         return LearnedRates(rates, "node", moves("both"))

@@ -1,11 +1,11 @@
-"""MetaNAS: Reptile on weights and architecture, with soft pruning that ends in a single architecture.
+"""MetaNAS: Reptile on weights and architecture, with soft pruning to a single architecture.
 
 Elsken, Staffler, Metzen, Hutter: Meta-Learning of Neural Architectures for Few-Shot Learning (CVPR 2020),
-sec. 3.2 (eq. 4-7): DARTS steps on a task's weights and architecture in turn, softmax temperature from 1 to
-0.05 within a task, candidates under 0.01 dropped; Reptile on both, weights alone in the first half; no
-retraining at test time. Where we differ: a chain instead of cells by default (`space.nodes=2` has cells),
-no drop path; the architecture's gradient is taken at the task's own weights, which the
-published code never copies.
+sec. 3.2 (eq. 4-7): alternating DARTS steps on a task's architecture and weights, softmax temperature from 1
+to 0.05 within a task, candidates under 0.01 dropped; Reptile on both, weights alone in the first half; no
+retraining at test time. Where we differ: a chain instead of cells by default (`space.nodes=2` has cells), no
+drop path; the architecture's gradient is taken at the task's own weights, which the published code never
+copies.
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from dataclasses import dataclass, field
 
 import torch
 
-from metanas.episode import Batch, Episodes, TaskSpec
-from metanas.kinds import METHODS
-from metanas.meta.inner import TaskLoss, adapt, predicting
-from metanas.meta.outer import pack, params_of
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.averaging import mean_over_tasks
+from metanas.meta.inner import adapt, adapted_predictor
+from metanas.meta.loss import TaskLoss
+from metanas.meta.optimizers import FunctionalOptimizer, adam
+from metanas.meta.outer import pack
 from metanas.meta.reptile import displacement, mean_of_movers
-from metanas.meta.rule import UpdateRule, adam
-from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.parallel import averaged
-from metanas.params import Params, Tensors, named, stack
-from metanas.search.relax import Schedule, annealed, pruned
-from metanas.supernet.network import SuperNet
-from metanas.supernet.space import SearchSpace
+from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
+from metanas.models.relaxation import Schedule, annealed, pruned
+from metanas.models.supernet import SuperNet
+from metanas.params import Params, Tensors, expand_tasks, group_of, named_tensors
+from metanas.space.space import SearchSpace
 
 
 @METHODS.register("metanas")
@@ -36,9 +36,11 @@ class MetaNas(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        """steps: pairs of an architecture and a weight step. warm_up: share of iterations without search.
+        """steps, test_steps: pairs of an architecture and a weight step, in training and at test.
 
-        temperature: where it ends. threshold: of the weight under which a candidate is dropped.
+        outer_*_step: Reptile's step sizes, linear to 0. warm_up: the share of iterations, at the start, that
+        train the weights alone. temperature: of a task's last step, the first has 1. threshold: candidates
+        of less weight are dropped. schedule: of the temperature, linear | geometric.
         """
 
         space: SearchSpace = field(default_factory=SearchSpace)
@@ -60,56 +62,61 @@ class MetaNas(Method):
     def start(self, generator: torch.Generator) -> State:
         return pack(self.net.init(generator))
 
-    def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        s, params = self.settings, params_of(state)
-        searches = moment.at >= s.warm_up * moment.of
-        size = {"weights": s.outer_weight_step * moment.left, "arch": s.outer_arch_step * moment.left}
+    def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+        s, params = self.settings, state.params
+        searches = progress.iteration >= s.warm_up * progress.total
+        size = {
+            "weights": s.outer_weight_step * progress.remaining,
+            "arch": s.outer_arch_step * progress.remaining,
+        }
 
         def move(episodes: Episodes) -> tuple[Tensors, float]:
             return displacement(
                 self.losses(episodes.spec, s.steps, anneal=searches),
                 params,
                 episodes,
-                rules=self.rules(searches=searches),
+                policy=self._policy(searches=searches),
                 steps=s.steps,
                 turns=2,
             )
 
-        moves, losses = averaged(batch, move)
-        way = mean_of_movers(moves)
-        return {name: t + size[name.partition("/")[0]] * way[name] for name, t in state.items()}, losses
+        displacements, losses = mean_over_tasks(batch, move)
+        mean = mean_of_movers(displacements)
+        return State({name: t + size[group_of(name)] * mean[name] for name, t in state.items()}), losses
 
     def phases(self) -> Sequence[float]:
+        """Where the architecture steps begin."""
         return (self.settings.warm_up,)
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        start, steps = stack(params_of(state), len(support.y)), self.settings.test_steps
+        start, steps = expand_tasks(state.params, len(support.y)), self.settings.test_steps
         losses = self.losses(spec, steps, anneal=True)
-        adapted = adapt(losses, start, [support] * (2 * steps), rules=self.rules(searches=True), order=0)
-        return predicting(losses[-1], adapted)
+        adapted = adapt(losses, start, [support] * (2 * steps), policy=self._policy(searches=True), order=0)
+        return adapted_predictor(losses[-1], adapted)
 
     def losses(self, spec: TaskSpec, steps: int, *, anneal: bool) -> list[TaskLoss]:
-        """One loss per gradient step, each at its temperature; without annealing the softmax's."""
-        s, found = self.settings, []
+        """One loss per gradient step, 2 * steps, at falling temperature; all by softmax without `anneal`."""
+        s = self.settings
+        losses: list[TaskLoss] = []
         for step in range(steps):
-            heat = annealed(1.0, s.temperature, step, steps, s.schedule) if anneal else 1.0
-            relax = pruned(heat, s.threshold if anneal else 0.0)
-            found += [TaskLoss(self.net, spec, relax)] * 2
-        return found
+            temperature = annealed(1.0, s.temperature, step, steps, s.schedule) if anneal else 1.0
+            relax = pruned(temperature, s.threshold if anneal else 0.0)
+            losses += [TaskLoss(self.net, spec, relax)] * 2
+        return losses
 
-    def rules(self, *, searches: bool) -> "InTurn":
+    def _policy(self, *, searches: bool) -> "_Alternating":
         s = self.settings
         arch = adam(s.arch_rate, beta1=0.0) if searches else None
-        return InTurn(adam(s.weight_rate, beta1=0.0), arch)
+        return _Alternating(adam(s.weight_rate, beta1=0.0), arch)
 
 
 @dataclass(frozen=True)
-class InTurn:
-    """The architecture moves in even steps, the weights in odd ones, as in DARTS."""
+class _Alternating:
+    """A `StepPolicy`: the architecture moves in even steps, the weights in odd ones, as in DARTS."""
 
-    weights: UpdateRule
-    arch: UpdateRule | None
+    weights: FunctionalOptimizer
+    arch: FunctionalOptimizer | None
 
-    def at(self, params: Params, step: int) -> list[UpdateRule | None]:
-        now = ("arch/", self.arch) if step % 2 == 0 else ("weights/", self.weights)
-        return [now[1] if name.startswith(now[0]) else None for name in named(params)]
+    def for_step(self, params: Params, step: int) -> list[FunctionalOptimizer | None]:
+        group, optimizer = ("arch", self.arch) if step % 2 == 0 else ("weights", self.weights)
+        return [optimizer if group_of(name) == group else None for name in named_tensors(params)]

@@ -1,4 +1,4 @@
-"""Meta-SGD: MAML whose inner rate is a vector as long as the weights, and learned with them.
+"""Meta-SGD: MAML with one learned inner learning rate per parameter.
 
 Li, Zhou, Chen, Li: Meta-SGD: Learning to Learn Quickly for Few-Shot Learning (2017), eq. 2 and algorithm 1:
 theta' = theta - alpha * grad, elementwise, one step. alpha starts uniformly in [low, high] (their 0.005 and
@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from baselines.maml import Maml
-from metanas.kinds import METHODS
-from metanas.meta.inner import Stepper, moves
+from metanas.meta.inner import StepPolicy, moves
 from metanas.meta.rates import LearnedRates, start
-from metanas.params import Params, Tensors
+from metanas.method import METHODS
+from metanas.params import Params, Tensors, group_of
 
 
 @METHODS.register("metasgd")
@@ -24,7 +24,10 @@ class MetaSgd(Maml):
 
     @dataclass(frozen=True)
     class Settings(Maml.Settings):
-        """low, high: range of the first rates. weight_rate, arch_rate and eta of MAML are not used."""
+        """low, high: range of the initial rates. arch_scale: factor on those of architecture logits.
+
+        weight_rate, arch_rate and eta of MAML are not used.
+        """
 
         steps: int = 1
         test_steps: int = 1
@@ -36,13 +39,15 @@ class MetaSgd(Maml):
     settings: Settings
 
     def rates(self, params: Params, generator: torch.Generator) -> Tensors:
+        """One rate per element, drawn uniformly."""
         s = self.settings
 
         def first(name: str, shape: torch.Size) -> Tensor:
             rates = s.low + (s.high - s.low) * torch.rand(shape, generator=generator)
-            return rates * (s.arch_scale if name.startswith("arch/") else 1.0)
+            return rates * (s.arch_scale if group_of(name) == "arch" else 1.0)
 
         return start(params, "element", s.steps, first)
 
-    def rules(self, rates: Tensors) -> Stepper:
+    def policy(self, rates: Tensors) -> StepPolicy:
+        """SGD at the learned rates."""
         return LearnedRates(rates, "element", moves(self.settings.adapts))

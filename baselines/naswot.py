@@ -1,8 +1,8 @@
 """Search by activation patterns at initialisation: a zero-cost fitness, then training of the best.
 
 Mellor, Turner, Storkey, Crowley: Neural Architecture Search without Training (ICML 2021), as written in
-`metanas/search/proxies.py`. Nothing is trained before the search, so most of the budget is left for what was
-found; many candidates are tried, all at random.
+`metanas/search/proxies.py`. Nothing is trained before the search, so most of the budget is left for training
+the best; many candidates are tried, all at random. `synflow` and `grad-norm` are this with another proxy.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from typing import ClassVar
 import torch
 
 from baselines.random_search import RandomSearch
-from metanas.episode import Episodes
-from metanas.kinds import METHODS
+from metanas.data.episode import Episodes
+from metanas.method import METHODS
 from metanas.params import Params
-from metanas.search.harden import single
+from metanas.search.discretize import single
 from metanas.search.proxies import PROXIES
 
 
@@ -26,14 +26,14 @@ class NasWot(RandomSearch):
 
     @dataclass(frozen=True)
     class Settings(RandomSearch.Settings):
-        """The share of the search is small, its candidates many: a trial costs one or two passes."""
+        """As random-search's; a short search with many candidates, as a trial costs one or two passes."""
 
         sharing: float = 0.0
         searching: float = 0.1
         candidates: int = 16
 
     def fitness(self, params: Params, episodes: Episodes) -> float:
-        """The proxy on the support of the first of the T tasks."""
+        """The proxy on the support set of the first of the T tasks."""
         mixture, support = single(params.arch), episodes.support
         with torch.enable_grad():
             return PROXIES[self.proxy](

@@ -1,15 +1,15 @@
-"""PC-DARTS on every task by itself: as `darts`, with a mixture of a part of the channels only.
+"""PC-DARTS on each task from scratch: as `darts`, with a mixture on a part of the channels only.
 
 Xu, Xie, Zhang, Chen, Qi, Tian, Xiong: PC-DARTS: Partial Channel Connections (ICLR 2020): 1/4 of the channels
-go through the candidates, edges are normalised (in spaces of cells), the architecture rests at first
-(theirs: 15 of 50 epochs).
+go through the candidates, edges are normalised (in spaces of cells), the architecture does not move at
+first (theirs: 15 of 50 epochs).
 """
 
 from dataclasses import dataclass, field
 
 from baselines.darts import Darts
-from metanas.kinds import METHODS
-from metanas.supernet.space import SearchSpace
+from metanas.method import METHODS
+from metanas.space.space import SearchSpace
 
 
 @METHODS.register("pcdarts")

@@ -1,4 +1,4 @@
-"""Prototypical networks: the nearest class mean in a learned feature space.
+"""Prototypical networks: classification by the nearest class mean in a learned feature space.
 
 Snell, Swersky, Zemel: Prototypical Networks for Few-shot Learning (NeurIPS 2017), eq. 1-2, squared
 Euclidean distance. Where we differ: on the supernet the architecture is learned by the same loss in the
@@ -14,16 +14,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metanas.episode import Batch, Episodes, TaskSpec
-from metanas.kinds import METHODS
-from metanas.meta.embed import embed, prototypes
-from metanas.meta.outer import descend, over_domains, pack, params_of
-from metanas.meta.rule import adam
-from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.networks.choice import Choice, build
-from metanas.params import Params, Tensors, detach, named
-from metanas.search.relax import as_softmax
-from metanas.supernet.space import SearchSpace
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.optimizers import adam
+from metanas.meta.outer import descend, over_domains, pack
+from metanas.meta.prototypes import embed, prototypes
+from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
+from metanas.models.build import build
+from metanas.models.relaxation import as_softmax
+from metanas.params import Params, Tensors, detach, group_of, named_tensors
+from metanas.space.network_config import NetworkConfig
+from metanas.space.space import SearchSpace
 
 
 @METHODS.register("protonet")
@@ -35,9 +35,12 @@ class ProtoNet(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        """Outer rates; decay: linear to 0, or halved `halvings` times in equal stretches (the paper's)."""
+        """weight_rate, arch_rate: of Adam. decay: linear to 0, or halved `halvings` times in equal stretches.
 
-        network: Choice = field(default_factory=Choice)
+        sharpness: factor on the distances (see above). clip: the largest norm of a gradient.
+        """
+
+        network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
         weight_rate: float = 3e-3
         arch_rate: float = 1e-2
@@ -54,23 +57,29 @@ class ProtoNet(Method):
     def start(self, generator: torch.Generator) -> State:
         return pack(self.net.init(generator))
 
-    def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        s, params = self.settings, detach(params_of(state))
+    def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+        s, params = self.settings, detach(state.params)
 
         def gradient(episodes: Episodes) -> tuple[Tensors, float]:
             logits = self.logits(params, episodes.spec, episodes.support, episodes.query.x)
             loss = F.cross_entropy(logits.flatten(0, 1), episodes.query.y.flatten())
-            at = named(params)
-            found = torch.autograd.grad(loss, list(at.values()), materialize_grads=True, allow_unused=True)
-            return dict(zip(at, found, strict=True)), float(loss.detach())
+            leaves = named_tensors(params)
+            partials = torch.autograd.grad(
+                loss, list(leaves.values()), materialize_grads=True, allow_unused=True
+            )
+            return dict(zip(leaves, partials, strict=True)), float(loss.detach())
 
-        left = moment.left if s.decay == "linear" else 0.5 ** int((1 - moment.left) * (s.halvings + 1))
-        rates = {"weights": s.weight_rate * left, "arch": s.arch_rate * left}
+        factor = (
+            progress.remaining
+            if s.decay == "linear"
+            else 0.5 ** int((1 - progress.remaining) * (s.halvings + 1))
+        )
+        rates = {"weights": s.weight_rate * factor, "arch": s.arch_rate * factor}
         gradients, losses = over_domains(batch, gradient, limit=s.clip)
-        return descend(state, gradients, lambda name: adam(rates[name.partition("/")[0]])), losses
+        return descend(state, gradients, lambda name: adam(rates[group_of(name)])), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        params, tasks = params_of(state), len(support.y)
+        params, tasks = state.params, len(support.y)
 
         @torch.no_grad()
         def predict(x: Tensor) -> Tensor:
@@ -80,8 +89,10 @@ class ProtoNet(Method):
         return Adapted(predict, {name: t.expand(tasks, *t.shape) for name, t in arch.items()})
 
     def logits(self, params: Params, spec: TaskSpec, support: Batch, x: Tensor) -> Tensor:
-        """Negative squared distances of the queries x (T, Q, ...) to the class means (T, Q, ways)."""
+        """Logits (T, Q, ways): negative squared distances of queries x (T, Q, ...) to the class means."""
         apart = self.transductive
         means = prototypes(embed(self.net, params, spec, support.x, apart=apart), support, spec.ways)
-        gap = (embed(self.net, params, spec, x, apart=apart)[:, :, None] - means[:, None]).square()
-        return -gap.sum(-1) if self.settings.sharpness == 0 else -self.settings.sharpness * gap.mean(-1)
+        squares = (embed(self.net, params, spec, x, apart=apart)[:, :, None] - means[:, None]).square()
+        return (
+            -squares.sum(-1) if self.settings.sharpness == 0 else -self.settings.sharpness * squares.mean(-1)
+        )

@@ -1,4 +1,4 @@
-"""A random architecture, meta-trained by MAML: the control that every search must beat.
+"""A random architecture, meta-trained by MAML: the control for every search.
 
 Yu et al. (ICLR 2020, "Evaluating the Search Phase of Neural Architecture Search") and Li and Talwalkar (UAI
 2019): searches often fail to beat it. One architecture of the space per seed, all equally likely.
@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import torch
 
 from baselines.maml import Maml
-from metanas.kinds import METHODS
 from metanas.meta.inner import What
 from metanas.meta.outer import pack
-from metanas.method import State
+from metanas.method import METHODS, State
 from metanas.params import Params
-from metanas.search.harden import logits_of, single
+from metanas.search.discretize import logits_of, single
 from metanas.search.variation import sample
 
 
@@ -31,5 +30,5 @@ class RandomArch(Maml):
     relax = staticmethod(single)
 
     def start(self, generator: torch.Generator) -> State:
-        drawn = logits_of(self.settings.space, sample(self.settings.space, generator))
-        return pack(Params(self.net.init(generator).weights, drawn))
+        logits = logits_of(self.settings.space, sample(self.settings.space, generator))
+        return pack(Params(self.net.init(generator).weights, logits))

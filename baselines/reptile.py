@@ -1,11 +1,11 @@
-"""Reptile on the supernet: weights and architecture move to where adaptation takes them.
+"""Reptile on weights and architecture: the initialisation moves towards the adapted parameters.
 
-Nichol, Achiam, Schulman: On First-Order Meta-Learning Algorithms (2018), Adam(beta1 = 0) inside, outer
-step linearly to 0; on weights and architecture alike as in MetaNAS (Elsken et al., CVPR 2020), without
+Nichol, Achiam, Schulman: On First-Order Meta-Learning Algorithms (2018), Adam(beta1 = 0) in the inner loop,
+outer step linearly to 0; on weights and architecture alike as in MetaNAS (Elsken et al., CVPR 2020), without
 its soft pruning. Where we differ: layer norms (no transduction), and the mean over tasks is, tensor by
-tensor, over the domains that move it: a mean over all would shrink the step of a stem, which only one
-domain uses, and one outer step per domain in turn drags the shared layers to whichever comes last
-(langid lost 4 points that way).
+tensor, over the domains that move it: a mean over all would shrink the step of a stem, which only one domain
+uses, and one outer step per domain in turn drags the shared layers to the domain that comes last (langid lost
+4 points that way).
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,19 @@ from dataclasses import dataclass, field
 
 import torch
 
-from metanas.episode import Batch, Episodes, TaskSpec
-from metanas.kinds import METHODS
-from metanas.meta.inner import Rules, TaskLoss, What, moves, predictor
-from metanas.meta.kept import gained, is_kept, nothing_yet, recalled
-from metanas.meta.outer import pack, params_of
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.averaging import mean_over_tasks
+from metanas.meta.carried_moments import init_moments, is_moment, load_moments, update_moments
+from metanas.meta.inner import ParamGroups, What, moves, predictor
+from metanas.meta.loss import TaskLoss
+from metanas.meta.optimizers import adam
+from metanas.meta.outer import pack
 from metanas.meta.reptile import displacement, mean_of_movers
-from metanas.meta.rule import adam
-from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.networks.choice import Choice, build
-from metanas.parallel import averaged
+from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
+from metanas.models.build import build
 from metanas.params import Tensors
-from metanas.supernet.space import SearchSpace
+from metanas.space.network_config import NetworkConfig
+from metanas.space.space import SearchSpace
 
 
 @METHODS.register("reptile")
@@ -36,14 +37,15 @@ class Reptile(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        """Rates are per step; outer_step falls linearly to 0; test tasks get test_steps steps.
+        """weight_rate, arch_rate: of the inner steps. outer_step: of the outer update, linear to 0.
 
-        test_weight_rate: of test tasks; None: weight_rate. A lower one than in training is worth points.
-        keep_moments: Adam's moments stay from task to task and begin test tasks too, as in the paper's code.
+        steps: parts that a training task's examples are dealt out to, one inner step each. test_weight_rate:
+        of test tasks; None: weight_rate. A lower one than in training raises accuracy. keep_moments: Adam's
+        moments carry over from task to task, also to test tasks, as in the paper's code.
         one_by_one: a query sees the support set alone, also under batch norm: the paper's "no transduction".
         """
 
-        network: Choice = field(default_factory=Choice)
+        network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
         adapts: What = "both"
         steps: int = 5
@@ -59,36 +61,45 @@ class Reptile(Method):
         self.settings = settings
         self.net = build(settings.network, settings.space, specs)
         self.transductive = settings.network.transductive and not settings.one_by_one
-        s, last = settings, settings.test_weight_rate
-        self.rules = Rules(adam(s.weight_rate, beta1=0.0), adam(s.arch_rate, beta1=0.0), moves(s.adapts))
-        self.test_rules = self.rules if last is None else self.rules._replace(weights=adam(last, beta1=0.0))
+        s, test_rate = settings, settings.test_weight_rate
+        self.policy = ParamGroups(
+            adam(s.weight_rate, beta1=0.0), adam(s.arch_rate, beta1=0.0), moves(s.adapts)
+        )
+        self.test_policy = (
+            self.policy if test_rate is None else self.policy._replace(weights=adam(test_rate, beta1=0.0))
+        )
 
     def start(self, generator: torch.Generator) -> State:
         params = self.net.init(generator)
-        return pack(params) | (nothing_yet(params, self.rules) if self.settings.keep_moments else {})
+        return pack(params) | (init_moments(params, self.policy) if self.settings.keep_moments else {})
 
-    def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        params, s = params_of(state), self.settings
+    def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+        params, s = state.params, self.settings
 
         def move(episodes: Episodes) -> tuple[Tensors, float]:
-            loss, memory = TaskLoss(self.net, episodes.spec), recalled(state, params, len(episodes.query.y))
-            change, after = displacement(
-                loss, params, episodes, rules=self.rules, steps=s.steps, memory=memory
+            loss, memory = (
+                TaskLoss(self.net, episodes.spec),
+                load_moments(state, params, len(episodes.query.y)),
             )
-            return change | gained(state, params, memory), after
+            change, after = displacement(
+                loss, params, episodes, policy=self.policy, steps=s.steps, memory=memory
+            )
+            return change | update_moments(state, params, memory), after
 
-        moves, losses = averaged(batch, move)
-        size, way = s.outer_step * moment.left, mean_of_movers(moves)
-        return {name: t + (1 if is_kept(name) else size) * way[name] for name, t in state.items()}, losses
+        displacements, losses = mean_over_tasks(batch, move)
+        size, mean = s.outer_step * progress.remaining, mean_of_movers(displacements)
+        return State(
+            {name: t + (1 if is_moment(name) else size) * mean[name] for name, t in state.items()}
+        ), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        loss, params, s = TaskLoss(self.net, spec), params_of(state), self.settings
-        memory = recalled(state, params, len(support.y))
+        loss, params, s = TaskLoss(self.net, spec), state.params, self.settings
+        memory = load_moments(state, params, len(support.y))
         return predictor(
             loss,
             params,
             support,
-            rules=self.test_rules,
+            policy=self.test_policy,
             steps=s.test_steps,
             memory=memory,
             one_by_one=s.one_by_one,

@@ -1,6 +1,6 @@
-"""Scratch: adapt the supernet from its random initialisation; what meta-learning has to beat.
+"""Scratch: adapt to each task from a random initialisation, the control for meta-learning.
 
-No paper: the control. Adam on the support set, weights and architecture, from fresh numbers.
+No paper. Adam on the support set moves weights and architecture. `step` raises RuntimeError.
 """
 
 from collections.abc import Sequence
@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 
 import torch
 
-from metanas.episode import Batch, Episodes, TaskSpec
-from metanas.kinds import METHODS
-from metanas.meta.inner import Rules, TaskLoss, What, moves, predictor
-from metanas.meta.outer import pack, params_of
-from metanas.meta.rule import adam
-from metanas.method import Adapted, Method, Metrics, Moment, State
-from metanas.networks.choice import Choice, build
-from metanas.supernet.space import SearchSpace
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.inner import ParamGroups, What, moves, predictor
+from metanas.meta.loss import TaskLoss
+from metanas.meta.optimizers import adam
+from metanas.meta.outer import pack
+from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
+from metanas.models.build import build
+from metanas.space.network_config import NetworkConfig
+from metanas.space.space import SearchSpace
 
 
 @METHODS.register("scratch")
@@ -29,7 +30,7 @@ class Scratch(Method):
     class Settings:
         """Rates and number of Adam steps on each test task."""
 
-        network: Choice = field(default_factory=Choice)
+        network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
         adapts: What = "both"
         test_steps: int = 20
@@ -40,14 +41,16 @@ class Scratch(Method):
         self.settings = settings
         self.net = build(settings.network, settings.space, specs)
         self.transductive = settings.network.transductive
-        self.rules = Rules(adam(settings.weight_rate), adam(settings.arch_rate), moves(settings.adapts))
+        self.policy = ParamGroups(
+            adam(settings.weight_rate), adam(settings.arch_rate), moves(settings.adapts)
+        )
 
     def start(self, generator: torch.Generator) -> State:
         return pack(self.net.init(generator))
 
-    def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+    def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
         raise RuntimeError("scratch does not meta-train")
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         loss = TaskLoss(self.net, spec)
-        return predictor(loss, params_of(state), support, rules=self.rules, steps=self.settings.test_steps)
+        return predictor(loss, state.params, support, policy=self.policy, steps=self.settings.test_steps)

@@ -1,8 +1,8 @@
-"""Successive halving over architectures with shared weights; the rest is as in `random_search.py`.
+"""Successive halving over architectures with shared weights; all else as in `random_search.py`.
 
 Jamieson, Talwalkar: Non-stochastic Best Arm Identification and Hyperparameter Optimization (AISTATS 2016),
-asynchronous as in Li et al. (MLSys 2020), by Optuna's pruner: an architecture is tried on one batch of tasks
-after another and goes on while it is among the best that came so far.
+asynchronous as in Li et al. (MLSys 2020), by Optuna's pruner: an architecture is evaluated on one meta-batch
+after another and goes on while it is among the best so far.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 
 from baselines.random_search import RandomSearch
-from metanas.kinds import METHODS
+from metanas.method import METHODS
 from metanas.search.propose import Trial, goes_on
 from metanas.search.variation import sample
-from metanas.supernet.architecture import Architecture
+from metanas.space.architecture import Architecture
 
 
 @METHODS.register("successive-halving")
@@ -23,15 +23,16 @@ class SuccessiveHalving(RandomSearch):
 
     @dataclass(frozen=True)
     class Settings(RandomSearch.Settings):
-        """factor: one of so many goes on. top: most tries."""
+        """factor: one of so many goes on. top: the most evaluations of an architecture."""
 
         factor: int = 2
         top: int = 8
 
     settings: Settings
 
-    def propose(self, history: Sequence[Trial], dice: torch.Generator) -> Architecture:
-        s, seed = self.settings, int(torch.randint(2**31, (), generator=dice))
+    def propose(self, history: Sequence[Trial], rng: torch.Generator) -> Architecture:
+        """The last architecture again if it goes on, or else a random one."""
+        s, seed = self.settings, int(torch.randint(2**31, (), generator=rng))
         if goes_on(history, seed, least=1, factor=s.factor, top=s.top):
             return history[-1].architecture
-        return sample(s.space, dice)
+        return sample(s.space, rng)

@@ -1,4 +1,4 @@
-"""Bayesian optimisation over architectures by Parzen estimators; the rest is as in `random_search.py`.
+"""Bayesian optimisation over architectures by Parzen estimators; all else as in `random_search.py`.
 
 Bergstra, Bardenet, Bengio, Kegl: Algorithms for Hyper-Parameter Optimization (NeurIPS 2011), sec. 4 (TPE), by
 Optuna's sampler.
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 
 from baselines.random_search import RandomSearch
-from metanas.kinds import METHODS
+from metanas.method import METHODS
 from metanas.search.propose import Trial, by_sampler
-from metanas.supernet.architecture import Architecture
+from metanas.space.architecture import Architecture
 
 
 @METHODS.register("tpe")
@@ -21,12 +21,13 @@ class Tpe(RandomSearch):
 
     @dataclass(frozen=True)
     class Settings(RandomSearch.Settings):
-        """startup: random trials before the model is asked."""
+        """startup: random trials before the model proposes."""
 
         startup: int = 10
 
     settings: Settings
 
-    def propose(self, history: Sequence[Trial], dice: torch.Generator) -> Architecture:
-        s, seed = self.settings, int(torch.randint(2**31, (), generator=dice))
+    def propose(self, history: Sequence[Trial], rng: torch.Generator) -> Architecture:
+        """The sampler's next suggestion; a random architecture in the first `startup` trials."""
+        s, seed = self.settings, int(torch.randint(2**31, (), generator=rng))
         return by_sampler(s.space, history, seed, sampler="tpe", startup=s.startup)

@@ -1,4 +1,7 @@
-"""The other side of the API: what `metanas submit` and friends send, and how they read the answers."""
+"""Client of a board's REST API, behind `metanas submit`, `metanas status` and `metanas challenge`.
+
+The server's side is `server/`. Every method returns the server's JSON and raises ServerRefused.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -8,16 +11,19 @@ import httpx
 
 from leaderboard.bundle.names import Members, bundle_digest
 from leaderboard.bundle.pack import to_zip
+from metanas.base.errors import MetanasError
 
-SECONDS, DRAWING_SECONDS = 60.0, 330.0
+SECONDS, DRAWING_SECONDS = 60.0, 330.0  # timeouts: of a request, and of one that draws episodes
 
 
-class ServerRefused(RuntimeError):
-    """The server cannot be reached or said no; the message is the server's own sentence."""
+class ServerRefused(MetanasError):
+    """The server cannot be reached, or it refused; then the message is the server's."""
+
+    exit_code = 4
 
 
 class Client:
-    """One board, one token ("" for none)."""
+    """A connection to one board. server: its URL; token: "" to read what is public."""
 
     def __init__(self, server: str, token: str = "") -> None:
         self._server, self._headers = server.rstrip("/"), {}
@@ -25,46 +31,54 @@ class Client:
             self._headers["Authorization"] = f"Bearer {token}"
 
     def submit(self, members: Members) -> dict[str, Any]:
-        """Send a bundle. Sending the same one again answers with the same receipt."""
+        """Send a bundle; returns its id and receipt. The same bundle again gets the same receipt."""
         key = hashlib.sha256(f"submit {bundle_digest(members)}".encode()).hexdigest()
         headers = {"Idempotency-Key": key, "Content-Type": "application/zip"}
         return self._ask("POST", "submissions", headers=headers, content=to_zip(members))
 
     def submission(self, identity: str) -> dict[str, Any]:
+        """A submission's state, scores and place in the queue."""
         return self._ask("GET", f"submissions/{identity}")
 
     def events(self, identity: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._ask("GET", f"submissions/{identity}/events")["events"]
-        return found
+        """The states that a submission entered, oldest first: at, state, reason."""
+        events: list[dict[str, Any]] = self._ask("GET", f"submissions/{identity}/events")["events"]
+        return events
 
     def withdraw(self, identity: str, reason: str) -> dict[str, Any]:
+        """Take one's own submission off the board."""
         return self._ask("POST", f"submissions/{identity}/withdraw", json={"reason": reason})
 
     def dispute(self, identity: str, reason: str) -> dict[str, Any]:
+        """Dispute a published submission; a reviewer decides."""
         return self._ask("POST", f"submissions/{identity}/dispute", json={"reason": reason})
 
     def commit(self, submission: str, commitment: str, domains: Sequence[str]) -> dict[str, Any]:
-        """Register a challenge; the board draws its episodes before it answers."""
+        """Register a challenge: the server draws its episodes before it answers.
+
+        commitment: SHA-256 of code and weights; domains: none for all that can be sealed.
+        """
         body = {"submission": submission, "commitment": commitment, "domains": list(domains)}
         return self._ask("POST", "challenges", json=body, timeout=DRAWING_SECONDS)
 
     def challenge(self, identity: str) -> dict[str, Any]:
+        """A challenge: its state, tasks and deadline, and its accuracies once it is answered."""
         return self._ask("GET", f"challenges/{identity}")
 
     def episodes(self, identity: str) -> bytes:
-        """The inputs of a challenge, a safetensors file."""
+        """The inputs of a challenge's episodes, a safetensors file."""
         return self._send("GET", f"challenges/{identity}/episodes").content
 
     def answer(self, identity: str, commitment: str, episodes: str, predictions: bytes) -> dict[str, Any]:
-        """Send predictions.parquet; both others are SHA-256."""
+        """Send predictions.parquet. commitment, episodes: SHA-256 of code and weights, and of the inputs."""
         query = {"commitment": commitment, "episodes": episodes}
         headers = {"Content-Type": "application/vnd.apache.parquet"}
         path = f"challenges/{identity}/predictions"
         return self._ask("POST", path, headers=headers, params=query, content=predictions)
 
     def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        found: dict[str, Any] = _json(self._send(method, path, **request))
-        return found
+        document: dict[str, Any] = _json(self._send(method, path, **request))
+        return document
 
     def _send(
         self,
@@ -82,8 +96,8 @@ class Client:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ServerRefused(f"{self._server} cannot be reached: {error}") from error
         if answer.is_error:
-            found = _json(answer)
-            raise ServerRefused(f"{found.get('title')}: {found.get('detail')}")
+            problem = _json(answer)
+            raise ServerRefused(f"{problem.get('title')}: {problem.get('detail')}")
         return answer
 
 

@@ -1,6 +1,6 @@
-"""`python -m metanas`, which is also what torchrun starts."""
+"""`python -m metanas`: the command line, also for torchrun (`torchrun -m metanas`)."""
 
-from metanas.cli import main
+from metanas.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -1,75 +1,135 @@
-"""What the benchmark asks of an entrant: `start`, `step`, `adapt`, over a state of named tensors.
+"""The interface of a method (`start`, `step`, `adapt`), the learner's state, and the registry of methods.
 
-A method never owns the training loop. It says how a state begins, how one meta-iteration changes it and
-how it adapts to a task; `train.py` runs, checkpoints and resumes the iterations, the same way for all,
-and `evaluation/evaluate.py` asks for predictions. Query labels of test episodes never get here: `adapt`
-sees a support set and `Adapted.predict` sees query inputs.
+A method does not own the training loop. It defines the initial state, one meta-training iteration, and the
+adaptation to a task; `engine/trainer.py` runs, checkpoints and resumes the iterations in the same way for all
+methods, and `engine/predict.py` asks for predictions. Query labels of test episodes never reach a method:
+`adapt` gets a support set, `Adapted.predict` gets query inputs. Importing this module does not import torch.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-import torch
-from torch import Tensor
+from metanas.base.registry import Registry
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.params import Params, Tensors, group_of
 
-from metanas.episode import Batch, Episodes, TaskSpec
-from metanas.params import Tensors
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
-State = dict[str, Tensor]
 Metrics = Mapping[str, float]
+
+
+class State(Mapping[str, "Tensor"]):
+    """The state of a learner, learned tensors and optimizer moments: an immutable, ordered mapping by name.
+
+    Every name begins with its group: weights/<name> (network parameters), arch/<name> (architecture logits),
+    rates/<name> (learned inner learning rates), memory/<j>/<name> (an optimizer's j-th moment), and groups of
+    a method's own, such as classifier/<domain>. A checkpoint stores exactly these names.
+    """
+
+    def __init__(self, tensors: "Mapping[str, Tensor]") -> None:
+        self._tensors = dict(tensors)
+
+    def __getitem__(self, name: str) -> "Tensor":
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def __or__(self, other: "Mapping[str, Tensor]") -> "State":
+        """A new state in which `other` replaces or adds tensors."""
+        return State({**self._tensors, **other})
+
+    def group(self, name: str) -> Tensors:
+        """The tensors of a group by their names without it, sorted: a checkpoint may change the order."""
+        return {key.partition("/")[2]: self[key] for key in sorted(self) if group_of(key) == name}
+
+    @property
+    def params(self) -> Params:
+        """Network parameters and architecture logits."""
+        return Params(self.group("weights"), self.group("arch"))
+
+    @property
+    def rates(self) -> Tensors:
+        """Learned inner learning rates."""
+        return self.group("rates")
+
+    def moments(self, name: str) -> "tuple[Tensor, ...]":
+        """The optimizer's moments of the tensor `name` ("weights/..."); empty before its first step."""
+        moments: list[Tensor] = []
+        while (key := f"memory/{len(moments)}/{name}") in self._tensors:
+            moments.append(self._tensors[key])
+        return tuple(moments)
+
+    def learned(self) -> Tensors:
+        """All tensors but the optimizer moments: what a method brings to a test task."""
+        return {name: t for name, t in self.items() if group_of(name) != "memory"}
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """T tasks' predictors.
+    """The result of adapting to T tasks.
 
     predict: query inputs (T, Q, *input_shape) to class probabilities (T, Q, ways).
-    arch: adapted architecture logits (T, ...) where the method has any.
-    weights: the weights (T, ...) it predicts with, for methods from which an architecture may inherit them.
+    arch: adapted architecture logits (T, ...), None for a method without an architecture.
+    weights: adapted network parameters (T, ...), where a derived architecture may inherit them.
     """
 
-    predict: Callable[[Tensor], Tensor]
+    predict: Callable[["Tensor"], "Tensor"]
     arch: Tensors | None = None
     weights: Tensors | None = None
 
 
 @dataclass(frozen=True)
-class Moment:
-    """Where in meta-training a step is: iteration `at` (from 0) of `of`."""
+class Progress:
+    """The position in meta-training: `iteration` (from 0) of `total` iterations."""
 
-    at: int
-    of: int
+    iteration: int
+    total: int
 
     @property
-    def left(self) -> float:
-        """From 1 at the start to 0 at the end: a linear schedule."""
-        return 1 - self.at / max(self.of, 1)
+    def remaining(self) -> float:
+        """The fraction of iterations left, from 1 down to 0: the factor of a linear schedule."""
+        return 1 - self.iteration / max(self.total, 1)
 
 
 class Method(Protocol):
-    """One entrant. `Settings` is a frozen dataclass of its hyperparameters, all with defaults."""
+    """A meta-learning method. `Settings` is a frozen dataclass of its hyperparameters, all with defaults."""
 
-    transductive: bool  # predictions may depend on the other queries; some settings decide it
-    trains: ClassVar[bool]  # False: `step` is never called
+    transductive: bool  # whether predictions may depend on the other queries; may follow from the settings
+    trains: ClassVar[bool]  # False: no meta-training, `step` is never called
     Settings: ClassVar[type[Any]]
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Any) -> None:
-        """specs: one per domain of the suite."""
+        """specs: inputs and ways of the tasks, one per domain of the suite. settings: a `Settings`."""
         ...
 
-    def start(self, generator: torch.Generator) -> State:
-        """The state before meta-training."""
+    def start(self, generator: "torch.Generator") -> State:
+        """The state before meta-training; all randomness comes from `generator`."""
         ...
 
-    def step(self, state: State, moment: Moment, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        """One meta-iteration on a batch of tasks, one `Episodes` per domain. Returns a new state."""
+    def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+        """One meta-training iteration on a meta-batch; returns the new state and losses by name.
+
+        batch: one `Episodes` of T tasks per domain, with x (T, B, *input_shape) and y (T, B).
+        """
         ...
 
     def phases(self) -> Sequence[float]:
-        """Shares of meta-training, rising, at which what an iteration costs changes; mostly none."""
+        """Fractions of meta-training, ascending, at which the cost of an iteration changes; mostly none."""
         return ()
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        """Adapt to T tasks, each from its own support set alone."""
+        """Adapt to T tasks, to each from its own support set alone.
+
+        support: x (T, ways * shots, *input_shape) and y (T, ways * shots).
+        """
         ...
+
+
+METHODS: "Registry[type[Method]]" = Registry("method", "METHODS", ("baselines",), "metanas.methods")

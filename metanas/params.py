@@ -1,52 +1,65 @@
-"""What meta-learning moves: network weights and architecture logits, as one plain value.
+"""What meta-learning moves: network weights and architecture logits, as one value. Torch-free to import.
 
-Networks here hold structure only; their numbers travel as `Params`, so a learner that moves one group
-says so in one line, a checkpoint has both, and `torch.func` differentiates the value as it stands.
-In the inner loop every tensor has a leading task dimension T (`stack`).
+Networks hold structure only; their numbers travel as `Params`, so `torch.func` can differentiate the value as
+it stands. In the inner loop every tensor has a leading task dimension T (`expand_tasks`).
+
+In a learner's state and in gradients a tensor is named by its group and its own name: weights/<name>,
+arch/<name>, rates/<name> (learned inner learning rates), memory/<j>/<name> (an optimizer's j-th moment).
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from torch import Tensor
+from metanas.data.episode import Batch
 
-Tensors = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Tensors = dict[str, "Tensor"]
 
 
 class Params(NamedTuple):
-    """weights: the network's parameters by name. arch: logits by choice group, empty for a fixed net."""
+    """weights: the network's parameters by name. arch: architecture logits by choice group, or empty."""
 
     weights: Tensors
     arch: Tensors
 
 
-def each(function: Callable[[Tensor], Tensor], params: Params) -> Params:
-    """The same function on every tensor."""
+Loss = Callable[[Params, Batch], "Tensor"]  # params and batch of T tasks -> mean loss of each task, (T,)
+
+
+def tree_map(function: Callable[["Tensor"], "Tensor"], params: Params) -> Params:
+    """Apply a function to every tensor."""
     return Params(*({name: function(t) for name, t in group.items()} for group in params))
 
 
-def stack(params: Params, tasks: int) -> Params:
-    """One row per task, (T, ...) views of the same numbers; gradients add up over the rows."""
-    return each(lambda t: t.expand(tasks, *t.shape), params)
+def expand_tasks(params: Params, tasks: int) -> Params:
+    """One row per task: (T, ...) views of the same numbers, so that gradients add up over the rows."""
+    return tree_map(lambda t: t.expand(tasks, *t.shape), params)
 
 
 def detach(params: Params) -> Params:
-    """The same numbers as new leaves that want gradients."""
-    return each(lambda t: t.detach().requires_grad_(), params)
+    """The same numbers as new leaf tensors that require gradients."""
+    return tree_map(lambda t: t.detach().requires_grad_(), params)
 
 
-def tensors(params: Params) -> list[Tensor]:
-    """All tensors, weights first, in a fixed order."""
+def tensors(params: Params) -> list["Tensor"]:
+    """All tensors in a fixed order, weights first."""
     return [*params.weights.values(), *params.arch.values()]
 
 
-def like(params: Params, values: list[Tensor]) -> Params:
+def unflatten_like(params: Params, values: list["Tensor"]) -> Params:
     """`values`, in the order of `tensors`, under the names of `params`."""
     rest = iter(values)
     return Params(*({name: next(rest) for name in group} for group in params))
 
 
-def named(params: Params) -> Tensors:
-    """All tensors in that order, as weights/<name> and arch/<name>."""
+def named_tensors(params: Params) -> Tensors:
+    """All tensors in the order of `tensors`, as weights/<name> and arch/<name>."""
     weights = {f"weights/{name}": t for name, t in params.weights.items()}
     return weights | {f"arch/{name}": t for name, t in params.arch.items()}
+
+
+def group_of(name: str) -> str:
+    """The group of a tensor's full name: weights/stem.bias -> weights."""
+    return name.partition("/")[0]

@@ -1,17 +1,16 @@
-"""ag_news: World, Sports, Business or Sci/Tech? Four classes, all test classes, for transfer.
+"""ag_news: news by 4 topics (World, Sports, Business, Sci/Tech), all meta-test classes, for transfer.
 
-Zhang, Zhao, LeCun 2015. Read from the two original CSV files (class 1-4, title, description; the MD5 sums
-that torchtext lists), or from files with a header (text, label 0-3). Only the description is taken: the
-sample that this was made with has no titles.
+Zhang, Zhao, LeCun 2015. Read from the two original CSV files (class 1-4, title, description; the MD5 sums are
+those that torchtext lists), or from files with a header (text, label 0-3). Only the description is used: the
+sample that this was developed with has no titles.
 """
 
 import csv
 from pathlib import Path
 
-from metanas.fetch import Remote
-from metanas.kinds import DOMAINS
-from metanas.source import FromFiles
-from metanas.store import DataError, Examples
+from metanas.base.errors import DataError
+from metanas.data.adapter import DOMAINS, Examples, Remote
+from metanas.data.files import FromFiles
 from tasks import splits
 from tasks.files import table
 from tasks.modality.text import text_examples
@@ -38,19 +37,19 @@ class AGNews(FromFiles):
     layouts = (("text/ag_news/train.csv", "text/ag_news/test.csv"),)
 
     def load(self, root: Path | None) -> Examples:
-        rows = [row for file in self.locate(root) for row in news(file)]
+        rows = [row for file in self.locate(root) for row in _read(file)]
         texts, labels = [text for text, _ in rows], [label for _, label in rows]
         classes = splits.read(self.name)["test"]
         names = [classes[label] for label in labels]
         return text_examples(texts, names, splits.read(self.name), items=self.items, width=256, words=64)
 
 
-def news(file: Path) -> list[tuple[str, int]]:
+def _read(file: Path) -> list[tuple[str, int]]:
     """(description, class 0-3) of every row."""
     if file.parent.name != "original":
         return [(text, int(label)) for text, label in table(file, ("text", "label"))]
     with file.open(newline="", encoding="utf-8") as lines:
         rows = list(csv.reader(lines))
-    if bad := [number for number, row in enumerate(rows, 1) if len(row) != 3 or row[0] not in "1234"]:
-        raise DataError(f"{file}: row {bad[0]} is not 'class 1-4, title, description'")
+    if invalid := [number for number, row in enumerate(rows, 1) if len(row) != 3 or row[0] not in "1234"]:
+        raise DataError(f"{file}: row {invalid[0]} is not 'class 1-4, title, description'")
     return [(description, int(label) - 1) for label, _, description in rows]

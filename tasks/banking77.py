@@ -1,15 +1,13 @@
-"""banking77: which of 77 intents is this question to a bank?
+"""banking77: questions to a bank by 77 intents, 45/12/20 classes.
 
-Casanueva et al. 2020, the two CSV files of PolyAI. No agreed class split: classes in the order of a hash,
-45/12/20 (`splits/banking77_*.txt`). Training and test texts of a class are joined.
+Casanueva et al. 2020, the two CSV files of PolyAI. There is no published class split: classes are split in
+the order of a hash (`splits/banking77_*.txt`). The training and test texts of a class are merged.
 """
 
 from pathlib import Path
 
-from metanas.fetch import Remote
-from metanas.kinds import DOMAINS
-from metanas.source import FromFiles
-from metanas.store import Examples
+from metanas.data.adapter import DOMAINS, Examples, Remote
+from metanas.data.files import FromFiles
 from tasks import splits
 from tasks.files import table
 from tasks.modality.text import text_examples

@@ -1,17 +1,15 @@
-"""cifar10: 60,000 photographs of ten things, 32x32. `cifar10`: 5/5 classes; `cifar10-10`: all, for transfer.
+"""cifar10: 60,000 photographs of ten classes, 32x32. `cifar10`: 5/5 classes; `cifar10-10`: all, for transfer.
 
 Krizhevsky 2009. Parquet files of Hugging Face `uoft-cs/cifar10` (columns img, label), at a fixed revision.
-Ten classes leave none for meta-validation.
+Ten classes are too few for meta-validation classes.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from metanas.fetch import Remote
-from metanas.kinds import DOMAINS
-from metanas.source import FromFiles
-from metanas.store import Examples
+from metanas.data.adapter import DOMAINS, Examples, Remote
+from metanas.data.files import FromFiles
 from tasks import splits
 from tasks.files import digest
 from tasks.modality.image import labelled

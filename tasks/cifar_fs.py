@@ -1,18 +1,16 @@
-"""cifar-fs: CIFAR-100 with the class split of Bertinetto et al. 2019, 64/16/20.
+"""cifar-fs: CIFAR-100 with the class split of Bertinetto et al. 2019, 64/16/20 classes.
 
 Krizhevsky 2009. Parquet files of Hugging Face `uoft-cs/cifar100` (columns img, fine_label). No SHA-256 of
-them could be verified when this was written, so a download records what it got. Training and test
-images of a class are joined, 600 a class.
+them could be verified, so the first download is trusted. The training and test images of a class are merged,
+600 per class.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from metanas.fetch import Remote
-from metanas.kinds import DOMAINS
-from metanas.source import FromFiles
-from metanas.store import Examples
+from metanas.data.adapter import DOMAINS, Examples, Remote
+from metanas.data.files import FromFiles
 from tasks import splits
 from tasks.files import digest
 from tasks.modality.image import labelled
@@ -39,12 +37,12 @@ class CifarFS(FromFiles):
 
     def load(self, root: Path | None) -> Examples:
         raw, pixels, labels = labelled(self.locate(root), "img", "fine_label")
-        of_split = splits.read(self.split)
+        class_split = splits.read(self.split)
         return Examples(
             x=np.stack(pixels),
             labels=np.array(labels, np.int64),
-            classes=tuple(sorted(name for names in of_split.values() for name in names)),
-            splits=of_split,
+            classes=tuple(sorted(name for names in class_split.values() for name in names)),
+            splits=class_split,
             source=digest(raw),
             sample=len(raw) != self.items,
         )

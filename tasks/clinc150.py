@@ -1,16 +1,15 @@
-"""clinc150: which of 150 intents is this request to an assistant? Ten domains of 15; split by domain.
+"""clinc150: requests to an assistant by 150 intents in ten domains of 15, split by domain: 75/30/45 classes.
 
-Larson et al. 2019, `data_full.json` of clinc/oos-eval. No agreed class split: domains in the order of a
-hash, five for meta-training, two, three (`splits/clinc150_*.txt`). The out-of-scope requests are left out.
+Larson et al. 2019, `data_full.json` of clinc/oos-eval. There is no published class split: domains are split
+in the order of a hash, 5/2/3 (`splits/clinc150_*.txt`). The out-of-scope requests are left out.
 """
 
 import json
 from pathlib import Path
 
-from metanas.fetch import Remote
-from metanas.kinds import DOMAINS
-from metanas.source import FromFiles
-from metanas.store import DataError, Examples
+from metanas.base.errors import DataError
+from metanas.data.adapter import DOMAINS, Examples, Remote
+from metanas.data.files import FromFiles
 from tasks import splits
 from tasks.modality.text import text_examples
 

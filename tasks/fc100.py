@@ -1,9 +1,9 @@
-"""fc100: CIFAR-100 split by superclass (Oreshkin et al. 2018), so that test classes are far from training.
+"""fc100: CIFAR-100 split by superclass (Oreshkin et al. 2018): meta-test classes are far from the others.
 
 60/20/20 classes of 12/4/4 superclasses; the files are those of `cifar_fs.py`.
 """
 
-from metanas.kinds import DOMAINS
+from metanas.data.adapter import DOMAINS
 from tasks.cifar_fs import CifarFS
 
 

@@ -1,6 +1,7 @@
-"""Readers of the file formats that data sets come in. Whatever is wrong is a DataError that names the file.
+"""Readers of the file formats that data sets are published in: tables, archives, WAV files.
 
-The members of a folder, a zip and a tar archive read the same, so that a data set need not be unpacked.
+Everything that is wrong with a file is a DataError that names it. Folders, zip and tar archives are read
+alike, so that a data set need not be unpacked.
 """
 
 import csv
@@ -17,11 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.store import Clip, DataError
+from metanas.base.errors import DataError
+from metanas.data.adapter import Clip
 
 
 def table(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    """Rows of a .parquet, .csv (with a header) or .jsonl file, only the columns `names`."""
+    """Rows of a .parquet, .csv (with a header) or .jsonl file, only the columns `names`, in that order.
+
+    DataError if the file cannot be read, lacks a column, or has no rows or an empty value.
+    """
     readers = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}
     try:
         rows = readers[file.suffix](file, names)
@@ -43,10 +48,10 @@ def _parquet(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
     try:
         with pq.ParquetFile(file) as opened:
             _check_columns(file, names, opened.schema_arrow.names)
-            found = opened.read(columns=list(names))
+            columns = opened.read(columns=list(names))
     except pa.ArrowException as error:
         raise DataError(f"{file}: not a readable .parquet file: {error}") from error
-    return list(zip(*(found.column(name).to_pylist() for name in names), strict=True))
+    return list(zip(*(columns.column(name).to_pylist() for name in names), strict=True))
 
 
 def _csv(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -63,15 +68,15 @@ def _jsonl(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
     return [tuple(row.get(name) for name in names) for row in rows]
 
 
-def _check_columns(file: Path, wanted: tuple[str, ...], there: Iterable[str]) -> None:
-    there = list(there)
+def _check_columns(file: Path, wanted: tuple[str, ...], columns: Iterable[str]) -> None:
+    columns = list(columns)
     for name in wanted:
-        if name not in there:
-            raise DataError(f"{file}: no column {name!r}; it has {', '.join(there)}")
+        if name not in columns:
+            raise DataError(f"{file}: no column {name!r}; it has {', '.join(columns)}")
 
 
 def members(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of every file that ends in `suffix`: of a folder by name, of an archive as it comes."""
+    """(name, content) of every file that ends in `suffix`: sorted by name, of a tar archive in its order."""
     try:
         if path.is_dir():
             for file in sorted(path.rglob(f"*{suffix}")):
@@ -82,9 +87,9 @@ def members(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
                     if name.endswith(suffix):
                         yield name, archive.read(name)
         else:
-            with tarfile.open(path) as archive_:
-                for member in archive_:
-                    opened = archive_.extractfile(member) if member.isfile() else None
+            with tarfile.open(path) as tar:
+                for member in tar:
+                    opened = tar.extractfile(member) if member.isfile() else None
                     if opened is not None and member.name.endswith(suffix):
                         yield member.name, opened.read()
     except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
@@ -92,22 +97,22 @@ def members(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
 
 
 def samples(name: str, content: bytes) -> tuple[NDArray[np.int16], int]:
-    """Samples and rate (Hz) of a mono 16-bit WAV file."""
+    """Samples and rate (Hz) of a mono 16-bit WAV file. DataError for any other."""
     try:
         with wave.open(io.BytesIO(content)) as file:
-            form = (file.getnchannels(), file.getsampwidth())
+            channels, width = file.getnchannels(), file.getsampwidth()
             rate, raw = file.getframerate(), file.readframes(file.getnframes())
     except (wave.Error, EOFError) as error:
         raise DataError(f"{name}: not a WAV file: {error}") from error
-    if form != (1, 2):
-        raise DataError(f"{name}: {form[0]} channels of {8 * form[1]} bits, expected 1 of 16")
+    if (channels, width) != (1, 2):
+        raise DataError(f"{name}: {channels} channels of {8 * width} bits, expected 1 of 16")
     if not raw:
         raise DataError(f"{name}: no samples in it")
     return np.frombuffer(raw, "<i2").astype(np.int16), rate
 
 
 def sounds(path: Path, names: Iterable[str]) -> Iterator[tuple[str, Clip]]:
-    """The clips of a folder or archive whose paths end in one of `names`."""
+    """(name, clip) of the WAV files in a folder or archive whose paths end in one of `names`."""
     wanted = tuple(f"/{name}" for name in names)
     for name, content in members(path, ".wav"):
         if f"/{name}".endswith(wanted):
@@ -115,7 +120,7 @@ def sounds(path: Path, names: Iterable[str]) -> Iterator[tuple[str, Clip]]:
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """SHA-256 over parts in order, with their lengths."""
+    """SHA-256 of the parts in order, each preceded by its length."""
     sha = hashlib.sha256()
     for part in parts:
         sha.update(len(part).to_bytes(8, "little"))

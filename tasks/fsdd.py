@@ -1,8 +1,8 @@
-"""fsdd: ten spoken digits, 8 kHz, six speakers. 5/5 digits; three speakers each, disjoint between the splits.
+"""fsdd: ten spoken digits, 8 kHz, six speakers; 5/5 digits, three speakers each, disjoint between the splits.
 
-Jackson et al., the Free Spoken Digit Dataset, version 1.0.10: 50 clips of each digit and speaker. Ten
-classes leave none for meta-validation. Read from GitHub's archive of that version, whose SHA-256 could not be
-verified when this was written, or from a folder with its files.
+Jackson et al., the Free Spoken Digit Dataset, version 1.0.10: 50 clips per digit and speaker. Ten classes are
+too few for meta-validation classes. Read from GitHub's archive of that version, whose SHA-256 could not be
+verified, or from a folder with its files.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from metanas.episode import Split
-from metanas.fetch import Remote
-from metanas.kinds import DOMAINS
-from metanas.source import FromFiles
-from metanas.store import Clip, DataError, Examples
+from metanas.base.errors import DataError
+from metanas.data.adapter import DOMAINS, Clip, Examples, Remote
+from metanas.data.episode import Split
+from metanas.data.files import FromFiles
 from tasks import splits
 from tasks.files import digest, members, samples, sounds
 from tasks.modality.speech import log_mels
@@ -49,14 +48,14 @@ class FSDD(FromFiles):
         return sounds(self.locate(root)[0], names)
 
     def load(self, root: Path | None) -> Examples:
-        of_split = splits.read("digits_half")
+        class_split = splits.read("digits_half")
         total, clips, names, labels, groups = 0, [], [], [], []
         speakers = [speaker for split in SPEAKERS.values() for speaker in split]
         for name, content in members(self.locate(root)[0], ".wav"):
             total += 1
             file = name.rpartition("/")[2]  # 7_jackson_32.wav
             digit, speaker, _ = file.split("_")
-            split = next((s for s, digits in of_split.items() if digit in digits), None)
+            split = next((s for s, digits in class_split.items() if digit in digits), None)
             if split is None or speaker not in speakers:
                 raise DataError(
                     f"fsdd: {name}: neither digit {digit!r} nor speaker {speaker!r} may be unknown"
@@ -73,7 +72,7 @@ class FSDD(FromFiles):
             x=log_mels(clips, RATE),
             labels=np.array(labels, np.int64),
             classes=tuple(str(digit) for digit in range(10)),
-            splits=of_split,
+            splits=class_split,
             source=digest(
                 part for n, clip in zip(names, clips, strict=True) for part in (n.encode(), clip.tobytes())
             ),

@@ -1,9 +1,10 @@
-"""langid: which language is this name of a place or a language written in?
+"""langid: names of places and languages by the language they are written in.
 
-The names are those of languages and territories in Unicode's CLDR, as Babel ships them: Finnish writes
-"Ruotsi", Swedish "Sverige". Only languages in Latin script count, so that the alphabet does not give the
-answer away. A name that several languages share (compared without case) is dropped from all of them, and
-so is a language that keeps fewer than 60. Disjoint languages for meta-train, meta-val and meta-test.
+The names of languages and territories in Unicode's CLDR, from the package Babel: Finnish writes "Ruotsi",
+Swedish "Sverige". Only languages in Latin script are used, so that the alphabet does not give the answer
+away. A name that several languages share (compared without case) is dropped from all of them, and so is a
+language with fewer than 60 names left. The languages are split into meta-train, meta-validation and meta-test
+by a hash. The domain can be sealed (`data/sealed.py`): it can invent languages.
 """
 
 import hashlib
@@ -17,14 +18,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas import counter
-from metanas.episode import Split
-from metanas.kinds import DOMAINS
-from metanas.store import Adapter, Examples
+from metanas.base import philox
+from metanas.data.adapter import DOMAINS, Adapter, Examples
+from metanas.data.episode import Split
 from tasks.modality.text import BYTES, encode_bytes
 
-LEAST, MOST, WIDTH = 60, 150, 24  # names a language, tokens a name
-MEMORY = 3  # letters before the next one, in invented names
+LEAST, MOST, WIDTH = 60, 150, 24  # names per language, tokens per name
+MEMORY = 3  # letters that decide the next one, in invented names
 SHORT, LONG = 4, 20  # letters of an invented name
 VOWELS, CONSONANTS = "aeiou", "bcdfghjklmnpqrstvwxyz"
 
@@ -45,7 +45,7 @@ class LangId(Adapter):
 
     def load(self, root: Path | None) -> Examples:
         names = unshared_names()
-        languages = sorted(names, key=lambda language: counter.key("langid", language))
+        languages = sorted(names, key=lambda language: philox.key("langid", language))
         cut = (len(languages) * 6 // 10, len(languages) * 75 // 100)
         splits: dict[Split, tuple[str, ...]] = {
             "train": tuple(languages[: cut[0]]),
@@ -64,31 +64,31 @@ class LangId(Adapter):
             extra={"text": texts},
         )
 
-    def fresh(self, source: random.Random, ways: int, each: int) -> NDArray[np.int16]:
-        """Names in invented languages (see sealed.MakesClasses).
+    def fresh(self, rng: random.Random, ways: int, per_class: int) -> NDArray[np.int16]:
+        """Names in invented languages (ways, per_class, WIDTH), see `sealed.MakesClasses`.
 
-        An invented language follows the letters of a real one, in which the vowels a to u, and the
-        consonants, have changed places at random: it is spoken nowhere, and its names are in no list.
+        An invented language follows the letters of a real one in which the vowels a to u, and the consonants,
+        are permuted at random: nobody speaks it, and its names are in no list.
         """
-        languages = source.sample(sorted(_names()), ways)
-        texts = [name for language in languages for name in invented_names(source, language, each)]
-        return encode_bytes(texts, WIDTH).reshape(ways, each, WIDTH)
+        languages = rng.sample(sorted(_names()), ways)
+        texts = [name for language in languages for name in invented_names(rng, language, per_class)]
+        return encode_bytes(texts, WIDTH).reshape(ways, per_class, WIDTH)
 
 
-def invented_names(source: random.Random, language: str, count: int) -> list[str]:
-    """Different names in a language made from this one."""
-    follows = _letters(language)
-    places = dict(zip(VOWELS, source.sample(VOWELS, len(VOWELS)), strict=True))
-    places |= zip(CONSONANTS, source.sample(CONSONANTS, len(CONSONANTS)), strict=True)
-    moved = str.maketrans(places | {a.upper(): b.upper() for a, b in places.items()})
-    found: dict[str, None] = {}
-    while len(found) < count:
+def invented_names(rng: random.Random, language: str, count: int) -> list[str]:
+    """`count` different names in a language invented from this one (code, as "fi")."""
+    next_letters = _letters(language)
+    permuted = dict(zip(VOWELS, rng.sample(VOWELS, len(VOWELS)), strict=True))
+    permuted |= zip(CONSONANTS, rng.sample(CONSONANTS, len(CONSONANTS)), strict=True)
+    table = str.maketrans(permuted | {a.upper(): b.upper() for a, b in permuted.items()})
+    names: dict[str, None] = {}
+    while len(names) < count:
         name = ""
-        while len(name) < LONG and (letter := source.choice(follows[name[-MEMORY:]])):
+        while len(name) < LONG and (letter := rng.choice(next_letters[name[-MEMORY:]])):
             name += letter
         if len(name.strip()) >= SHORT:
-            found[name.strip().translate(moved)] = None
-    return list(found)
+            names[name.strip().translate(table)] = None
+    return list(names)
 
 
 @cache
@@ -98,35 +98,35 @@ def _names() -> dict[str, list[str]]:
 
 @cache
 def _letters(language: str) -> dict[str, list[str]]:
-    """What follows up to MEMORY letters in its names, as often as it does; "" is the end of a name."""
-    found: dict[str, list[str]] = defaultdict(list)
+    """The letters that follow up to MEMORY letters in its names, with repetition; "" is the end of a name."""
+    next_letters: dict[str, list[str]] = defaultdict(list)
     for name in _names()[language]:
         for place in range(len(name) + 1):
-            found[name[max(0, place - MEMORY) : place]].append(name[place : place + 1])
-    return dict(found)
+            next_letters[name[max(0, place - MEMORY) : place]].append(name[place : place + 1])
+    return dict(next_letters)
 
 
 def unshared_names() -> dict[str, list[str]]:
-    """Per language the names that no other language has, at most MOST, chosen by a hash."""
+    """Names by language code that no other language has, at most MOST, chosen by a hash."""
     from babel import Locale, localedata
 
-    found: dict[str, set[str]] = {}
+    candidates: dict[str, set[str]] = {}
     for identifier in localedata.locale_identifiers():
-        if "_" not in identifier:  # one entry a language; fi, not fi_FI
+        if "_" not in identifier:  # one entry per language: fi, not fi_FI
             locale = Locale(identifier)
-            both = [*locale.languages.values(), *locale.territories.values()]
-            found[identifier] = set(
-                {name.casefold(): name for name in sorted(both) if is_latin(name)}.values()
+            words = [*locale.languages.values(), *locale.territories.values()]
+            candidates[identifier] = set(
+                {name.casefold(): name for name in sorted(words) if is_latin(name)}.values()
             )
-    owners = Counter(name.casefold() for names in found.values() for name in names)
-    kept = {
+    owners = Counter(name.casefold() for names in candidates.values() for name in names)
+    chosen = {
         language: sorted(
             (name for name in names if owners[name.casefold()] == 1),
-            key=lambda name: (counter.key("name", name), name),
+            key=lambda name: (philox.key("name", name), name),
         )[:MOST]
-        for language, names in found.items()
+        for language, names in candidates.items()
     }
-    return {language: sorted(names) for language, names in kept.items() if len(names) >= LEAST}
+    return {language: sorted(names) for language, names in chosen.items() if len(names) >= LEAST}
 
 
 def is_latin(name: str) -> bool:

@@ -1,8 +1,8 @@
-"""mnist: 70,000 handwritten digits, 28x28. `mnist`: a 5/5 class split; `mnist-10`: all ten, for transfer.
+"""mnist: 70,000 handwritten digits, 28x28. `mnist`: 5/5 classes; `mnist-10`: all ten, for transfer.
 
 LeCun, Cortes, Burges: the MNIST database. Read from the four idx files in the layout of torchvision
-(MNIST/raw), unpacked or as downloaded. Their SHA-256 are those that TensorFlow Datasets lists.
-Ten classes leave none for meta-validation.
+(MNIST/raw), unpacked or as downloaded. Their SHA-256 are those that TensorFlow Datasets lists. Ten classes
+are too few for meta-validation classes.
 """
 
 import gzip
@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.fetch import Remote
-from metanas.kinds import DOMAINS
-from metanas.source import FromFiles
-from metanas.store import DataError, Examples
+from metanas.base.errors import DataError
+from metanas.data.adapter import DOMAINS, Examples, Remote
+from metanas.data.files import FromFiles
 from tasks import splits
 from tasks.files import digest
 
@@ -44,16 +43,16 @@ class Mnist(FromFiles):
     split = "digits_half"
 
     def load(self, root: Path | None) -> Examples:
-        arrays = [read_idx(file) for file in self.locate(root)]
+        arrays = [_read_idx(file) for file in self.locate(root)]
         images, labels = np.concatenate(arrays[::2]), np.concatenate(arrays[1::2]).astype(np.int64)
         if len(images) != len(labels):
             raise DataError(f"mnist: {len(images)} images, but {len(labels)} labels")
-        of_split = splits.read(self.split)
+        class_split = splits.read(self.split)
         return Examples(
             x=images[:, None],
             labels=labels,
             classes=tuple(str(digit) for digit in range(10)),
-            splits=of_split,
+            splits=class_split,
             source=digest(array.tobytes() for array in arrays),
             sample=len(images) != self.items,
         )
@@ -67,7 +66,7 @@ class Mnist10(Mnist):
     split = "digits_all"
 
 
-def read_idx(file: Path) -> NDArray[np.uint8]:
+def _read_idx(file: Path) -> NDArray[np.uint8]:
     """An idx file of bytes, gzipped or not. DataError unless its size is what its header says."""
     try:
         raw = file.read_bytes()

@@ -1,18 +1,16 @@
-"""20newsgroups: in which of 20 groups was this posted?
+"""20newsgroups: posts by 20 newsgroups, 8/5/7 classes split by top-level group.
 
-Lang 1995, the "by date" version; class split 8/5/7 of Bao et al. 2020, by top-level group. Read from the
-archive that scikit-learn downloads (its SHA-256), or from Parquet files (text, label) that hold the same
-posts lower-cased, letters only. Texts are brought to that form here, subject first.
+Lang 1995, the "by date" version; class split of Bao et al. 2020. Read from the archive that scikit-learn
+downloads (its SHA-256), or from Parquet files (text, label) with the same posts in lower case, letters only.
+The posts of the archive are converted to that form, subject first.
 """
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from metanas.fetch import Remote
-from metanas.kinds import DOMAINS
-from metanas.source import FromFiles
-from metanas.store import Examples
+from metanas.data.adapter import DOMAINS, Examples, Remote
+from metanas.data.files import FromFiles
 from tasks import splits
 from tasks.files import members, table
 from tasks.modality.text import text_examples
@@ -38,21 +36,21 @@ class Newsgroups(FromFiles):
     layouts = (("text/20newsgroups/train.parquet", "text/20newsgroups/test.parquet"),)
 
     def load(self, root: Path | None) -> Examples:
-        rows = [row for file in self.locate(root) for row in posts(file)]
+        rows = [row for file in self.locate(root) for row in _posts(file)]
         texts, names = zip(*rows, strict=True)
         return text_examples(texts, names, splits.read(self.name), items=self.items, width=256, words=64)
 
 
-def posts(file: Path) -> Iterator[tuple[str, str]]:
+def _posts(file: Path) -> Iterator[tuple[str, str]]:
     """(text, group) of every post."""
     if file.suffix == ".parquet":
         yield from table(file, ("text", "label"))
         return
     for name, content in members(file, ""):  # 20news-bydate-train/sci.space/60862
-        yield plain(content.decode("latin-1")), name.rsplit("/", 2)[-2]
+        yield _plain(content.decode("latin-1")), name.rsplit("/", 2)[-2]
 
 
-def plain(post: str) -> str:
+def _plain(post: str) -> str:
     """Subject and body in lower case, letters only."""
     head, _, body = post.partition("\n\n")
     subject = re.search(r"^Subject:(.*)$", head, re.MULTILINE)

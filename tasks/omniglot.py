@@ -1,9 +1,9 @@
-"""omniglot: 1,623 handwritten characters, 20 drawers each; rotations make four classes of each.
+"""omniglot: 1,623 handwritten characters by 20 drawers each; each character is four classes, by rotation.
 
 Lake, Salakhutdinov, Tenenbaum 2015. Class split of Vinyals et al. 2016 as published with Prototypical
-Networks (`splits/omniglot_vinyals_*.txt`); rotations by 0, 90, 180, 270 degrees as classes (Santoro et
-al. 2016). 28x28, ink is high. Read from the two archives of its authors, or from Parquet files with the
-same images (columns image, alphabet, character, drawer). The archives' SHA-256 are those that TensorFlow
+Networks (`splits/omniglot_vinyals_*.txt`); rotations by 0, 90, 180, 270 degrees are classes (Santoro et al.
+2016). Images are 28x28, ink is high. Read from the two archives of its authors, or from Parquet files with
+the same images (columns image, alphabet, character, drawer). The archives' SHA-256 are those that TensorFlow
 Datasets lists.
 """
 
@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metanas.fetch import Remote
-from metanas.kinds import DOMAINS
-from metanas.source import FromFiles
-from metanas.store import DataError, Examples
+from metanas.base.errors import DataError
+from metanas.data.adapter import DOMAINS, Examples, Remote
+from metanas.data.files import FromFiles
 from tasks import splits
 from tasks.files import digest, members, table
 from tasks.modality.image import decode
@@ -51,12 +50,12 @@ class Omniglot(FromFiles):
     layouts = (("omniglot/images_background.parquet", "omniglot/images_evaluation.parquet"),)
 
     def load(self, root: Path | None) -> Examples:
-        drawings = [drawing for file in self.locate(root) for drawing in read(file)]
-        of_split = {
+        drawings = [drawing for file in self.locate(root) for drawing in _read(file)]
+        class_split = {
             split: tuple(f"{character}@{turn}" for character in characters for turn in TURNS)
             for split, characters in splits.read("omniglot_vinyals").items()
         }
-        classes = [name for names in of_split.values() for name in names]
+        classes = [name for names in class_split.values() for name in names]
         number = {name: i for i, name in enumerate(classes)}
         upright = np.stack([decode(d.name, d.png, "L", 28) for d in drawings])
         names = [f"{drawing.character}@{turn}" for turn in TURNS for drawing in drawings]
@@ -66,14 +65,14 @@ class Omniglot(FromFiles):
             x=255 - np.concatenate([np.rot90(upright, k, axes=(2, 3)) for k in range(4)]),
             labels=np.array([number[name] for name in names], np.int64),
             classes=tuple(classes),
-            splits=of_split,
+            splits=class_split,
             source=digest(drawing.png for drawing in drawings),
             groups=np.tile([drawing.drawer for drawing in drawings], 4),
             sample=len(drawings) != self.items,
         )
 
 
-class Drawing(NamedTuple):
+class _Drawing(NamedTuple):
     """One image: 105x105, black on white. character: "Greek/character01"; drawer: 1 to 20."""
 
     name: str
@@ -82,12 +81,12 @@ class Drawing(NamedTuple):
     drawer: int
 
 
-def read(file: Path) -> Iterator[Drawing]:
+def _read(file: Path) -> Iterator[_Drawing]:
     """The drawings of one archive or Parquet file, in the order of their paths."""
     if file.suffix == ".parquet":
         for png, alphabet, character, drawer in table(file, ("image", "alphabet", "character", "drawer")):
-            yield Drawing(f"{file}: {png['path']}", png["bytes"], f"{alphabet}/{character}", drawer)
+            yield _Drawing(f"{file}: {png['path']}", png["bytes"], f"{alphabet}/{character}", drawer)
         return
     for name, png in members(file, ".png"):  # images_background/Greek/character01/0394_01.png
         _, alphabet, character, drawing = name.rsplit("/", 3)
-        yield Drawing(f"{file}: {name}", png, f"{alphabet}/{character}", int(drawing[-6:-4]))
+        yield _Drawing(f"{file}: {name}", png, f"{alphabet}/{character}", int(drawing[-6:-4]))

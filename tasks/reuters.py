@@ -1,10 +1,10 @@
-"""reuters: which of 31 topics is this piece of news about?
+"""reuters: news by 31 topics, 15/5/11 classes.
 
-Lewis 1997 (Reuters-21578), as made few-shot by Bao et al. 2020: 20 documents a topic, class split
-15/5/11. The files are as those of `huffpost.py`.
+Lewis 1997 (Reuters-21578), in the few-shot form of Bao et al. 2020: 20 documents per topic. The file formats
+are those of `huffpost.py`.
 """
 
-from metanas.kinds import DOMAINS
+from metanas.data.adapter import DOMAINS
 from tasks.huffpost import HuffPost
 
 

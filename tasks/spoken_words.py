@@ -1,8 +1,8 @@
 """spoken-words: SYNTHETIC speech, English words spoken by eSpeak NG in several voices, rates and pitches.
 
-No recording of anyone: it stands in for a speech data set where nothing can be downloaded, and every
-table that shows it says so. Words and voices are disjoint between the splits: a test word is new and is
-spoken by voices never heard in meta-training.
+No recordings of people: it stands in for a speech data set where nothing can be downloaded, and every table
+that shows it says so. Words and voices are disjoint between the splits: a meta-test word is new and is spoken
+by voices that meta-training never uses. The domain can be sealed (`data/sealed.py`): it can invent words.
 """
 
 import hashlib
@@ -15,24 +15,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.episode import Split
-from metanas.kinds import DOMAINS
-from metanas.store import Adapter, Clip, Examples
+from metanas.data.adapter import DOMAINS, Adapter, Clip, Examples
+from metanas.data.episode import Split
 from tasks.modality.espeak import RATE_HZ, speak
 from tasks.modality.speech import log_mels, trimmed
 
 RATES, PITCHES = (140, 175, 210), (35, 65)
 
 
-class Cast(NamedTuple):
-    """Who says what in one split."""
+class _Cast(NamedTuple):
+    """The words of one split and the voices that speak them."""
 
     words: tuple[str, ...]
     voices: tuple[str, ...]
 
 
-CASTS: dict[Split, Cast] = {
-    "train": Cast(
+CASTS: dict[Split, _Cast] = {
+    "train": _Cast(
         tuple(
             "apple bottle camera dragon engine forest garden hammer island jacket kitchen ladder "
             "market needle orange pencil quarter river silver table umbrella village window yellow "
@@ -40,11 +39,11 @@ CASTS: dict[Split, Cast] = {
         ),
         ("Diogo", "adam", "david", "michel", "mike2", "klatt6"),
     ),
-    "val": Cast(
+    "val": _Cast(
         tuple("button candle desert finger hotel lemon mirror pepper rabbit summer ticket winter".split()),
         ("Denis", "Hugo", "edward2", "benjamin"),
     ),
-    "test": Cast(
+    "test": _Cast(
         tuple(
             "animal bridge circle dinner family golden hospital journey "
             "lobster morning ocean picture rocket sailor thunder valley".split()
@@ -52,7 +51,7 @@ CASTS: dict[Split, Cast] = {
         ("Henrique", "Storm", "miguel", "shelby"),
     ),
 }
-# For sealed episodes: voices in no split, and the parts of words that nobody wrote.
+# For sealed episodes: voices that are in no split, and the parts of invented words.
 FRESH_VOICES = tuple(
     "Andy Gene Lee Marco Mario Michael Mike Reed antonio boris ed gustave john marcelo max norbert pablo "
     "paul pedro rob robert sandro travis victor zac Alicia Andrea belinda linda steph".split()
@@ -106,32 +105,35 @@ class SpokenWords(Adapter):
             word, voice, rate, pitch = name.split()
             yield name, (spoken(word, voice, int(rate), int(pitch)), RATE_HZ)
 
-    def fresh(self, source: random.Random, ways: int, each: int) -> NDArray[np.float16]:
-        """Invented words (see sealed.MakesClasses) by voices, rates and pitches that no split has."""
-        voices = source.sample(FRESH_VOICES, CAST_SIZE)
+    def fresh(self, rng: random.Random, ways: int, per_class: int) -> NDArray[np.float16]:
+        """Invented words in voices, rates and pitches that no split has, see `sealed.MakesClasses`.
+
+        (ways, per_class, bands, frames).
+        """
+        voices = rng.sample(FRESH_VOICES, CAST_SIZE)
         clips = []
-        for word in invented_words(source, ways):
-            places = source.sample(range(CAST_SIZE * len(FRESH_RATES) * len(FRESH_PITCHES)), each)
-            for place in places:
-                rest, pitch = divmod(place, len(FRESH_PITCHES))
+        for word in invented_words(rng, ways):
+            numbers = rng.sample(range(CAST_SIZE * len(FRESH_RATES) * len(FRESH_PITCHES)), per_class)
+            for number in numbers:
+                rest, pitch = divmod(number, len(FRESH_PITCHES))
                 voice, rate = divmod(rest, len(FRESH_RATES))
                 clips.append(spoken(word, voices[voice], FRESH_RATES[rate], FRESH_PITCHES[pitch]))
         mels = log_mels(clips, RATE_HZ)
-        return mels.reshape(ways, each, *mels.shape[1:])
+        return mels.reshape(ways, per_class, *mels.shape[1:])
 
 
-def invented_words(source: random.Random, count: int) -> list[str]:
-    """Different words of two syllables, none of them in a split."""
+def invented_words(rng: random.Random, count: int) -> list[str]:
+    """`count` different words of two syllables, none of them in a split."""
     known = {word for cast in CASTS.values() for word in cast.words}
-    found: dict[str, None] = {}
-    while len(found) < count:
-        first = source.choice(ONSETS) + source.choice(VOWELS)
-        word = first + source.choice(ONSETS) + source.choice(VOWELS) + source.choice(CODAS)
+    words: dict[str, None] = {}
+    while len(words) < count:
+        first = rng.choice(ONSETS) + rng.choice(VOWELS)
+        word = first + rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS)
         if word not in known:
-            found[word] = None
-    return list(found)
+            words[word] = None
+    return list(words)
 
 
 def spoken(word: str, voice: str, rate: int, pitch: int) -> NDArray[np.int16]:
-    """One clip without the silence around it, int16 at RATE_HZ."""
+    """One clip without the silence around it, at RATE_HZ. rate: words per minute; pitch: 0-100."""
     return trimmed(speak(word, voice=f"en-us+{voice}", rate=rate, pitch=pitch))

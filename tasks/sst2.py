@@ -1,16 +1,14 @@
-"""sst2: is this sentence of a film review positive or negative? Two classes, both test classes.
+"""sst2: sentences of film reviews by sentiment; two classes, both meta-test classes, for transfer.
 
 Socher et al. 2013, whole sentences with binary labels (6,920 / 872 / 1,821), not GLUE's phrases. Read from
 the JSON lines of Hugging Face `SetFit/sst2`, or from CSV files (text, label). The SHA-256 of train and dev
-are published ones; none of test could be verified when this was written.
+are published; none of test could be verified.
 """
 
 from pathlib import Path
 
-from metanas.fetch import Remote
-from metanas.kinds import DOMAINS
-from metanas.source import FromFiles
-from metanas.store import Examples
+from metanas.data.adapter import DOMAINS, Examples, Remote
+from metanas.data.files import FromFiles
 from tasks import splits
 from tasks.files import table
 from tasks.modality.text import text_examples

@@ -1,16 +1,15 @@
-"""TREC questions by what they ask for. `trec-fine`: of 50 classes; `trec-coarse`: of 6, for transfer.
+"""TREC questions by the type of their answer. `trec-fine`: 20/5/10 classes; `trec-coarse`: 6, for transfer.
 
-Li and Roth 2002, their two label files (latin-1; "NUM:dist How far is it from Denver to Aspen ?"). The 35
-fine classes with 20 questions or more, in the order of a hash: 20/5/10 (`splits/trec_fine_*.txt`). No SHA-256
-from their site could be verified when this was written.
+Li and Roth 2002, their two label files (latin-1; "NUM:dist How far is it from Denver to Aspen ?").
+`trec-fine` has the 35 fine classes with at least 20 questions, split in the order of a hash
+(`splits/trec_fine_*.txt`). No SHA-256 from their site could be verified, so the first download is trusted.
 """
 
 from pathlib import Path
 
-from metanas.fetch import Remote
-from metanas.kinds import DOMAINS
-from metanas.source import FromFiles
-from metanas.store import DataError, Examples
+from metanas.base.errors import DataError
+from metanas.data.adapter import DOMAINS, Examples, Remote
+from metanas.data.files import FromFiles
 from tasks import splits
 from tasks.modality.text import text_examples
 
@@ -34,14 +33,14 @@ class TrecFine(FromFiles):
     split = "trec_fine"
 
     def load(self, root: Path | None) -> Examples:
-        rows = [row for file in self.locate(root) for row in questions(file)]
+        rows = [row for file in self.locate(root) for row in _questions(file)]
         texts = [text for _, text in rows]
         names = [self.of_label(label) for label, _ in rows]
         return text_examples(texts, names, splits.read(self.split), items=self.items, width=96, words=24)
 
     @staticmethod
     def of_label(label: str) -> str:
-        """The class of a label like "NUM:dist"."""
+        """The class of a label such as "NUM:dist": the label itself."""
         return label
 
 
@@ -54,15 +53,16 @@ class TrecCoarse(TrecFine):
 
     @staticmethod
     def of_label(label: str) -> str:
+        """The coarse class of a label: NUM for "NUM:dist"."""
         return label.partition(":")[0]
 
 
-def questions(file: Path) -> list[tuple[str, str]]:
+def _questions(file: Path) -> list[tuple[str, str]]:
     """(label, question) of every line."""
-    found = []
+    rows = []
     for number, line in enumerate(file.read_text(encoding="latin-1").splitlines(), 1):
         label, _, text = line.partition(" ")
         if ":" not in label or not text:
             raise DataError(f"{file}: line {number} is not 'COARSE:fine question': {line[:60]!r}")
-        found.append((label, text))
-    return found
+        rows.append((label, text))
+    return rows

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from metanas.episode import query_labels
+from metanas.data.sampler import query_labels
 from metanas.evaluation import result
 
 TASKS = tuple(

@@ -2,11 +2,11 @@
 
 import torch
 
-from metanas.episode import Batch, Episodes, TaskSpec
-from metanas.params import Params, each
-from metanas.seeding import generator
-from metanas.supernet.network import SuperNet
-from metanas.supernet.space import SearchSpace
+from metanas.base.seeding import generator
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.models.supernet import SuperNet
+from metanas.params import Params, tree_map
+from metanas.space.space import SearchSpace
 
 SPEC = TaskSpec("tiny", "image", (1, 8, 8), 2)
 SPACE = SearchSpace(layers=2, channels=4, reductions=())
@@ -22,8 +22,8 @@ def net(space: SearchSpace = SPACE) -> tuple[SuperNet, Params]:
     made = SuperNet(space, [SPEC])
     params = made.init(generator(0, "tiny"))
     noise = generator(1, "tiny")
-    params = each(lambda t: t + 0.1 * torch.randn(t.shape, generator=noise), params)
-    return made.double(), each(lambda t: t.double(), params)
+    params = tree_map(lambda t: t + 0.1 * torch.randn(t.shape, generator=noise), params)
+    return made.double(), tree_map(lambda t: t.double(), params)
 
 
 def episodes(tasks: int, shots: int = 2) -> Episodes:

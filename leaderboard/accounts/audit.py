@@ -1,7 +1,7 @@
-"""The audit chain: every change that matters is a link, hash_i = SHA-256(hash_{i-1} + record_i).
+"""The audit log, a hash chain: link i has hash_i = SHA-256(hash_{i-1} + record_i), hashes in hexadecimal.
 
-Who holds an old hash (every receipt has one) can prove later whether history was rewritten. The database
-itself refuses to change or delete a link.
+Anyone with an old hash (every receipt holds one) can show later whether the log was rewritten. Triggers in
+the database refuse to change or delete a link.
 """
 
 import hashlib
@@ -14,18 +14,24 @@ from sqlalchemy.orm import Session
 
 from leaderboard.bundle.names import canonical
 from leaderboard.store.models import Audit, now
+from metanas.base.errors import MetanasError
 
-START = "0" * 64
-_LOCK = 0x6D6E6175
+START = "0" * 64  # hash before the first link
+_LOCK = 0x6D6E6175  # any number that no other program locks in this database
 
 
-class ChainBroken(RuntimeError):
-    """A link of the audit chain is not what it was."""
+class ChainBroken(MetanasError):
+    """A link of the audit chain was changed or is missing."""
+
+    exit_code = 3
 
 
 def append(session: Session, actor: str, action: str, subject: str, detail: Mapping[str, Any]) -> Audit:
-    """Add a link, in the caller's transaction."""
-    if session.get_bind().dialect.name == "postgresql":  # one after the other until the end of each
+    """Add a link, in the caller's transaction.
+
+    actor: the account's name; action: a verb such as "accepted"; subject: an id; detail: JSON values.
+    """
+    if session.get_bind().dialect.name == "postgresql":  # one writer at a time, until its commit
         session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
     last = head(session)
     seq, previous = (last.seq, last.hash) if last else (0, START)
@@ -39,32 +45,32 @@ def append(session: Session, actor: str, action: str, subject: str, detail: Mapp
             "detail": detail,
         }
     )
-    link = Audit(seq=seq + 1, record=record.decode(), hash=chained(previous, record))
+    link = Audit(seq=seq + 1, record=record.decode(), hash=_link_hash(previous, record))
     session.add(link)
     session.flush()
     return link
 
 
-def chained(previous: str, record: bytes) -> str:
-    return hashlib.sha256(previous.encode() + record).hexdigest()
-
-
 def head(session: Session) -> Audit | None:
-    """The newest link."""
+    """The newest link; None if there is none."""
     return session.scalar(select(Audit).order_by(Audit.seq.desc()).limit(1))
 
 
 def verify(session: Session) -> int:
-    """Recompute the whole chain; returns its length. ChainBroken names the first wrong link."""
+    """Recompute the whole chain; returns its number of links. ChainBroken names the first wrong link."""
     previous, expected = START, 1
     for link in session.scalars(select(Audit).order_by(Audit.seq)).yield_per(1000):
         record = link.record.encode()
         if link.seq != expected or json.loads(record)["seq"] != link.seq:
             raise ChainBroken(f"audit chain: link {expected} is missing")
-        if chained(previous, record) != link.hash:
+        if _link_hash(previous, record) != link.hash:
             raise ChainBroken(f"audit chain: link {link.seq} was changed")
         previous, expected = link.hash, expected + 1
     count = session.scalar(select(func.count()).select_from(Audit)) or 0
     if count != expected - 1:
         raise ChainBroken(f"audit chain: {count} links, the last is number {expected - 1}")
     return count
+
+
+def _link_hash(previous: str, record: bytes) -> str:
+    return hashlib.sha256(previous.encode() + record).hexdigest()

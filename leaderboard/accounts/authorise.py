@@ -1,7 +1,7 @@
-"""Who may do what: one table and one function, asked for every object that a request names.
+"""Authorisation: a table of actions and scopes, and one function that every object in a request passes.
 
-What someone may not see does not exist for them (404), so that ids cannot be probed; what they may see but
-not do is refused (403); what needs a token and has none is 401.
+An object that the caller may not see is 404, as if it did not exist, so ids cannot be probed. An action that
+the caller may not do on a visible object is 403, and one without a token is 401.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Action = Literal["read", "list", "submit", "withdraw", "decide", "rescore", "challenge", "dispute"]
 PUBLIC_STATES = ("published", "withdrawn")
-NEEDS: dict[Action, tuple[str, ...]] = {  # any of these scopes
+NEEDS: dict[Action, tuple[str, ...]] = {  # one of these scopes is required
     "read": ("read:own", "submit", "review", "admin"),
     "list": ("read:own", "submit", "review", "admin"),
     "submit": ("submit",),
@@ -27,7 +27,7 @@ EVERYONES = ("review", "admin")  # these scopes reach what belongs to others
 
 @dataclass(frozen=True)
 class Actor:
-    """Who asks. account None: nobody in particular."""
+    """Who sends a request. account: its id, None without a token."""
 
     account: int | None = None
     name: str = "anonymous"
@@ -36,7 +36,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Thing:
-    """What is asked for: whose it is, and whether everyone may see it. exists: if any."""
+    """An object in a request. owner: its account, None for local runs; public: everyone may see it."""
 
     owner: int | None
     public: bool
@@ -47,12 +47,12 @@ MISSING = Thing(None, public=False, exists=False)
 
 
 def thing_of(row: "Submission | None") -> Thing:
-    """A submission as something that is asked for."""
+    """A submission as `authorise` sees it; MISSING if there is none."""
     return MISSING if row is None else Thing(row.account_id, row.state in PUBLIC_STATES)
 
 
 class Denied(Exception):
-    """Not allowed: HTTP status and a sentence."""
+    """Not allowed. status: the HTTP status, 401, 403 or 404."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -60,7 +60,7 @@ class Denied(Exception):
 
 
 def authorise(actor: Actor, action: Action, thing: Thing | None = None) -> None:
-    """Returns if `actor` may do `action` (on `thing`); raises Denied otherwise."""
+    """Return if `actor` may do `action` (on `thing`); raise Denied otherwise."""
     if thing is not None:
         reaches = bool(actor.scopes.intersection(EVERYONES))
         owns = actor.account is not None and actor.account == thing.owner

@@ -1,7 +1,7 @@
-"""Quotas, counted in the very transaction that allows a use; what fails counts too.
+"""Quotas per account, such as 10 submissions a day. Failed attempts count.
 
-The account's row is locked first (SQLite's writers exclude each other anyway), so of 200 requests at once
-exactly as many pass as the quota has left.
+A use is counted in the same transaction that it allows, with the account's row locked (on SQLite, writers
+exclude each other anyway), so requests at the same time cannot exceed a quota together.
 """
 
 import math
@@ -13,18 +13,18 @@ from sqlalchemy.orm import Session
 
 from leaderboard.store.models import Account, Attempt
 
-Limits = Mapping[str, tuple[tuple[int, timedelta], ...]]  # kind -> (how many, in which time)
+Limits = Mapping[str, tuple[tuple[int, timedelta], ...]]  # kind -> (most uses, within this time)
 DAY = timedelta(days=1)
 DEFAULT: Limits = {
     "submission": ((10, DAY), (60, 30 * DAY)),
     "challenge": ((3, 30 * DAY),),
     "dispute": ((5, DAY),),
-    "answer": ((20, DAY),),  # to challenges; only those that are not valid can be many
+    "answer": ((20, DAY),),  # to challenges; only invalid ones can be many
 }
 
 
 class QuotaExceeded(Exception):
-    """Too many. retry_after: seconds until the next one is allowed."""
+    """A quota is used up. retry_after: seconds until the next use is allowed."""
 
     def __init__(self, kind: str, most: int, window: timedelta, retry_after: int) -> None:
         days = window / DAY
@@ -33,12 +33,12 @@ class QuotaExceeded(Exception):
 
 
 def lock(session: Session, account: int) -> None:
-    """Nobody else counts or submits for this account until the end of the transaction."""
+    """Lock the account until the end of the transaction: nothing else counts or submits for it."""
     session.scalar(select(Account.id).where(Account.id == account).with_for_update())
 
 
 def use(session: Session, account: int, kind: str, limits: Limits, at: datetime) -> None:
-    """Count one use. QuotaExceeded if none is left; then nothing is counted."""
+    """Count one use of `kind` at time `at`. QuotaExceeded if none is left; then nothing is counted."""
     lock(session, account)
     for most, window in limits[kind]:
         recent = (Attempt.account_id == account) & (Attempt.kind == kind) & (Attempt.at > at - window)
@@ -51,10 +51,10 @@ def use(session: Session, account: int, kind: str, limits: Limits, at: datetime)
 
 
 def left(session: Session, account: int, kind: str, limits: Limits, at: datetime) -> list[dict[str, float]]:
-    """What remains: one entry per limit, windows in seconds."""
-    found = []
+    """What remains of `kind`: per limit, its size, its window in seconds and the uses left."""
+    remaining = []
     for most, window in limits[kind]:
         recent = (Attempt.account_id == account) & (Attempt.kind == kind) & (Attempt.at > at - window)
         used = session.scalar(select(func.count()).where(recent)) or 0
-        found.append({"limit": most, "seconds": window.total_seconds(), "left": max(0, most - used)})
-    return found
+        remaining.append({"limit": most, "seconds": window.total_seconds(), "left": max(0, most - used)})
+    return remaining

@@ -1,6 +1,6 @@
-"""Receipts: the server's Ed25519 signature that it accepted a bundle, checkable without the server.
+"""Receipts: the server's Ed25519 signature that it accepted a bundle. One can be checked without the server.
 
-A receipt names the bundle's digest and the audit chain's hash at that moment. So a submitter can prove
+A receipt holds the bundle's digest and the hash of the audit chain at that moment. So a submitter can prove
 what was accepted and when, and that the chain published later still contains it.
 """
 
@@ -15,10 +15,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from leaderboard.bundle.names import canonical
+from metanas.base.errors import MetanasError
 
 
-class ReceiptError(ValueError):
-    """A receipt is not genuine, or not a receipt."""
+class ReceiptError(MetanasError, ValueError):
+    """A receipt is forged or malformed, or a key file is unusable."""
+
+    exit_code = 3
 
 
 class ServerKey:
@@ -30,11 +33,14 @@ class ServerKey:
 
     @classmethod
     def open(cls, path: Path) -> "ServerKey":
-        """The key in this file, which is made if it is not there."""
+        """The key in this file, which is created if it is missing. ReceiptError as for `secret`."""
         return cls(secret(path))
 
     def sign(self, submission: str, digest: str, accepted: datetime, seq: int, link: str) -> str:
-        """A receipt as JSON."""
+        """A receipt as JSON.
+
+        submission: its id; digest: of the bundle; seq, link: number and hash of its link in the audit chain.
+        """
         body = {
             "submission_id": submission,
             "bundle_digest": digest,
@@ -48,7 +54,10 @@ class ServerKey:
 
 
 def secret(path: Path) -> bytes:
-    """32 random bytes in a file of mode 600, made once; ReceiptError if it is anything else."""
+    """The 32 secret bytes in this file, which is created with random ones and mode 600 if it is missing.
+
+    ReceiptError if it has another length or others can read it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -68,11 +77,14 @@ def secret(path: Path) -> bytes:
 
 
 def verify(text: str, key: str | None = None) -> Mapping[str, Any]:
-    """A genuine receipt as a mapping. key: the server's public key in hex, from a place one trusts."""
+    """Check a receipt's signature; returns its fields. ReceiptError if it does not fit.
+
+    key: the server's public key in hexadecimal, from a trusted source; None: only the one in the receipt.
+    """
     try:
-        found = json.loads(text)
-        body = {name: value for name, value in found.items() if name != "ed25519"}
-        signer, signature = found["server_key"], bytes.fromhex(found["ed25519"])
+        receipt = json.loads(text)
+        body = {name: value for name, value in receipt.items() if name != "ed25519"}
+        signer, signature = receipt["server_key"], bytes.fromhex(receipt["ed25519"])
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer)).verify(signature, canonical(body))
     except InvalidSignature as error:
         raise ReceiptError("the signature does not fit: this receipt was changed or forged") from error

@@ -1,7 +1,7 @@
-"""Tokens: `mnas_` + 43 random letters and digits (256 bits) + a checksum. Only their SHA-256 is stored.
+"""API tokens: `mnas_`, 43 random letters and digits (256 bits), and a checksum. Only their SHA-256 is stored.
 
-The prefix lets a secret scanner find a leaked one, the checksum tells a mistyped one without asking the
-server. A slow hash would protect nothing here: there is no dictionary of 256-bit numbers.
+The prefix lets secret scanners find a leaked token; the checksum shows a mistyped one without a query. A
+slow hash, as for passwords, is not needed: 256 random bits cannot be guessed.
 """
 
 import hashlib
@@ -14,21 +14,25 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from leaderboard.store.models import Account, Token, now
+from metanas.base.errors import InvalidValue
 
 PREFIX = "mnas_"
 ALPHABET = string.ascii_letters + string.digits
-LENGTH, CHECK = 43, 6
+LENGTH, CHECK = 43, 6  # characters of the random part and of the checksum
 SCOPES = ("submit", "read:own", "review", "admin")
 
 
-class TokenError(ValueError):
-    """A token cannot be issued as asked."""
+class TokenError(InvalidValue):
+    """A token cannot be issued: an unknown scope or a lifetime below one day."""
 
 
 def issue(
     session: Session, account: str, label: str, scopes: tuple[str, ...], days: int
 ) -> tuple[str, Token]:
-    """A new token of an account, which is made if it is new. The secret is shown this once."""
+    """A new token, valid for `days`, of an account, which is created if it is new. TokenError if refused.
+
+    Returns the secret, which is not stored, and its row.
+    """
     if unknown := [scope for scope in scopes if scope not in SCOPES]:
         raise TokenError(f"no scope named {unknown[0]!r}; there are: {', '.join(SCOPES)}")
     if days < 1:
@@ -51,13 +55,13 @@ def issue(
 
 
 def well_formed(secret: str) -> bool:
-    """Whether this can be a token at all, by its checksum."""
+    """Whether prefix, length and checksum are those of a token."""
     body, _, check = secret.removeprefix(PREFIX).partition("_")
     return secret.startswith(PREFIX) and len(body) == LENGTH and check == _check(body)
 
 
 def find(session: Session, secret: str, at: datetime) -> Token | None:
-    """The token of this secret if it is neither expired nor revoked."""
+    """The token of this secret; None if it is unknown, revoked, or expired at time `at`."""
     if not well_formed(secret):
         return None
     row = session.scalar(select(Token).where(Token.digest == digest(secret)))
@@ -65,6 +69,7 @@ def find(session: Session, secret: str, at: datetime) -> Token | None:
 
 
 def digest(secret: str) -> str:
+    """SHA-256 of a token (hexadecimal), by which it is stored."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

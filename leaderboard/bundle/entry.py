@@ -1,7 +1,7 @@
-"""entry.json: who submits what, where its code lies, which data it saw. Typed by a person.
+"""entry.json, the part of a bundle that a person writes: authors, contact, code, and the data the method saw.
 
-Nothing here is a score; `claims` are only shown beside what is recomputed. The runner's own record of a run
-is submission.json (`metanas.evaluation.result`).
+It holds no scores; `claims` are only shown beside the recomputed ones. The record of the run itself, which
+metanas writes, is submission.json (`metanas.evaluation.result`).
 """
 
 import math
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from leaderboard.bundle import strict_json
 from leaderboard.bundle.names import ENTRY
 from leaderboard.bundle.problem import BundleError, Problem
+from metanas.base.errors import InvalidValue
 
 Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 Paragraph = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")]
@@ -23,17 +24,21 @@ Family = Literal["baseline", "gradient-based", "metric-based", "nas", "evolution
 
 
 class Strict(BaseModel):
+    """A JSON object without unknown keys and without conversions between types."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Author(Strict):
+    """A person who made the method. orcid: "0000-0002-1825-0097"."""
+
     name: Line
     affiliation: Line | None = None
     orcid: Annotated[str, Field(pattern=r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$")] | None = None
 
 
 class Code(Strict):
-    """Where the method's source lies, and which state of it was run."""
+    """The method's source code: its repository and the commit that was run."""
 
     url: Url
     commit: Annotated[str, Field(pattern="^[0-9a-f]{7,64}$")]
@@ -41,20 +46,24 @@ class Code(Strict):
 
 
 class External(Strict):
-    """Data or weights from outside the suite that the method saw."""
+    """Data or pretrained weights from outside the suite that the method used."""
 
     name: Line
     url: Url
     sha256: Sha256 | None = None
-    overlaps_with: Annotated[list[Line], Field(max_length=50)] = []  # domains whose test classes it holds
+    overlaps_with: Annotated[list[Line], Field(max_length=50)] = []  # domains whose meta-test classes it has
 
 
 class FileDigest(Strict):
+    """What entry.json records of another file of the bundle: its SHA-256 and its size in bytes."""
+
     sha256: Sha256
     bytes: Annotated[int, Field(ge=0)]
 
 
 class Entry(Strict):
+    """The content of entry.json."""
+
     schema_version: Literal[1] = 1
     authors: Annotated[list[Author], Field(min_length=1, max_length=50)]
     contact: Email  # never shown, never exported
@@ -75,29 +84,29 @@ class Entry(Strict):
         if isinstance(value, dict):
             value = {k: float(v) if type(v) is int else v for k, v in value.items()}
             if any(isinstance(v, float) and not math.isfinite(v) for v in value.values()):
-                raise ValueError("accuracies must be finite")
+                raise InvalidValue("accuracies must be finite")
         return value
 
 
 def is_name(text: str) -> bool:
-    """Whether this can be a method's name: it stands in addresses and file names."""
+    """Whether this is a valid method name; names are used in URLs and file names."""
     return re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", text) is not None
 
 
 def parse(content: bytes) -> Entry:
-    """entry.json as a value. BundleError lists every field that is wrong."""
-    found = strict_json.parse(ENTRY, content)
+    """Parse entry.json. BundleError lists every field that is wrong."""
+    document = strict_json.parse(ENTRY, content)
     try:
-        return Entry.model_validate(found)
+        return Entry.model_validate(document)
     except ValidationError as error:
         raise BundleError(from_pydantic(ENTRY, error)) from error
 
 
 def from_pydantic(file: str, error: ValidationError) -> list[Problem]:
-    """One problem per wrong field."""
+    """Pydantic's errors in `file`, one problem per wrong field."""
     problems = []
-    for found in error.errors(include_url=False, include_context=False):
-        field = ".".join(str(part)[:80] for part in found["loc"])
-        given = "" if found["type"] == "missing" else f", got {found['input']!r:.80}"
-        problems.append(Problem(file, f"{found['msg'][:300]}{given}", field=field[:200]))
+    for detail in error.errors(include_url=False, include_context=False):
+        field = ".".join(str(part)[:80] for part in detail["loc"])
+        given = "" if detail["type"] == "missing" else f", got {detail['input']!r:.80}"
+        problems.append(Problem(file, f"{detail['msg'][:300]}{given}", field=field[:200]))
     return problems

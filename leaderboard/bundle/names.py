@@ -1,4 +1,7 @@
-"""What a bundle consists of: exactly these files, and the digest that names them all together."""
+"""The files of a bundle (the unit of submission), their size limits, and the digest that identifies a bundle.
+
+Next: `entry.py` is the file that a person writes, `pack.py` makes a bundle, `reading.py` reads one.
+"""
 
 import hashlib
 import json
@@ -18,7 +21,7 @@ KIB, MIB = 2**10, 2**20
 
 @dataclass(frozen=True)
 class Allowed:
-    """A file that may be in a bundle: its largest size in bytes, and whether it must be there."""
+    """A file that a bundle may hold. most: its largest size in bytes; required: whether it must be there."""
 
     most: int
     required: bool = False
@@ -32,20 +35,23 @@ FILES: Mapping[str, Allowed] = {
     CURVES: Allowed(16 * MIB),
     README: Allowed(64 * KIB),
 }
-ZIP_MOST = 32 * MIB  # of a bundle as one file
+ZIP_MOST = 32 * MIB  # largest bundle as a zip file
 Members = Mapping[str, bytes]  # file name -> content
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with one spelling: sorted keys, no spaces, ASCII (RFC 8785 but for floats' exponents)."""
+    """Canonical JSON, for hashing and signing: sorted keys, no spaces, ASCII.
+
+    RFC 8785 except for the exponents of floats. ValueError for NaN and infinities.
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def hashes(members: Members) -> dict[str, str]:
-    """SHA-256 of every file."""
+    """SHA-256 (hexadecimal) by file name, sorted by name."""
     return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(members.items())}
 
 
 def bundle_digest(members: Members) -> str:
-    """One SHA-256 for all files: the same for a folder and for any zip of it."""
+    """SHA-256 over all names and contents: the same for a folder and for any zip of it."""
     return hashlib.sha256(canonical(hashes(members))).hexdigest()

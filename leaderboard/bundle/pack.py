@@ -1,4 +1,7 @@
-"""Make a bundle of a run folder: its files, and an entry.json that says whose it is. Same run, same bytes."""
+"""Pack a run folder into a bundle: its files and a new entry.json. The same run gives the same bytes.
+
+`metanas pack` comes here; `reading.py` is the way back.
+"""
 
 import hashlib
 import io
@@ -14,21 +17,25 @@ from leaderboard.bundle.names import ENTRY, FILES, Members
 from leaderboard.bundle.problem import BundleError, refuse
 from metanas.evaluation import result
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every member, so that a bundle is the same bytes twice
+EPOCH = (1980, 1, 1, 0, 0, 0)  # time stamp of every member, so that a zip does not depend on the clock
 
 
 def collect(run: Path, about: Mapping[str, Any]) -> Members:
-    """The files of a bundle. about: the fields of entry.json but `files`. BundleError if they are wrong."""
+    """The files of a bundle for the finished run in folder `run`.
+
+    about: the fields of entry.json except `files`; `meta_train_domains` defaults to the run's domains.
+    BundleError if the run is not finished or a field is wrong.
+    """
     members = {name: (run / name).read_bytes() for name in FILES if name != ENTRY and (run / name).is_file()}
     if result.SUBMISSION not in members:
         raise refuse(result.SUBMISSION, f"missing in {run}", hint="give the folder of a finished run")
-    trained = sorted({task.domain for task in result.parse(members[result.SUBMISSION]).tasks})
+    domains = sorted({task.domain for task in result.parse(members[result.SUBMISSION]).tasks})
     files = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         for name, content in members.items()
     }
     try:
-        entry = Entry.model_validate({"meta_train_domains": trained, **about, "files": files})
+        entry = Entry.model_validate({"meta_train_domains": domains, **about, "files": files})
     except ValidationError as error:
         raise BundleError(from_pydantic(ENTRY, error)) from error
     text = entry.model_dump_json(indent=1, exclude_none=True) + "\n"
@@ -36,7 +43,7 @@ def collect(run: Path, about: Mapping[str, Any]) -> Members:
 
 
 def to_zip(members: Members) -> bytes:
-    """One file to send. Parquet is packed already, so it is only stored."""
+    """A bundle as a zip file. Parquet is compressed already, so it is stored as it is."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
         for name, content in sorted(members.items()):

@@ -1,4 +1,4 @@
-"""What a Parquet file says of itself, checked before any of its columns is decoded."""
+"""Checks of an untrusted Parquet file: schema, rows and sizes before a column is decoded, then nulls."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -6,14 +6,14 @@ import pyarrow.parquet as pq
 from leaderboard.bundle.names import MIB
 from leaderboard.bundle.problem import refuse
 
-FOOTER_MOST, GROUPS_MOST, INFLATED_MOST = MIB, 1000, 256 * MIB
+FOOTER_MOST, GROUPS_MOST, INFLATED_MOST = MIB, 1000, 256 * MIB  # bytes, row groups, bytes
 ROWS_MOST = 2_000_000
 
 
 def check(file: str, content: bytes, schema: pa.Schema, rows: int | None) -> None:
-    """BundleError unless it has just these columns, this many rows, no nulls and a sane size.
+    """BundleError unless `content` has exactly this schema and number of rows, no nulls and a sane size.
 
-    rows: None for a file whose number of rows is its own affair, up to ROWS_MOST.
+    file: its name, for messages. rows: None if any number from 1 to ROWS_MOST will do.
     """
     if len(content) < 12 or content[:4] != b"PAR1" or content[-4:] != b"PAR1":
         raise refuse(file, "not a Parquet file", hint="`metanas run` writes it")
@@ -21,22 +21,22 @@ def check(file: str, content: bytes, schema: pa.Schema, rows: int | None) -> Non
     if footer > min(FOOTER_MOST, len(content) - 12):
         raise refuse(file, f"its footer claims {footer} bytes")
     try:
-        opened = pq.ParquetFile(pa.BufferReader(content))
-        about = opened.metadata
-        if not opened.schema_arrow.equals(schema):
-            found = ", ".join(f"{f.name}: {f.type}" for f in list(opened.schema_arrow)[:20])
+        parquet = pq.ParquetFile(pa.BufferReader(content))
+        metadata = parquet.metadata
+        if not parquet.schema_arrow.equals(schema):
+            columns = ", ".join(f"{f.name}: {f.type}" for f in list(parquet.schema_arrow)[:20])
             wanted = ", ".join(f"{f.name}: {f.type}" for f in schema)
-            raise refuse(file, f"columns are {found[:600]}", hint=f"expected {wanted}")
-        if rows is None and not 0 < about.num_rows <= ROWS_MOST:
-            raise refuse(file, f"{about.num_rows} rows, it may have 1 to {ROWS_MOST}")
-        if rows is not None and about.num_rows != rows:
-            raise refuse(file, f"{about.num_rows} rows, the tasks of submission.json ask for {rows}")
-        if about.num_row_groups > GROUPS_MOST:
-            raise refuse(file, f"{about.num_row_groups} row groups, at most {GROUPS_MOST}")
-        sizes = [about.row_group(i).total_byte_size for i in range(about.num_row_groups)]
+            raise refuse(file, f"columns are {columns[:600]}", hint=f"expected {wanted}")
+        if rows is None and not 0 < metadata.num_rows <= ROWS_MOST:
+            raise refuse(file, f"{metadata.num_rows} rows, it may have 1 to {ROWS_MOST}")
+        if rows is not None and metadata.num_rows != rows:
+            raise refuse(file, f"{metadata.num_rows} rows, the tasks of submission.json ask for {rows}")
+        if metadata.num_row_groups > GROUPS_MOST:
+            raise refuse(file, f"{metadata.num_row_groups} row groups, at most {GROUPS_MOST}")
+        sizes = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
         if min(sizes, default=0) < 0 or sum(sizes) > INFLATED_MOST:
             raise refuse(file, f"inflates to {sum(sizes)} bytes, at most {INFLATED_MOST} are read")
-        for column in opened.read(use_threads=False).columns:
+        for column in parquet.read(use_threads=False).columns:
             _no_nulls(file, column)
     except (pa.ArrowException, OSError, OverflowError, UnicodeError, MemoryError) as error:
         raise refuse(file, f"a damaged Parquet file: {str(error)[:300]}") from error

@@ -1,4 +1,4 @@
-"""What is wrong with a bundle, so that its author can mend it: where, what, and what would be right."""
+"""Validation errors of a bundle: each names the file and field, what is wrong and what would be right."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -6,12 +6,16 @@ from typing import Any
 
 from metanas.evaluation.result import ResultError
 
-SHOWN = 20  # problems in one report
+SHOWN = 20  # most problems in one report
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to mend. file: in the bundle, "" for the bundle itself; field: "authors.0.name"."""
+    """One error in a bundle.
+
+    file: its name in the bundle, "" for the bundle itself; field: a path such as "authors.0.name";
+    row: of a table; hint: what would be right.
+    """
 
     file: str
     message: str
@@ -26,11 +30,12 @@ class Problem:
         return f"{where or 'bundle'}{row}: {self.message}{hint}"
 
     def as_json(self) -> dict[str, Any]:
+        """The fields that are set, as JSON values."""
         return {key: value for key, value in asdict(self).items() if value not in ("", None)}
 
 
 class BundleError(ResultError):
-    """A bundle is not valid. `problems` is never empty."""
+    """A bundle is not valid. `problems` holds at least one and at most SHOWN of its errors."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems[:SHOWN])
@@ -38,5 +43,5 @@ class BundleError(ResultError):
 
 
 def refuse(file: str, message: str, *, field: str = "", hint: str = "") -> BundleError:
-    """A bundle with one problem."""
+    """The BundleError of a single problem, for the caller to raise."""
     return BundleError([Problem(file, message, field=field, hint=hint)])

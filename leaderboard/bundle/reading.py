@@ -1,7 +1,7 @@
-"""A bundle from a folder or a zip to its files in memory, under limits. Nothing is ever unpacked to disk.
+"""Read a bundle, a folder or a zip, into memory under size limits. Nothing is unpacked to disk.
 
-A member is read by its expected name and counted while it inflates, so neither paths, links, bombs nor
-what the archive says of itself decide anything. Next: `validate.py` looks into the files.
+Only the expected names are read, and bytes are counted while they inflate, so paths, links, zip bombs and
+false sizes in the archive have no effect. Next: `scoring/validate.py` checks the contents.
 """
 
 import io
@@ -14,13 +14,13 @@ from pathlib import Path
 from leaderboard.bundle.names import FILES, MIB, ZIP_MOST, Members
 from leaderboard.bundle.problem import refuse
 
-RATIO = 200  # inflated / packed of one member
-LOCAL_HEADER = 30  # bytes before the name
+RATIO = 200  # largest inflated size / compressed size of one member
+LOCAL_HEADER = 30  # bytes of a zip member's header before its name
 EXPECTED = f"a bundle holds only {', '.join(FILES)}"
 
 
 def read(path: Path) -> Members:
-    """A folder or a zip. BundleError says what does not belong there or is missing."""
+    """The files of a bundle, a folder or a zip. BundleError if a file is missing, unknown or too large."""
     if path.is_dir():
         members = read_folder(path)
     elif path.is_file():
@@ -33,19 +33,19 @@ def read(path: Path) -> Members:
 
 
 def read_folder(folder: Path) -> Members:
-    """The files of a folder, which may hold nothing else."""
-    found = sorted(folder.iterdir())
-    check_names([path.name for path in found])
-    for path in found:
+    """The files of a bundle folder. BundleError for anything else in it, links included."""
+    paths = sorted(folder.iterdir())
+    _check_names([path.name for path in paths])
+    for path in paths:
         if path.is_symlink() or not path.is_file():
             raise refuse(path.name, "not a plain file")
         if path.stat().st_size > FILES[path.name].most:
             raise _too_large(path.name)
-    return {path.name: path.read_bytes() for path in found}
+    return {path.name: path.read_bytes() for path in paths}
 
 
 def read_zip(content: bytes) -> Members:
-    """The members of a zip."""
+    """The files of a zipped bundle, given the bytes of the zip. BundleError for anything unusual."""
     if len(content) > ZIP_MOST:
         raise refuse("", f"{len(content)} bytes, at most {ZIP_MOST // MIB} MiB are accepted")
     if not content.startswith(b"PK\x03\x04"):
@@ -53,7 +53,7 @@ def read_zip(content: bytes) -> Members:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
-            check_names([member.filename for member in members])
+            _check_names([member.filename for member in members])
             _check_layout(members, len(content))
             return {member.filename: _inflate(archive, member) for member in members}
     except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError) as error:
@@ -64,8 +64,8 @@ def read_zip(content: bytes) -> Members:
         raise refuse("", f"a zip file that cannot be read: {error}") from error
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Exactly the names of a bundle, each once, the required ones there."""
+def _check_names(names: Sequence[str]) -> None:
+    """BundleError for unknown or repeated names, and for required ones that are missing."""
     for name in names:
         if name not in FILES:
             raise refuse("", f"{name[:80]!r} does not belong in a bundle", hint=EXPECTED)
@@ -77,7 +77,8 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def _check_layout(members: Sequence[zipfile.ZipInfo], size: int) -> None:
-    at = 0
+    """BundleError for members that are no plain, unencrypted, separate files within a zip of `size` bytes."""
+    end = 0  # of the member before
     for member in sorted(members, key=lambda m: m.header_offset):
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG) or member.is_dir():
@@ -92,10 +93,10 @@ def _check_layout(members: Sequence[zipfile.ZipInfo], size: int) -> None:
             raise _too_large(member.filename)
         if member.file_size > max(RATIO * member.compress_size, 4096):
             raise refuse(member.filename, f"inflates more than {RATIO} times")
-        if member.header_offset < at:
+        if member.header_offset < end:
             raise refuse(member.filename, "overlaps another file of the zip")
-        at = member.header_offset + LOCAL_HEADER + len(member.filename) + member.compress_size
-    if at > size:
+        end = member.header_offset + LOCAL_HEADER + len(member.filename) + member.compress_size
+    if end > size:
         raise refuse("", "a damaged zip file: a member ends after the end of the file")
 
 

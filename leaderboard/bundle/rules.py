@@ -1,6 +1,7 @@
-"""What a submission to a shared board must be besides well-formed: a run of a suite we know, as it is pinned.
+"""Rules for submissions to a shared board: a known suite and budget, its pinned data and episodes.
 
-A board on one's own machine takes any run; a shared one ranks only answers to the pinned episodes.
+Each check yields problems (`problem.py`) with a field of submission.json. A board on one's own machine takes
+any run; a shared one ranks only answers to the pinned episodes. Called by `scoring/validate.py`.
 """
 
 import json
@@ -8,53 +9,56 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from leaderboard.bundle.problem import Problem
+from metanas.base.plugins import folder
+from metanas.data.suite import Suite, load_suite, names
 from metanas.evaluation.result import SUBMISSION, Submission, Task
-from metanas.plugins import folder
-from metanas.suite import Suite, load_suite, names
 
 DOMAINS_MOST, SEEDS_MOST, ANSWERS_MOST = 64, 20, 20_000_000
 
 
 def problems(submission: Submission) -> Iterator[Problem]:
-    """Everything that breaks a rule."""
+    """Every rule that a submission breaks."""
     yield from sizes(submission.tasks, submission.seeds)
     if submission.suite not in names():
         known = ", ".join(names())
         yield _problem("suite", f"no suite named {submission.suite!r:.80}", f"there are: {known}")
         return
-    found = load_suite(submission.suite)
-    if submission.suite_version != found.version:
+    suite = load_suite(submission.suite)
+    if submission.suite_version != suite.version:
         yield _problem(
             "suite_version",
-            f"{submission.suite_version!r:.80}, this board has {found.version!r}",
+            f"{submission.suite_version!r:.80}, this board has {suite.version!r}",
             "run it again with this version",
         )
-    yield from _budget(submission, found)
-    if len(set(submission.seeds)) != len(submission.seeds) or len(submission.seeds) < len(found.seeds):
-        wanted = f"at least {len(found.seeds)} different ones, e.g. --seeds {','.join(map(str, found.seeds))}"
+    yield from _budget(submission, suite)
+    if len(set(submission.seeds)) != len(submission.seeds) or len(submission.seeds) < len(suite.seeds):
+        wanted = f"at least {len(suite.seeds)} different ones, e.g. --seeds {','.join(map(str, suite.seeds))}"
         yield _problem("seeds", f"got {list(submission.seeds)[:20]}", wanted)
-    yield from pinned(submission.tasks, found)
+    yield from pinned(submission.tasks, suite)
 
 
 def sizes(tasks: Sequence[Task], seeds: Sequence[int], file: str = SUBMISSION) -> Iterator[Problem]:
-    """What would take too long to look at, and tasks that stand there twice."""
-    asked = [task.name for task in tasks]
-    if len(asked) > DOMAINS_MOST or len(seeds) > SEEDS_MOST:
-        yield _problem("tasks", f"{len(asked)} tasks and {len(seeds)} seeds are too many", file=file)
-    if len(set(asked)) != len(asked):
-        twice = next(name for name in asked if asked.count(name) > 1)
+    """Limits on the number of tasks, seeds and answers, and tasks that are listed twice.
+
+    file: where the problems are reported.
+    """
+    listed = [task.name for task in tasks]
+    if len(listed) > DOMAINS_MOST or len(seeds) > SEEDS_MOST:
+        yield _problem("tasks", f"{len(listed)} tasks and {len(seeds)} seeds are too many", file=file)
+    if len(set(listed)) != len(listed):
+        twice = next(name for name in listed if listed.count(name) > 1)
         yield _problem("tasks", f"{twice!r:.80} stands there twice", file=file)
     answers = len(seeds) * sum(t.episodes * t.ways * t.queries for t in tasks)
     if answers > ANSWERS_MOST:
         yield _problem("tasks", f"{answers} answers, at most {ANSWERS_MOST} are accepted", file=file)
 
 
-def _budget(submission: Submission, found: Suite) -> Iterator[Problem]:
+def _budget(submission: Submission, suite: Suite) -> Iterator[Problem]:
     name = submission.budget.get("name")
-    if not isinstance(name, str) or name not in found.budgets:
-        yield _problem("budget.name", f"got {name!r:.80}", f"there are: {', '.join(found.budgets)}")
+    if not isinstance(name, str) or name not in suite.budgets:
+        yield _problem("budget.name", f"got {name!r:.80}", f"there are: {', '.join(suite.budgets)}")
         return
-    wanted = found.budgets[name].named(name)
+    wanted = suite.budgets[name].named(name)
     if dict(submission.budget) != wanted:
         yield _problem(
             "budget", f"{dict(submission.budget)!r:.200} is not the budget {name!r}", f"it is {wanted}"
@@ -66,25 +70,26 @@ def _budget(submission: Submission, found: Suite) -> Iterator[Problem]:
             )
 
 
-def pinned(tasks: Sequence[Task], found: Suite, file: str = SUBMISSION) -> Iterator[Problem]:
-    """Tasks that are not those of the suite, or on other data or episodes than it pins."""
-    path = folder("tasks") / "manifests" / f"{found.name}.json"
+def pinned(tasks: Sequence[Task], suite: Suite, file: str = SUBMISSION) -> Iterator[Problem]:
+    """Tasks that the suite does not have, or whose data or episodes are not the pinned ones."""
+    path = folder("tasks") / "manifests" / f"{suite.name}.json"
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     for i, task in enumerate(tasks):
-        if task.domain not in found.domains:
-            hint = f"it has {', '.join(found.domains)}"
-            yield _problem(f"tasks.{i}.domain", f"{task.domain!r:.80} is not in {found.name}", hint, file)
-        elif task.shape not in found.shapes(task.domain):
-            hint = f"there are {', '.join(map(str, found.shapes(task.domain)))}"
+        if task.domain not in suite.domains:
+            hint = f"it has {', '.join(suite.domains)}"
+            yield _problem(f"tasks.{i}.domain", f"{task.domain!r:.80} is not in {suite.name}", hint, file)
+        elif task.shape not in suite.shapes(task.domain):
+            hint = f"there are {', '.join(map(str, suite.shapes(task.domain)))}"
             yield _problem(
-                f"tasks.{i}", f"{found.name} has no episodes {task.shape} of {task.domain}", hint, file
+                f"tasks.{i}", f"{suite.name} has no episodes {task.shape} of {task.domain}", hint, file
             )
         else:
             yield from _matches(i, task, manifest.get(task.domain, {}), file)
 
 
-def _matches(i: int, task: Task, known: dict[str, Any], file: str) -> Iterator[Problem]:
-    entry = known.get("sample" if task.sample else "full")
+def _matches(i: int, task: Task, manifest: dict[str, Any], file: str) -> Iterator[Problem]:
+    """Compare a task's hashes of data and episodes with the manifest of its domain."""
+    entry = manifest.get("sample" if task.sample else "full")
     if entry is None:
         yield _problem(f"tasks.{i}.sample", f"{task.domain} is not pinned as {task.sample=}", file=file)
         return

@@ -1,7 +1,7 @@
-"""JSON as a stranger may send it: every value it can hold is one that Python, the database and a browser
-read alike.
+"""A strict JSON parser for untrusted files.
 
-Refused: deep nesting, repeated keys, NaN and infinities, huge numbers, NUL and lone surrogates in text.
+It accepts only what Python, the database and a browser read in the same way, and refuses deep nesting,
+repeated keys, NaN and infinities, huge numbers, and NUL or lone surrogates in text.
 """
 
 import json
@@ -12,12 +12,12 @@ from typing import Any
 
 from leaderboard.bundle.problem import refuse
 
-DEEPEST, DIGITS = 32, 19
+DEEPEST, DIGITS = 32, 19  # most levels of nesting; most digits of an integer
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)  # whole strings, and brackets outside them
 
 
 def parse(file: str, content: bytes) -> dict[str, Any]:
-    """The object in a file of a bundle. BundleError says what is wrong and where."""
+    """The JSON object in a file of a bundle. BundleError, naming `file`, if it is not strict JSON."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -25,10 +25,10 @@ def parse(file: str, content: bytes) -> dict[str, Any]:
     if (depth := _depth(text)) > DEEPEST:
         raise refuse(file, f"nested {depth} levels deep, at most {DEEPEST} are allowed")
 
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(found)
-        if len(result) != len(found):
-            keys = [key for key, _ in found]
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(items)
+        if len(result) != len(items):
+            keys = [key for key, _ in items]
             twice = next(key for key in keys if keys.count(key) > 1)
             raise refuse(file, f"the key {twice[:80]!r} stands twice in one object")
         return result
@@ -48,17 +48,17 @@ def parse(file: str, content: bytes) -> dict[str, Any]:
         return number
 
     try:
-        found = json.loads(
+        document = json.loads(
             text, object_pairs_hook=pairs, parse_int=integer, parse_constant=constant, parse_float=real
         )
     except json.JSONDecodeError as error:
         raise refuse(file, f"not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from error
-    if not isinstance(found, dict):
-        raise refuse(file, f"expected an object, got {type(found).__name__}")
-    for word in _texts(found):
-        if any("\ud800" <= c <= "\udfff" or c == "\0" for c in word):
-            raise refuse(file, f"the text {word[:40]!r} has a NUL or half of a surrogate pair")
-    return found
+    if not isinstance(document, dict):
+        raise refuse(file, f"expected an object, got {type(document).__name__}")
+    for string in _strings(document):
+        if any("\ud800" <= c <= "\udfff" or c == "\0" for c in string):
+            raise refuse(file, f"the text {string[:40]!r} has a NUL or half of a surrogate pair")
+    return document
 
 
 def _depth(text: str) -> int:
@@ -73,13 +73,14 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _strings(value: Any) -> Iterator[str]:
+    """Every key and every string in a JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         yield from value
         for inner in value.values():
-            yield from _texts(inner)
+            yield from _strings(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _texts(inner)
+            yield from _strings(inner)

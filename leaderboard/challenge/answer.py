@@ -1,7 +1,8 @@
-"""Answers to a challenge: checked against its commitment, episodes and deadline, then scored at once.
+"""Answer a challenge: check predictions against its commitment, episodes and deadline, then score them.
 
-The scorer is that of all submissions, in the same sandbox; only the labels are others. An answer counts once
-and cannot be taken back; the same bytes again (a retry after a lost answer) are told the same.
+They are scored in the same sandbox as submissions, with the challenge's labels. The first valid answer counts
+and cannot be replaced; the same bytes again (a retry after a lost response) succeed without effect.
+Comes after `register.py`.
 """
 
 import hashlib
@@ -16,34 +17,35 @@ from starlette.exceptions import HTTPException
 
 from leaderboard.accounts import audit, quota
 from leaderboard.accounts.authorise import MISSING, Actor, Thing, authorise
+from leaderboard.bundle.scores import Scored
 from leaderboard.challenge.register import Challenges, own
 from leaderboard.challenge.sealing import document, number_of
-from leaderboard.scoring.scores import Scored
-from leaderboard.scoring.wire import ScorerDied
+from leaderboard.scoring.transport import ScorerDied
 from leaderboard.store.models import Challenge, now
 from leaderboard.store.store import enter, keep_scores
 from metanas.evaluation.result import PREDICTIONS, SUBMISSION
 
 
 def answer(
-    given: Challenges, actor: Actor, challenge: str, commitment: str, episodes: str, content: bytes
+    challenges: Challenges, actor: Actor, challenge: str, commitment: str, episodes: str, content: bytes
 ) -> None:
-    """Score predictions and show them. BundleError, Denied, QuotaExceeded or HTTPException say why not.
+    """Score `content`, a predictions.parquet, and store its scores with the submission.
 
-    commitment: of the code and weights that made them. episodes: SHA-256 of the inputs they answer.
+    challenge: its id; commitment: SHA-256 of code and weights; episodes: SHA-256 of the inputs.
+    Denied, QuotaExceeded, BundleError, or HTTPException 409 (cannot count) or 422 (cannot be scored).
     """
     arrived, digest = now(), hashlib.sha256(content).hexdigest()
-    with given.store.database.write() as session:
+    with challenges.store.database.write() as session:
         row = open_challenge(session, actor, challenge)
         if _is_retry(row, digest):
             return
         _check(session, row, commitment, episodes, digest, arrived)
         assert actor.account is not None
-        quota.use(session, actor.account, "answer", given.limits, arrived)
-        about = document(row.submission.parsed, row.tasks, row.episodes or "", digest)
-    scored = _scored(given, challenge, {SUBMISSION: about, PREDICTIONS: content})
-    given.store.blobs.put(content)
-    with given.store.database.write() as session:
+        quota.use(session, actor.account, "answer", challenges.limits, arrived)
+        submission = document(row.submission.parsed, row.tasks, row.episodes or "", digest)
+    scored = _scored(challenges, challenge, {SUBMISSION: submission, PREDICTIONS: content})
+    challenges.store.blobs.put(content)
+    with challenges.store.database.write() as session:
         row = session.get_one(Challenge, challenge, with_for_update=True)
         if _is_retry(row, digest):
             return
@@ -57,7 +59,7 @@ def answer(
 
 
 def open_challenge(session: Session, actor: Actor, challenge: str) -> Challenge:
-    """The challenge of that id, locked, if it is the actor's own. Denied otherwise."""
+    """The actor's own challenge of that id, its row locked until the transaction ends. Denied otherwise."""
     row = session.get(Challenge, challenge, with_for_update=True)
     authorise(actor, "challenge", thing(row))
     assert row is not None  # or it would have been denied
@@ -66,7 +68,7 @@ def open_challenge(session: Session, actor: Actor, challenge: str) -> Challenge:
 
 
 def thing(row: Challenge | None) -> Thing:
-    """Whose it is; everyone may see that it was answered, and to which commitment."""
+    """A challenge as `authorise` sees it: public once it is answered; MISSING if there is none."""
     return MISSING if row is None else Thing(row.submission.account_id, row.state == "answered")
 
 
@@ -77,7 +79,7 @@ def _is_retry(row: Challenge, digest: str) -> bool:
 def _check(
     session: Session, row: Challenge, commitment: str, episodes: str, digest: str, at: datetime
 ) -> None:
-    """HTTPException 409 says why these answers cannot count."""
+    """HTTPException 409 if these answers cannot count, with the reason."""
     if row.state == "answered":
         raise HTTPException(409, "this challenge was answered; the first answer counts")
     if row.state == "drawing":
@@ -97,12 +99,13 @@ def _check(
         raise HTTPException(409, f"these very predictions answered another challenge, {twin}")
 
 
-def _scored(given: Challenges, challenge: str, members: Mapping[str, bytes]) -> Scored:
+def _scored(challenges: Challenges, challenge: str, members: Mapping[str, bytes]) -> Scored:
+    """Scores from the sandbox, which reads files. HTTPException 422 if its process dies."""
     with TemporaryDirectory(prefix="metanas-answer-") as folder:
         files = {name: Path(folder) / name for name in members}
         for name, path in files.items():
             path.write_bytes(members[name])
         try:
-            return given.sandbox.run(files, secret=number_of(given.secret, challenge))
+            return challenges.sandbox.run(files, secret=number_of(challenges.secret, challenge))
         except ScorerDied as error:
             raise HTTPException(422, f"these predictions could not be scored: {error}") from error

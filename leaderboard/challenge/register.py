@@ -1,7 +1,8 @@
-"""Commit first, then receive: a challenge is registered with the SHA-256 of code and weights.
+"""Register a challenge: the entrant commits to code and weights by SHA-256, then fresh episodes are drawn.
 
-The commitment and its use of the quota are on the disk before anything is drawn. A server that is killed
-while it draws leaves a challenge that says so; the same request again draws it.
+The commitment and its use of the quota are on the disk before anything is drawn. If the server is killed
+while it draws, the challenge stays in state "drawing", and the same request again draws its episodes. Next:
+`answer.py`.
 """
 
 from collections.abc import Sequence
@@ -15,23 +16,19 @@ from starlette.exceptions import HTTPException
 from leaderboard.accounts import audit, quota
 from leaderboard.accounts.authorise import Actor, Denied, authorise, thing_of
 from leaderboard.accounts.quota import Limits
-from leaderboard.challenge.sealing import (
-    DrawError,
-    NotSealable,
-    as_json,
-    drawn,
-    number_of,
-    sealed_tasks,
-)
+from leaderboard.challenge.sealing import DrawError, NotSealable, as_json, drawn, number_of, sealed_tasks
 from leaderboard.scoring.sandbox import Sandbox
 from leaderboard.store.models import Challenge, Submission, now
 from leaderboard.store.store import Store
-from metanas.sealed import SealedTask
+from metanas.data.sealed import SealedTask
 
 
 @dataclass(frozen=True)
 class Challenges:
-    """What giving and scoring challenges needs. episodes: per task; window: from commitment to answer."""
+    """What registering and scoring challenges needs.
+
+    secret: see `sealing.secret`; episodes: per task; window: time from the drawing to the deadline.
+    """
 
     store: Store
     secret: bytes
@@ -42,55 +39,57 @@ class Challenges:
 
 
 def register(
-    given: Challenges, actor: Actor, submission: str, commitment: str, domains: Sequence[str]
+    challenges: Challenges, actor: Actor, submission: str, commitment: str, domains: Sequence[str]
 ) -> str:
-    """A challenge's id, its episodes drawn. Denied, QuotaExceeded or HTTPException say why not.
+    """Register a challenge and draw its episodes; returns its id. The same request again gives the same one.
 
-    The same request again gives the same challenge.
+    submission: its id; commitment: SHA-256 of code and weights; domains: none for all that can be sealed.
+    Denied, QuotaExceeded, or HTTPException 409 (conflict), 422 (cannot be sealed) or 503 (drawing failed).
     """
-    with given.store.database.write() as session:
-        row, tasks = _registered(session, given, actor, submission, commitment, domains)
+    with challenges.store.database.write() as session:
+        row, tasks = _registered(session, challenges, actor, submission, commitment, domains)
         identity, ready = row.id, row.state == "open"
     if ready:
         return identity
     try:
-        content = drawn(number_of(given.secret, identity), tasks)
+        content = drawn(number_of(challenges.secret, identity), tasks)
     except DrawError as error:
         raise HTTPException(503, str(error), headers={"Retry-After": "60"}) from error
-    digest = given.store.blobs.put(content)
-    with given.store.database.write() as session:
+    digest = challenges.store.blobs.put(content)
+    with challenges.store.database.write() as session:
         row = session.get_one(Challenge, identity, with_for_update=True)
-        if row.state == "drawing":  # not drawn by a request beside this one
+        if row.state == "drawing":  # else another request has drawn them meanwhile
             row.state, row.episodes = "open", digest
-            row.deadline = now() + given.window
+            row.deadline = now() + challenges.window
             audit.append(session, "board", "drawn", identity, {"episodes": digest})
     return identity
 
 
 def _registered(
     session: Session,
-    given: Challenges,
+    challenges: Challenges,
     actor: Actor,
     submission: str,
     commitment: str,
     domains: Sequence[str],
 ) -> tuple[Challenge, list[SealedTask]]:
-    found = session.get(Submission, submission)
-    authorise(actor, "challenge", thing_of(found))
-    assert found is not None and actor.account is not None  # or it would have been denied
-    own(actor, found)
+    """The challenge of this request, new or from before, and its tasks; errors as for `register`."""
+    target = session.get(Submission, submission)
+    authorise(actor, "challenge", thing_of(target))
+    assert target is not None and actor.account is not None  # or it would have been denied
+    own(actor, target)
     quota.lock(session, actor.account)
-    if found.state != "published" or found.superseded:
-        state = "superseded" if found.superseded else found.state
+    if target.state != "published" or target.superseded:
+        state = "superseded" if target.superseded else target.state
         raise HTTPException(
             409, f"the submission is {state}; only what stands on the board can be challenged"
         )
     try:
-        tasks = sealed_tasks(found.parsed, domains, given.episodes)
+        tasks = sealed_tasks(target.parsed, domains, challenges.episodes)
     except NotSealable as error:
         raise HTTPException(422, str(error)) from error
     at = now()
-    for other in _of_method(session, found.method):
+    for other in _of_method(session, target.method):
         if other.submission_id == submission and other.state == "answered":
             raise HTTPException(409, "this submission was challenged and answered; each is only once")
         if other.state != "answered" and other.deadline > at:
@@ -99,15 +98,15 @@ def _registered(
                 return other, tasks
             until = other.deadline.isoformat(timespec="minutes")
             raise HTTPException(
-                409, f"{found.method} has the challenge {other.id}, until {until}: one at a time"
+                409, f"{target.method} has the challenge {other.id}, until {until}: one at a time"
             )
-    quota.use(session, actor.account, "challenge", given.limits, at)
+    quota.use(session, actor.account, "challenge", challenges.limits, at)
     row = Challenge(
         submission_id=submission,
         commitment=commitment,
         tasks=as_json(tasks),
         state="drawing",
-        deadline=at + given.window,
+        deadline=at + challenges.window,
     )
     session.add(row)
     session.flush()
@@ -117,7 +116,7 @@ def _registered(
 
 
 def own(actor: Actor, submission: Submission) -> None:
-    """Nobody commits or answers for others, whatever else their token may."""
+    """Denied unless the submission is the actor's own; no scope allows challenges on behalf of others."""
     if submission.account_id != actor.account:
         raise Denied(403, "this belongs to someone else; only its owner commits and answers")
 

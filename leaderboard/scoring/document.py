@@ -1,5 +1,7 @@
-"""All scores of a submission as JSON with one spelling: the same bytes from the program, the server, the
-static site and the check of a pull request.
+"""The scores of a submission as canonical JSON: the same bytes from `metanas score`, the server, the static
+site and the check of a pull request.
+
+Comes after `scores.py`, which computes them.
 """
 
 from collections.abc import Mapping
@@ -9,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboard.bundle.names import canonical
-from leaderboard.scoring.scores import SCORER, Scored
+from leaderboard.bundle.scores import SCORER, Scored
 from metanas.evaluation.result import Submission
-from metanas.evaluation.stats import estimate
+from metanas.evaluation.statistics import estimate
 
 
 def of_scored(scored: Scored) -> bytes:
-    """From freshly recomputed scores."""
+    """The JSON of newly computed scores."""
     accuracies = {task.task: task.right.astype(np.float64) / task.queries for task in scored.tasks}
     return document(scored.submission, accuracies, {task.task: task.summary for task in scored.tasks})
 
@@ -25,14 +27,17 @@ def document(
     accuracies: Mapping[str, NDArray[np.float64]],
     summaries: Mapping[str, Mapping[str, float]],
 ) -> bytes:
-    """accuracies: by task, (S, E)."""
+    """The JSON of stored scores: means with 95 % intervals, overall and per task, and all accuracies.
+
+    accuracies: by task, (S, E): seeds, episodes; summaries: see `TaskScore.summary`.
+    """
     tasks = {
         task: {
-            "interval": asdict(estimate({task: found}).interval()),
-            "accuracies": found.tolist(),
+            "interval": asdict(estimate({task: accuracy}).interval()),
+            "accuracies": accuracy.tolist(),
             **summaries[task],
         }
-        for task, found in accuracies.items()
+        for task, accuracy in accuracies.items()
     }
     return canonical(
         {

@@ -1,22 +1,22 @@
-"""The ladder (Blum and Hardt, 2015): many tries on public episodes shall not climb by luck.
+"""The Ladder mechanism (Blum and Hardt, 2015) against overfitting the pinned episodes by many submissions.
 
-A new submission of a method takes the place of its owner's older one only if its mean is better by more than
-one standard error of their paired difference. Otherwise it is published into the history alone, so a board's
-numbers cannot be searched in small steps. Who mends a mistake withdraws the older one first.
+A new submission of a method replaces the current one on the board only if its mean accuracy is higher by more
+than one standard error of their paired difference. Otherwise it appears only in the method's history. To
+correct a mistake, the owner withdraws the older submission first.
 """
 
 import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from leaderboard.scoring.scores import Scored
+from leaderboard.bundle.scores import Scored
 from leaderboard.store.models import Submission
 from leaderboard.store.store import published_beside
-from metanas.evaluation.stats import difference
+from metanas.evaluation.statistics import difference
 
 
 def kept_on_the_ladder(session: Session, row: Submission, scored: Scored) -> str | None:
-    """The id of the submission that stays on the board; None if the new one, `row`, takes its place."""
+    """The id of the submission that stays on the board; None if the new one, `row`, goes there."""
     best = session.scalar(select(Submission).where(published_beside(row) & ~Submission.superseded))
     if best is None:
         return None

@@ -1,8 +1,8 @@
-"""Score a stranger's bundle in a process that can do little: a hostile file costs its own job, no more.
+"""Score an untrusted bundle in a restricted process, so that a hostile file can fail only its own job.
 
-The process is forked from a clean one (`zygote.py`: no connection, key, token or environment of ours) and
-may use so much processor time, memory and wall time, write no file, and reach no network where the kernel
-lets it give that up. It gets open files, not paths, and answers with JSON.
+The process is forked from a clean one (`fork_server.py`), which has no database connection, key, token or
+environment of the server. Its processor time, memory and wall time are limited; it cannot write files, and
+has no network where the kernel allows user namespaces. It gets open files, not paths, and answers with JSON.
 """
 
 import json
@@ -19,17 +19,17 @@ from pathlib import Path
 from threading import Lock
 
 from leaderboard.bundle.problem import BundleError, Problem
-from leaderboard.scoring.scores import Scored
-from leaderboard.scoring.wire import ScorerDied, from_wire
+from leaderboard.bundle.scores import Scored
+from leaderboard.scoring.transport import ScorerDied, from_wire
 from metanas.evaluation.result import SUBMISSION
 
-ANSWER_MOST = 64 * 2**20
-GRACE_SECONDS = 5.0  # for a process to start and for its end to be noticed
+ANSWER_MOST = 64 * 2**20  # bytes
+GRACE_SECONDS = 5.0  # beyond the wall time: for a process to start and for its end to be noticed
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a scorer may use."""
+    """Resource limits of one scorer."""
 
     cpu_seconds: int = 10
     wall_seconds: float = 30.0
@@ -38,7 +38,7 @@ class Limits:
 
 
 class Sandbox:
-    """A clean process, started when it is first needed and again if it dies."""
+    """Runs scorers; its fork server is started when first needed, and again if it dies. Thread-safe."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -47,17 +47,18 @@ class Sandbox:
         self._channel: socket.socket | None = None
 
     def start(self) -> None:
-        """Start it ahead of the first job."""
+        """Start the fork server ahead of the first job."""
         with self._lock:
             self._started()
 
     def run(self, files: Mapping[str, Path], *, secret: int = 0) -> Scored:
         """Scores of a bundle. BundleError if it is not valid, ScorerDied if its process did not answer.
 
-        secret: of a challenge, whose answers are no whole bundle: submission.json is then the board's own.
+        files: name -> path. secret: 0, or the seed of a challenge's labels; then `files` are only the
+        predictions and a submission.json that the board wrote.
         """
-        asked = {"names": list(files), "limits": asdict(self._limits), "secret": str(secret)}
-        message = json.dumps(asked).encode()
+        request = {"names": list(files), "limits": asdict(self._limits), "secret": str(secret)}
+        message = json.dumps(request).encode()
         ours, theirs = os.pipe()
         try:
             with ExitStack() as opened:
@@ -77,11 +78,11 @@ class Sandbox:
             raise ScorerDied("ended without an answer: a limit was passed, or it crashed")
         answer = json.loads(content)
         if "problems" in answer:
-            raise BundleError([Problem(**found) for found in answer["problems"]])
+            raise BundleError([Problem(**problem) for problem in answer["problems"]])
         return from_wire(answer, files[SUBMISSION].read_bytes())
 
     def close(self) -> None:
-        """End the clean process; what it forked ends by its own limits."""
+        """Kill the fork server; running scorers end by their own limits."""
         with self._lock:
             if self._channel is not None:
                 self._channel.close()
@@ -91,6 +92,7 @@ class Sandbox:
             self._channel = self._process = None
 
     def _started(self) -> socket.socket:
+        """The socket of the running fork server, which is started if need be. The lock must be held."""
         if self._channel is not None and self._process is not None and self._process.poll() is None:
             return self._channel
         if self._channel is not None:
@@ -102,14 +104,14 @@ class Sandbox:
             "OMP_NUM_THREADS": "1",
             "ARROW_DEFAULT_MEMORY_POOL": "system",
         }
-        program = [sys.executable, "-m", "leaderboard.scoring.zygote"]
+        program = [sys.executable, "-m", "leaderboard.scoring.fork_server"]
         with theirs:
             self._process = subprocess.Popen(program, stdin=theirs.fileno(), env=environment)
         return self._channel
 
 
 def _read(handle: int, seconds: float) -> bytes:
-    """All that comes until the other side closes. ScorerDied if that takes too long or is too much."""
+    """Read until the other side closes. ScorerDied after `seconds` or more than ANSWER_MOST bytes."""
     chunks: list[bytes] = []
     size, end = 0, time.monotonic() + seconds
     while True:

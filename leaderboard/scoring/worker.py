@@ -1,4 +1,7 @@
-"""Take jobs from the queue, score them in the sandbox, publish what holds. One thread of the server."""
+"""The worker thread of the server: take jobs from the queue, score them in the sandbox, publish or flag them.
+
+Before it: `jobs.py` (the queue), `sandbox.py` (scoring). What it stores: `store/store.py`.
+"""
 
 import logging
 import threading
@@ -10,13 +13,13 @@ from sqlalchemy import select
 
 from leaderboard.accounts import audit
 from leaderboard.bundle.problem import BundleError
+from leaderboard.bundle.scores import Scored
 from leaderboard.scoring import jobs
 from leaderboard.scoring.jobs import Lease
 from leaderboard.scoring.ladder import kept_on_the_ladder
-from leaderboard.scoring.plausible import doubts
+from leaderboard.scoring.plausibility import doubts
 from leaderboard.scoring.sandbox import Limits, Sandbox
-from leaderboard.scoring.scores import Scored
-from leaderboard.scoring.wire import ScorerDied
+from leaderboard.scoring.transport import ScorerDied
 from leaderboard.store.models import File, Flag, Submission, now
 from leaderboard.store.store import Store, enter, keep_scores, publish
 
@@ -25,7 +28,11 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Worker:
-    """Works until `stop` is called. lease_seconds: after a kill, so long until another may take over."""
+    """Scores submissions in a thread, from `start` to `stop`.
+
+    lease_seconds: how long a job is leased; after a kill another worker takes over when it has run out.
+    idle_seconds: time between two looks at an empty queue.
+    """
 
     store: Store
     limits: Limits = Limits()
@@ -40,10 +47,12 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="scorer", daemon=True)
 
     def start(self) -> None:
+        """Start the sandbox and the thread."""
         self.sandbox.start()
         self._thread.start()
 
     def stop(self) -> None:
+        """Finish the current job, end the thread and close the sandbox."""
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():
@@ -51,24 +60,24 @@ class Worker:
         self.sandbox.close()
 
     def wake(self) -> None:
-        """There is a new job."""
+        """Look at the queue now: there is a new job."""
         self._wake.set()
 
     def once(self) -> bool:
-        """Do one job; False if there was none."""
+        """Score one job and store the outcome; False if no job was free."""
         with self.store.database.write() as session:
-            held = jobs.lease(session, self.name, self.lease_seconds, now())
-        if held is None:
+            leased = jobs.lease(session, self.name, self.lease_seconds, now())
+        if leased is None:
             return False
         try:
-            scored = self.sandbox.run(self._files(held))
+            scored = self.sandbox.run(self._files(leased))
         except BundleError as error:
-            self._reject(held, error)
+            self._reject(leased, error)
         except (ScorerDied, OSError, ValueError) as error:
             with self.store.database.write() as session:
-                jobs.give_back(session, held, str(error)[:2000])
+                jobs.give_back(session, leased, str(error)[:2000])
         else:
-            self._publish(held, scored)
+            self._publish(leased, scored)
         return True
 
     def _run(self) -> None:
@@ -82,28 +91,29 @@ class Worker:
                 self._wake.wait(self.idle_seconds)
                 self._wake.clear()
 
-    def _files(self, held: Lease) -> dict[str, Path]:
+    def _files(self, leased: Lease) -> dict[str, Path]:
         with self.store.database.read() as session:
-            query = select(File.name, File.sha256).where(File.submission_id == held.submission)
+            query = select(File.name, File.sha256).where(File.submission_id == leased.submission)
             return {name: self.store.blobs.path(sha) for name, sha in session.execute(query)}
 
-    def _reject(self, held: Lease, error: BundleError) -> None:
+    def _reject(self, leased: Lease, error: BundleError) -> None:
         with self.store.database.write() as session:
-            if jobs.finish(session, held, str(error)):
-                row = session.get_one(Submission, held.submission)
+            if jobs.finish(session, leased, str(error)):
+                row = session.get_one(Submission, leased.submission)
                 enter(session, row, "rejected", str(error)[:4000])
                 audit.append(session, "scorer", "rejected", row.id, {"reason": str(error)[:500]})
 
-    def _publish(self, held: Lease, scored: Scored) -> None:
+    def _publish(self, leased: Lease, scored: Scored) -> None:
+        """Store scores; flag a doubtful submission, else publish it, as current one if the ladder allows."""
         with self.store.database.write() as session:
-            if not jobs.finish(session, held, ""):
+            if not jobs.finish(session, leased, ""):
                 return
-            row = session.get_one(Submission, held.submission)
+            row = session.get_one(Submission, leased.submission)
             keep_scores(session, row.id, scored)
-            found = doubts(session, row, scored)
-            session.add_all(Flag(submission_id=row.id, kind=kind, detail=detail) for kind, detail in found)
-            if found:
-                enter(session, row, "flagged", "; ".join(detail for _, detail in found))
+            flags = doubts(session, row, scored)
+            session.add_all(Flag(submission_id=row.id, kind=kind, detail=detail) for kind, detail in flags)
+            if flags:
+                enter(session, row, "flagged", "; ".join(detail for _, detail in flags))
             elif (best := kept_on_the_ladder(session, row, scored)) is not None:
                 row.superseded = True
                 enter(session, row, "published", f"no standard error better than {best}, which stays")

@@ -1,9 +1,9 @@
-"""The application: REST under /api/v1, pages beside it, one worker thread that scores.
+"""The web application: REST API under /api/v1, HTML pages, and a worker thread that scores submissions.
 
     uvicorn.run(create_app(Settings(db="runs/leaderboard.db")))
 
-Order of a request: `guard.py` (size, headers), `identity.py` (who), `accounts/authorise.py` (may they),
-then a short route.
+A request passes `body_limits.py` (size, headers), `identity.py` (which account), `accounts/authorise.py`
+(permission), then a route of `reads.py`, `writes.py`, `boards.py`, `challenges.py` or `pages.py`.
 """
 
 from collections.abc import AsyncIterator
@@ -11,20 +11,20 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from leaderboard.repository.studies import read_all
 from leaderboard.server import boards, challenges, pages, problems, reads, writes
+from leaderboard.server.body_limits import BodyLimits
 from leaderboard.server.context import open_context
-from leaderboard.server.guard import Guard
 from leaderboard.server.settings import Settings
-from leaderboard.transfers import read_all
 from leaderboard.web.live import Live
 
 DESCRIPTION = "Scores are recomputed from predictions. Errors are problem+json (RFC 9457)."
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """An application over an opened board; the worker runs while it is served.
+    """Open a board and return its application; the worker runs while it is served.
 
-    ResultError names what is wrong with a transfer study.
+    StoreError or ReceiptError if the board cannot be opened; ResultError for a damaged transfer study.
     """
     context = open_context(settings)
 
@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         openapi_url="/api/v1/openapi.json",
-        docs_url=None,  # their pages load scripts from another host
+        docs_url=None,  # FastAPI's documentation pages load scripts from another host
         redoc_url=None,
     )
     app.state.context = context
@@ -54,6 +54,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(writes.router)
     app.include_router(boards.router)
     app.include_router(challenges.router)
-    app.include_router(pages.router)  # last: it takes every address that is left
-    app.add_middleware(Guard, settings=settings)
+    app.include_router(pages.router)  # last: it matches every other address
+    app.add_middleware(BodyLimits, settings=settings)
     return app

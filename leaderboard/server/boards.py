@@ -1,6 +1,6 @@
-"""What the pages show, for programs: suites, Pareto fronts, comparisons and transfer matrices as JSON.
+"""API routes with the content of the pages as JSON: suites, Pareto fronts, comparisons and transfer studies.
 
-Made from the site's own boards and views, so page and API never differ.
+They use the boards and views of the pages (`web/`), so page and API never differ.
 """
 
 import json
@@ -10,18 +10,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from starlette.exceptions import HTTPException
 
-from leaderboard.board import Board
+from leaderboard.ranking.board import Board
+from leaderboard.repository.studies import numbers
 from leaderboard.server.caching import TaggedRoute
 from leaderboard.server.reads import ERRORS, Json
-from leaderboard.transfers import numbers
 from leaderboard.web import links
 from leaderboard.web.query import QueryError
 from leaderboard.web.site import Site
 from leaderboard.web.views import compare, pareto
+from metanas.base.plugins import folder
+from metanas.data.sealed import sealable
+from metanas.data.suite import load_suite, names
 from metanas.evaluation.paired import pairs
-from metanas.plugins import folder
-from metanas.sealed import sealable
-from metanas.suite import load_suite, names
 
 router = APIRouter(prefix="/api/v1", tags=["boards"], responses=ERRORS, route_class=TaggedRoute)
 Track = Annotated[str, Query(max_length=500, description="A track's name, as /tracks lists it.")]
@@ -30,14 +30,14 @@ Name = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 @router.get("/benchmarks")
 def benchmarks() -> Json:
-    """The suites this board knows, by name, with their versions."""
-    found = [load_suite(name) for name in names()]
-    return {"benchmarks": [{"name": s.name, "version": s.version, "summary": s.summary} for s in found]}
+    """The suites that this board knows: name, version and summary."""
+    suites = [load_suite(name) for name in names()]
+    return {"benchmarks": [{"name": s.name, "version": s.version, "summary": s.summary} for s in suites]}
 
 
 @router.get("/benchmarks/{name}")
 def benchmark(name: Name) -> Json:
-    """A suite: its protocol, what its data and episodes are pinned on, and what of it can be challenged."""
+    """A suite: its protocol, the hashes of its data and episodes, and the domains that can be challenged."""
     if name not in names():
         raise HTTPException(404, f"no suite named {name!r}; there are: {', '.join(names())}")
     suite = load_suite(name)
@@ -53,7 +53,7 @@ def benchmark(name: Name) -> Json:
 def pareto_front(
     request: Request, track: Track, cost: Annotated[str, Query(max_length=40)] = "parameters"
 ) -> Json:
-    """Accuracy (in %) and cost of every method, and the names on the front."""
+    """Accuracy (in %) and cost of every method of a track, and the methods on the Pareto front."""
     site, board = _board(request, track)
     try:
         values = pareto.page(site, {}, links.slug(board.track), cost).values
@@ -74,7 +74,7 @@ def comparison(
     track: Track,
     m: Annotated[list[Annotated[str, Query(max_length=64)]], Query(min_length=2, max_length=compare.MOST)],
 ) -> Json:
-    """Two to six methods: paired differences as fractions of 1, p-values by Holm over these pairs."""
+    """Two to six methods: paired differences as fractions of 1, p-values corrected by Holm."""
     _, board = _board(request, track)
     methods = list(dict.fromkeys(m))
     if unknown := [name for name in methods if name not in board.by_method]:
@@ -84,16 +84,17 @@ def comparison(
 
 @router.get("/transfer")
 def transfer_studies(request: Request) -> Json:
-    """Every transfer study: what was done, the cells of its matrix, and what weights and architecture add.
+    """Every transfer study: what was done, its matrix, and the gains from weights and architecture.
 
-    Accuracies, differences and gains are fractions of 1, with 95 % intervals; p-values by Holm over a study.
+    Accuracies, differences and gains are fractions of 1, with 95 % intervals; p-values are corrected by Holm
+    within a study.
     """
     site: Site = request.app.state.live.site()
     return {"studies": [numbers(shown) for shown in site.studies.values()]}
 
 
 def _board(request: Request, track: str) -> tuple[Site, Board]:
-    """The track's board as the pages have it."""
+    """The board of a track, from the pages' cache. HTTPException 404 for an unknown track."""
     site: Site = request.app.state.live.site()
     if track not in site.tracks.values():
         raise HTTPException(404, "there is no such track, or nothing is published on it; see /api/v1/tracks")

@@ -1,4 +1,4 @@
-"""Conditional requests for the API: a GET has an ETag, and what did not change is not sent again."""
+"""Conditional GET requests for the API: ETag headers, and 304 for content that has not changed."""
 
 import hashlib
 from collections.abc import Callable, Coroutine
@@ -9,9 +9,10 @@ from fastapi.routing import APIRoute
 
 
 class TaggedRoute(APIRoute):
-    """A route whose GET answers are named by their content. What a token may see is nobody else's to keep."""
+    """A route whose GET responses have an ETag. With a token they are private: no shared cache keeps them."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler of the route with these headers added."""
         handle = super().get_route_handler()
 
         async def tagged(request: Request) -> Response:

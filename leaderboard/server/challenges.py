@@ -1,4 +1,7 @@
-"""The challenge tier of the API: commit, receive sealed episodes, answer them within the window."""
+"""API routes of challenges: commit to code and weights, fetch sealed episodes, answer before the deadline.
+
+The work is done in `challenge/`.
+"""
 
 import json
 from typing import Annotated, Any
@@ -13,7 +16,7 @@ from leaderboard.challenge.answer import answer, open_challenge, thing
 from leaderboard.challenge.register import register
 from leaderboard.server.caching import TaggedRoute
 from leaderboard.server.context import Context
-from leaderboard.server.identity import PUBLIC, Here, Who, Writer
+from leaderboard.server.identity import PUBLIC, CurrentActor, CurrentContext, Writer
 from leaderboard.server.reads import ERRORS, Id, Json
 from leaderboard.store.models import Challenge, now
 
@@ -32,7 +35,7 @@ router = APIRouter(
 
 
 class Commitment(BaseModel):
-    """commitment: `metanas challenge commitment RUN`. domains: all that can be sealed by default."""
+    """commitment: SHA-256 from `metanas challenge commitment RUN`. domains: by default all."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,51 +47,51 @@ class Commitment(BaseModel):
 
 
 @router.post("/challenges", status_code=201)
-def commit(here: Here, who: Writer, body: Commitment, response: Response) -> Json:
-    """Commit to code and weights; fresh episodes are drawn, for up to a minute. If cut off, repeat it."""
-    identity = register(here.challenges, who, body.submission, body.commitment, body.domains)
+def commit(context: CurrentContext, actor: Writer, body: Commitment, response: Response) -> Json:
+    """Commit to code and weights; fresh episodes are drawn, which takes up to a minute. Safe to repeat."""
+    identity = register(context.challenges, actor, body.submission, body.commitment, body.domains)
     response.headers["Location"] = f"/api/v1/challenges/{identity}"
-    return _shown(here, identity)
+    return _shown(context, identity)
 
 
 @router.get("/challenges/{identity}", openapi_extra=PUBLIC)
-def challenge(here: Here, who: Who, identity: Id) -> Json:
-    """A challenge: its commitment, what was drawn, until when, and the scores once it is answered."""
-    with here.store.database.read() as session:
-        authorise(who, "read", thing(session.get(Challenge, identity)))
-    return _shown(here, identity)
+def challenge(context: CurrentContext, actor: CurrentActor, identity: Id) -> Json:
+    """A challenge: its commitment, tasks, deadline and state, and its accuracies once it is answered."""
+    with context.store.database.read() as session:
+        authorise(actor, "read", thing(session.get(Challenge, identity)))
+    return _shown(context, identity)
 
 
 @router.get("/challenges/{identity}/episodes", response_class=Response)
-def episodes(here: Here, who: Who, identity: Id) -> Response:
-    """The inputs, as safetensors: `<task>/support`, class by class, and `<task>/query`. Labels stay here."""
-    with here.store.database.read() as session:
-        row = open_challenge(session, who, identity)
+def episodes(context: CurrentContext, actor: CurrentActor, identity: Id) -> Response:
+    """The inputs, as safetensors: `<task>/support`, class by class, and `<task>/query`. No query labels."""
+    with context.store.database.read() as session:
+        row = open_challenge(session, actor, identity)
         if row.episodes is None:
             raise HTTPException(409, "its episodes are not drawn yet; send the commitment again")
-    return Response(here.store.blobs.get(row.episodes), media_type="application/octet-stream")
+    return Response(context.store.blobs.get(row.episodes), media_type="application/octet-stream")
 
 
 @router.post("/challenges/{identity}/predictions", openapi_extra=BODY)
 async def predictions(
     request: Request,
-    here: Here,
-    who: Writer,
+    context: CurrentContext,
+    actor: Writer,
     identity: Id,
     commitment: Annotated[str, Query(pattern="^[0-9a-f]{64}$", description="Of what made them.")],
     episodes: Annotated[str, Query(pattern="^[0-9a-f]{64}$", description="SHA-256 of the inputs.")],
 ) -> Json:
     """Answer once: predictions.parquet for every episode and seed. It is scored before this returns."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != PARQUET:
-        authorise(who, "challenge")
+        authorise(actor, "challenge")
         raise HTTPException(415, f"send predictions.parquet as {PARQUET}")
     content = b"".join([chunk async for chunk in request.stream()])
-    await run_in_threadpool(answer, here.challenges, who, identity, commitment, episodes, content)
-    return await run_in_threadpool(_shown, here, identity)
+    await run_in_threadpool(answer, context.challenges, actor, identity, commitment, episodes, content)
+    return await run_in_threadpool(_shown, context, identity)
 
 
-def _shown(here: Context, identity: str) -> Json:
-    with here.store.database.read() as session:
+def _shown(context: Context, identity: str) -> Json:
+    with context.store.database.read() as session:
         row = session.get_one(Challenge, identity)
         scores = {s.task: float(s.accuracies().mean()) for s in row.submission.scores if s.kind == "fresh"}
         state = "expired" if row.state != "answered" and row.deadline < now() else row.state

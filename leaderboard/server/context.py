@@ -1,4 +1,4 @@
-"""What the routes share: the opened board, the server's key, the worker. Made once by `app.create_app`."""
+"""The objects that all routes share: store, signing key, worker and others. Made once by `app.create_app`."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,7 +7,7 @@ from leaderboard.accounts.receipts import ServerKey
 from leaderboard.challenge.register import Challenges
 from leaderboard.challenge.sealing import secret
 from leaderboard.scoring.worker import Worker
-from leaderboard.server.accept import Acceptance
+from leaderboard.server.acceptance import Acceptance
 from leaderboard.server.rate import Rate
 from leaderboard.server.settings import Settings
 from leaderboard.store.store import Store
@@ -15,6 +15,8 @@ from leaderboard.store.store import Store
 
 @dataclass(frozen=True)
 class Context:
+    """An open board with everything that routes need; `identity.CurrentContext` gives it to a route."""
+
     settings: Settings
     store: Store
     key: ServerKey
@@ -25,7 +27,7 @@ class Context:
 
 
 def open_context(settings: Settings) -> Context:
-    """Open everything. StoreError or ReceiptError say what is missing."""
+    """Open the board of these settings. StoreError or ReceiptError if database or key cannot be used."""
     store = Store(settings.db, settings.data)
     key = ServerKey.open(store.data / "server-key.hex")
     worker = Worker(store, settings.scorer, settings.lease_seconds)

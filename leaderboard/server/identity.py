@@ -1,4 +1,8 @@
-"""Who sends this request: its bearer token, looked up once, and a limit on how fast it may write."""
+"""Dependencies of the routes: the context, the account of the bearer token, and a rate limit on writes.
+
+Use as annotations of a route's parameters: `CurrentContext`, `CurrentActor`, and `Writer` for requests that
+change something.
+"""
 
 import math
 from datetime import timedelta
@@ -14,50 +18,51 @@ from leaderboard.server.context import Context
 from leaderboard.store.models import Token, now
 
 BEARER = HTTPBearer(auto_error=False, description="A token: mnas_...")
-PUBLIC: dict[str, Any] = {"security": [{}]}  # added to a route's description: who has no token may ask, too
-NOTE_USE_EVERY = timedelta(minutes=10)  # `used` is for people; it need not cost a write a request
+PUBLIC: dict[str, Any] = {"security": [{}]}  # for the API's description: the route also works without a token
+NOTE_USE_EVERY = timedelta(minutes=10)  # `used` is only informative: not worth a write per request
 
 
-def context_of(request: Request) -> Context:
-    found: Context = request.app.state.context
-    return found
+def current_context(request: Request) -> Context:
+    """The application's context."""
+    context: Context = request.app.state.context
+    return context
 
 
-Here = Annotated[Context, Depends(context_of)]
+CurrentContext = Annotated[Context, Depends(current_context)]
 
 
-def actor(
+def current_actor(
     request: Request,
-    here: Here,
+    context: CurrentContext,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)] = None,
 ) -> Actor:
-    """Anonymous without a token; a wrong one is an error, never anonymous."""
+    """The account of the request's token, anonymous without one. Denied (401) for an invalid token."""
     if request.headers.get("authorization") is not None and bearer is None:
         raise Denied(401, "the Authorization header wants: Bearer mnas_...")
     if bearer is None:
         return Actor()
-    with here.store.database.read() as session:
+    with context.store.database.read() as session:
         token = tokens.find(session, bearer.credentials, now())
         if token is None:
             raise Denied(401, "this token is mistyped, unknown, expired or revoked")
-        found = Actor(token.account_id, token.account.name, frozenset(token.scopes.split()))
+        actor = Actor(token.account_id, token.account.name, frozenset(token.scopes.split()))
         stale = token.used is None or token.used < now() - NOTE_USE_EVERY
     if stale:
-        with here.store.database.write() as session:
+        with context.store.database.write() as session:
             session.get_one(Token, token.id).used = now()
-    return found
+    return actor
 
 
-Who = Annotated[Actor, Depends(actor)]
+CurrentActor = Annotated[Actor, Depends(current_actor)]
 
 
-def writer(request: Request, here: Here, who: Who) -> Actor:
-    """The same for requests that change something, at a bounded rate."""
+def writer(request: Request, context: CurrentContext, actor: CurrentActor) -> Actor:
+    """The same for a request that changes something. HTTPException 429 above the rate limit."""
     client = request.client.host if request.client else "local"
-    wait = here.rate.take(f"account {who.account}" if who.account else f"address {client}")
+    wait = context.rate.take(f"account {actor.account}" if actor.account else f"address {client}")
     if wait:
         raise HTTPException(429, "too many requests a minute", headers={"Retry-After": str(math.ceil(wait))})
-    return who
+    return actor
 
 
 Writer = Annotated[Actor, Depends(writer)]

@@ -1,4 +1,4 @@
-"""The HTML pages: every address that is not the API's. Read the site, answer; nothing is computed twice.
+"""The route of the HTML pages: every address outside /api, answered from the site (`web/`) and its cache.
 
 Pages show only what is published; they have no sign-in and set no cookie.
 """
@@ -17,7 +17,7 @@ from leaderboard.web.render import Missing, Page
 from leaderboard.web.site import Site
 
 router = APIRouter(include_in_schema=False)
-LONGEST = 2_000  # of a query string
+LONGEST = 2_000  # characters of a query string
 
 
 def _live(request: Request) -> Live:
@@ -28,7 +28,7 @@ def _live(request: Request) -> Live:
 @router.get("/{address:path}")
 @router.head("/{address:path}")
 async def page(request: Request, address: str, live: Annotated[Live, Depends(_live)]) -> Response:
-    """The page at an address, from the cache if it was drawn before."""
+    """The page at an address, from the cache if it was rendered before."""
     if address.startswith("api/"):
         raise HTTPException(404, "the API has no such address; it is described at /api/v1/openapi.json")
     site = live.site()
@@ -36,18 +36,18 @@ async def page(request: Request, address: str, live: Annotated[Live, Depends(_li
         return problem(site, 400, "Bad request", "the query is too long")
     query = {name: request.query_params.getlist(name) for name in request.query_params}
     try:
-        found = site.kept(address, query)
-        if found is None:
-            found = await run_in_threadpool(site.get, address, query)
+        rendered = site.kept(address, query)
+        if rendered is None:
+            rendered = await run_in_threadpool(site.get, address, query)
     except Missing:
         return problem(site, 404, "Not found", "There is no such page, or it is not published.")
     except QueryError as error:
         return problem(site, 400, "Bad request", str(error))
-    return _answer(request, found)
+    return _answer(request, rendered)
 
 
 def problem(site: Site, status: int, title: str, message: str) -> Response:
-    """An error as a page."""
+    """An error as an HTML page."""
     text = render.problem(site.tracks, title, message)
     return Response(text, status, media_type="text/html; charset=utf-8")
 

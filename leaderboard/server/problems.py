@@ -1,4 +1,4 @@
-"""Every error as problem+json (RFC 9457): what was wrong and what would be right, never a traceback."""
+"""Errors as problem+json (RFC 9457): what was wrong and what would be right, never a traceback."""
 
 import logging
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ TITLES = {
 
 
 class ProblemJson(BaseModel):
-    """The body of every error."""
+    """The body of an error response."""
 
     title: str
     status: int
@@ -49,6 +49,7 @@ def answer(
     problems: Sequence[dict[str, Any]] = (),
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
+    """An error response. problems: single errors of a bundle or request, as JSON."""
     body = {"title": TITLES.get(status, "error"), "status": status, "detail": detail}
     if problems:
         body["problems"] = list(problems)
@@ -56,7 +57,7 @@ def answer(
 
 
 def install(app: FastAPI) -> None:
-    """Let the application answer errors this way."""
+    """Register the handlers that turn exceptions of the application into error responses."""
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
@@ -64,11 +65,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def request(request: Request, error: RequestValidationError) -> JSONResponse:
-        found = [
+        problems = [
             {"field": ".".join(str(part) for part in e["loc"])[:200], "message": str(e["msg"])[:300]}
             for e in error.errors()
         ]
-        return answer(422, "; ".join(f"{f['field']}: {f['message']}" for f in found)[:1000], found[:20])
+        return answer(422, "; ".join(f"{f['field']}: {f['message']}" for f in problems)[:1000], problems[:20])
 
     @app.exception_handler(BundleError)
     async def bundle(request: Request, error: BundleError) -> JSONResponse:
@@ -85,7 +86,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, error: ClientDisconnect) -> JSONResponse:
-        return answer(400, "the body ended too early")  # nobody reads it; it is no mistake of ours
+        return answer(400, "the body ended too early")  # nobody reads it, but it must not count as a 500
 
     @app.exception_handler(Exception)
     async def ours(request: Request, error: Exception) -> JSONResponse:

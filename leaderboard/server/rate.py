@@ -1,14 +1,14 @@
-"""Token buckets in memory: so many writes a minute for each token, or each address without one."""
+"""Rate limit by token buckets, in memory: writes per minute for each account, or address without a token."""
 
 import time
 from collections import OrderedDict
 from threading import Lock
 
-KEPT = 10_000  # buckets; the least recently used is forgotten
+KEPT = 10_000  # most buckets; the least recently used is dropped
 
 
 class Rate:
-    """`take` answers how many seconds to wait; 0 means go on."""
+    """A rate limit of `per_minute` uses per key; bursts up to that number are allowed. Thread-safe."""
 
     def __init__(self, per_minute: int) -> None:
         self._per_second, self._most = per_minute / 60, float(per_minute)
@@ -16,7 +16,7 @@ class Rate:
         self._lock = Lock()
 
     def take(self, key: str, at: float | None = None) -> float:
-        """One use by `key`."""
+        """Take one use of `key`. Returns 0.0, or how many seconds to wait if none is left. at: in seconds."""
         moment = time.monotonic() if at is None else at
         with self._lock:
             left, when = self._buckets.pop(key, (self._most, moment))

@@ -1,4 +1,7 @@
-"""The GET half of the API. Everything comes from `standing.py`, and passes `authorise` by its id."""
+"""API routes that read: health, tracks, the leaderboard, submissions, quotas and the audit chain's head.
+
+Submissions are read through `ranking/standing.py`; access to one by its id passes `authorise`.
+"""
 
 import json
 from collections.abc import Sequence
@@ -9,14 +12,14 @@ from sqlalchemy import func, select, text
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 
-from leaderboard import standing
 from leaderboard.accounts import audit, quota
 from leaderboard.accounts.authorise import Thing, authorise, thing_of
 from leaderboard.bundle.names import FILES
+from leaderboard.ranking import standing
 from leaderboard.scoring import jobs
 from leaderboard.scoring.document import document
 from leaderboard.server.caching import TaggedRoute
-from leaderboard.server.identity import PUBLIC, Here, Who
+from leaderboard.server.identity import PUBLIC, CurrentActor, CurrentContext
 from leaderboard.server.problems import ProblemJson
 from leaderboard.store.models import Challenge, Job, Submission, now
 
@@ -38,19 +41,19 @@ router = APIRouter(prefix="/api/v1", tags=["read"], responses=ERRORS, route_clas
 
 @health.get("/healthz")
 def healthz() -> Json:
-    """The process answers."""
+    """The process is alive."""
     return {"ok": True}
 
 
 @health.get("/readyz", responses={503: {"model": ProblemJson}})
-def readyz(here: Here) -> Json:
-    """The database answers too."""
+def readyz(context: CurrentContext) -> Json:
+    """The process is ready: its database answers."""
     try:
-        with here.store.database.read() as session:
+        with context.store.database.read() as session:
             session.execute(text("SELECT 1"))
     except Exception as error:
         raise HTTPException(503, "the database does not answer", headers={"Retry-After": "5"}) from error
-    return {"ok": True, "revision": standing.revision(here.store)}
+    return {"ok": True, "revision": standing.revision(context.store)}
 
 
 @health.get(
@@ -58,12 +61,12 @@ def readyz(here: Here) -> Json:
     response_class=PlainTextResponse,
     responses={403: {"model": ProblemJson, "content": {"application/problem+json": {}}}},
 )
-def metrics(request: Request, here: Here) -> str:
-    """Counts in Prometheus' text format, for programs on this machine alone."""
+def metrics(request: Request, context: CurrentContext) -> str:
+    """Counts in Prometheus' text format, only for clients on the same machine."""
     if request.client is None or request.client.host not in LOOPBACK or "x-forwarded-for" in request.headers:
         raise HTTPException(403, "only for this machine: ask 127.0.0.1")
     lines = []
-    with here.store.database.read() as session:
+    with context.store.database.read() as session:
         for table in (Submission, Job, Challenge):
             name = f"metanas_{table.__tablename__}s"
             lines.append(f"# TYPE {name} gauge")
@@ -78,69 +81,71 @@ def metrics(request: Request, here: Here) -> str:
 
 
 @router.get("/tracks")
-def tracks(here: Here) -> Json:
-    """What is ranked together."""
-    return {"tracks": list(standing.tracks(here.store))}
+def tracks(context: CurrentContext) -> Json:
+    """The names of all tracks; submissions of one track are ranked together."""
+    return {"tracks": list(standing.tracks(context.store))}
 
 
 @router.get("/leaderboard")
 def leaderboard(
-    here: Here,
+    context: CurrentContext,
     track: Annotated[str | None, Query(max_length=500, description="A track's name; all by default.")] = None,
     tier: Annotated[str | None, Query(pattern="^(recomputed|challenged|reproduced)$")] = None,
     limit: Most = 1000,
     after: After = None,
 ) -> Json:
     """Current submissions, each with its mean accuracy per task, oldest first; `next` is None at the end."""
-    wanted = None if track is None or "\0" in track else track
-    rows = standing.current(here.store, wanted) if track is None or wanted is not None else ()
-    found = sorted((row for row in rows if tier in (None, row.tier)), key=lambda row: row.id)
-    left = [row for row in found if after is None or row.id > after]
-    return {"submissions": [_brief(row) for row in left[:limit]], "next": _next(left, limit)}
+    impossible = track is not None and "\0" in track  # PostgreSQL refuses a NUL in a query
+    rows = () if impossible else standing.current(context.store, track)
+    matching = sorted((row for row in rows if tier in (None, row.tier)), key=lambda row: row.id)
+    remaining = [row for row in matching if after is None or row.id > after]
+    return {"submissions": [_brief(row) for row in remaining[:limit]], "next": _next(remaining, limit)}
 
 
 @router.get("/methods/{name}")
-def method(here: Here, name: Annotated[str, Path(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]) -> Json:
-    """All that was published of a method, oldest first."""
-    rows = standing.history(here.store, name)
+def method(
+    context: CurrentContext, name: Annotated[str, Path(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]
+) -> Json:
+    """All submissions of a method that are or were published, oldest first."""
+    rows = standing.history(context.store, name)
     if not rows:
         raise HTTPException(404, f"no method named {name!r} is published")
     return {"method": name, "submissions": [_brief(row) for row in rows]}
 
 
 @router.get("/submissions")
-def mine(here: Here, who: Who, limit: Most = 100, after: After = None) -> Json:
+def mine(context: CurrentContext, actor: CurrentActor, limit: Most = 100, after: After = None) -> Json:
     """One's own submissions, newest first; `next` is None at the end."""
-    authorise(who, "list")
-    with here.store.database.read() as session:
-        query = select(Submission).where(Submission.account_id == who.account)
+    authorise(actor, "list")
+    with context.store.database.read() as session:
+        query = select(Submission).where(Submission.account_id == actor.account)
         if after is not None:
             query = query.where(Submission.id < after)
         rows = session.scalars(query.order_by(Submission.id.desc()).limit(limit + 1)).all()
-        found = [{"id": row.id, "method": row.method, "state": row.state} for row in rows[:limit]]
-    return {"submissions": found, "next": _next(rows, limit)}
+        brief = [{"id": row.id, "method": row.method, "state": row.state} for row in rows[:limit]]
+    return {"submissions": brief, "next": _next(rows, limit)}
 
 
 @router.get("/submissions/{identity}", openapi_extra=PUBLIC)
-def submission(here: Here, who: Who, identity: Id) -> Json:
+def submission(context: CurrentContext, actor: CurrentActor, identity: Id) -> Json:
     """One submission, with its place in the queue while it waits."""
-    row = _visible(here, who, identity)
-    with here.store.database.read() as session:
+    row = _visible(context, actor, identity)
+    with context.store.database.read() as session:
         ahead = jobs.ahead(session, identity)
     return {**_brief(row), "superseded": row.superseded, "flags": row.flags, "jobs_ahead": ahead}
 
 
 @router.get("/submissions/{identity}/events", openapi_extra=PUBLIC)
-def events(here: Here, who: Who, identity: Id) -> Json:
-    """Every state it was in, when and why."""
-    found = _visible(here, who, identity).events
-    return {"events": [{"at": e.at.isoformat(), "state": e.state, "reason": e.reason} for e in found]}
+def events(context: CurrentContext, actor: CurrentActor, identity: Id) -> Json:
+    """The states that a submission entered, when and why, oldest first."""
+    history = _visible(context, actor, identity).events
+    return {"events": [{"at": e.at.isoformat(), "state": e.state, "reason": e.reason} for e in history]}
 
 
 @router.get("/submissions/{identity}/scores", openapi_extra=PUBLIC, response_class=Response)
-def scores(here: Here, who: Who, identity: Id) -> Response:
-    """All recomputed scores: the very bytes that `metanas score BUNDLE` prints."""
-    row = _visible(here, who, identity)
+def scores(context: CurrentContext, actor: CurrentActor, identity: Id) -> Response:
+    """All scores of a submission: the same bytes that `metanas score BUNDLE` prints."""
+    row = _visible(context, actor, identity)
     if not row.accuracies:
         raise HTTPException(404, f"not scored: it is {row.state}")
     return Response(document(row.document, row.accuracies, row.summaries), media_type="application/json")
@@ -148,53 +153,57 @@ def scores(here: Here, who: Who, identity: Id) -> Response:
 
 @router.get("/submissions/{identity}/files/{name}", openapi_extra=PUBLIC, response_class=Response)
 def file(
-    here: Here, who: Who, identity: Id, name: Annotated[str, Path(pattern="^[a-zA-Z]+[.][a-z]+$")]
+    context: CurrentContext,
+    actor: CurrentActor,
+    identity: Id,
+    name: Annotated[str, Path(pattern="^[a-zA-Z]+[.][a-z]+$")],
 ) -> Response:
-    """A file of the bundle, as it came. entry.json holds a contact address, so only its owner gets it."""
-    row = _visible(here, who, identity)
+    """A file of the bundle, unchanged. entry.json has a contact address: only the owner gets it."""
+    row = _visible(context, actor, identity)
     if name not in FILES or name not in row.files:
         raise HTTPException(404, f"no file {name!r} in this submission")
     if name == "entry.json":
-        authorise(who, "withdraw", _thing(here, identity))
-    content = here.store.blobs.get(row.files[name][0])
+        authorise(actor, "withdraw", _thing(context, identity))
+    content = context.store.blobs.get(row.files[name][0])
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 
 @router.get("/quota")
-def quotas(here: Here, who: Who) -> Json:
-    """What remains of one's quotas."""
-    authorise(who, "list")
-    assert who.account is not None
-    limits = here.settings.quotas
-    with here.store.database.read() as session:
-        return {kind: quota.left(session, who.account, kind, limits, now()) for kind in limits}
+def quotas(context: CurrentContext, actor: CurrentActor) -> Json:
+    """What remains of one's own quotas."""
+    authorise(actor, "list")
+    assert actor.account is not None
+    limits = context.settings.quotas
+    with context.store.database.read() as session:
+        return {kind: quota.left(session, actor.account, kind, limits, now()) for kind in limits}
 
 
 @router.get("/audit/head")
-def audit_head(here: Here) -> Json:
+def audit_head(context: CurrentContext) -> Json:
     """The newest link of the audit chain, and the key that signs receipts."""
-    with here.store.database.read() as session:
+    with context.store.database.read() as session:
         link = audit.head(session)
-    seq, found = (link.seq, link.hash) if link else (0, audit.START)
-    return {"seq": seq, "hash": found, "server_key": here.key.public}
+    seq, head = (link.seq, link.hash) if link else (0, audit.START)
+    return {"seq": seq, "hash": head, "server_key": context.key.public}
 
 
 def _next(rows: Sequence[standing.Standing] | Sequence[Submission], limit: int) -> str | None:
-    """Where the next answer begins; None if these rows are all."""
+    """The last id of this answer, for the parameter `after` of the next; None if no rows are left."""
     return rows[limit - 1].id if len(rows) > limit else None
 
 
-def _thing(here: Here, identity: str) -> Thing:
-    with here.store.database.read() as session:
+def _thing(context: CurrentContext, identity: str) -> Thing:
+    with context.store.database.read() as session:
         return thing_of(session.get(Submission, identity))
 
 
-def _visible(here: Here, who: Who, identity: str) -> standing.Standing:
-    authorise(who, "read", _thing(here, identity))
-    found = standing.one(here.store, identity)
-    assert found is not None  # or it would have been denied; rows are never deleted
-    return found
+def _visible(context: CurrentContext, actor: CurrentActor, identity: str) -> standing.Standing:
+    """A submission that the actor may see. Denied otherwise."""
+    authorise(actor, "read", _thing(context, identity))
+    row = standing.one(context.store, identity)
+    assert row is not None  # or it would have been denied; rows are never deleted
+    return row
 
 
 def _brief(row: standing.Standing) -> Json:
@@ -207,8 +216,8 @@ def _brief(row: standing.Standing) -> Json:
         "owner": row.owner,
         "accepted": row.accepted.isoformat(),
         "attempts": row.attempts,
-        "accuracy": {task: float(found.mean()) for task, found in row.accuracies.items()},
-        "fresh_accuracy": {task: float(found.mean()) for task, found in row.fresh.items()},
+        "accuracy": {task: float(values.mean()) for task, values in row.accuracies.items()},
+        "fresh_accuracy": {task: float(values.mean()) for task, values in row.fresh.items()},
         "challenge": None if row.challenge is None else row.challenge.id,
         "entry": None if row.entry is None else json.loads(json.dumps(row.entry)),
     }

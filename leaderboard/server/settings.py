@@ -1,4 +1,4 @@
-"""All that a server can be told. Only the command line and tests make one."""
+"""The settings of a server, made by the command line and by tests only."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from leaderboard.scoring.sandbox import Limits as ScorerLimits
 
 @dataclass(frozen=True)
 class Settings:
-    """db: URL or SQLite file. data: folder of blobs and keys, beside the SQLite file by default."""
+    """Settings. db: URL or SQLite file; data: folder of blobs and keys, by default beside the SQLite file."""
 
     db: str
     data: Path | None = None
@@ -18,10 +18,10 @@ class Settings:
     quotas: Limits = field(default_factory=lambda: DEFAULT)
     scorer: ScorerLimits = ScorerLimits()
     lease_seconds: float = 60.0
-    work: bool = True  # score in this process's thread; False where another process does it
+    work: bool = True  # whether a thread of this process scores submissions
     body_bytes: int = ZIP_MOST
     small_body_bytes: int = MIB // 16  # of every request that is not a bundle
-    body_seconds: float = 60.0  # a body that comes slower is cut off
+    body_seconds: float = 60.0  # longest wait for the next part of a body
     writes_per_minute: int = 60  # per token or address; reads are not counted
-    challenge_episodes: int = 30  # fresh ones per task
-    challenge_hours: float = 72.0  # from the commitment to the last moment for an answer
+    challenge_episodes: int = 30  # per task
+    challenge_hours: float = 72.0  # from the drawing of the episodes to the deadline

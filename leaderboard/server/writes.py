@@ -1,4 +1,4 @@
-"""The POST half of the API: submit, withdraw, and what reviewers and administrators decide."""
+"""API routes that write: submit, withdraw and dispute, and the decisions of reviewers and administrators."""
 
 import json
 from typing import Annotated, Any, Literal
@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from leaderboard.accounts import audit, quota
 from leaderboard.accounts.authorise import Action, Actor, authorise, thing_of
 from leaderboard.scoring import jobs
-from leaderboard.server.identity import Here, Writer
+from leaderboard.server.identity import CurrentContext, Writer
 from leaderboard.server.reads import ERRORS, Id, Json
 from leaderboard.store.models import Flag, Submission, now
 from leaderboard.store.store import enter, publish
@@ -31,63 +31,67 @@ Key = Annotated[
 
 
 class Reason(BaseModel):
+    """The reason for a change; it is public."""
+
     model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class Decision(Reason):
-    """A reviewer's word on a flagged or published submission."""
+    """A reviewer's decision on a flagged or published submission."""
 
     verdict: Literal["publish", "reject", "reproduced"]
 
 
 @router.post("/submissions", status_code=202, openapi_extra=BODY)
-async def submit(request: Request, response: Response, here: Here, who: Writer, key: Key) -> Json:
-    """Submit a bundle as a zip. The answer holds a signed receipt; scores follow within seconds."""
-    authorise(who, "submit")
+async def submit(
+    request: Request, response: Response, context: CurrentContext, actor: Writer, key: Key
+) -> Json:
+    """Submit a bundle as a zip. The answer has a signed receipt; the scores follow within seconds."""
+    authorise(actor, "submit")
     if request.headers.get("content-type", "").partition(";")[0].strip() != ZIP:
         raise HTTPException(415, f"send the bundle as {ZIP}")
     chunks = [chunk async for chunk in request.stream()]
-    accepted = await run_in_threadpool(here.acceptance.accept, who, b"".join(chunks), key)
-    here.worker.wake()
+    accepted = await run_in_threadpool(context.acceptance.accept, actor, b"".join(chunks), key)
+    context.worker.wake()
     response.headers["Location"] = f"/api/v1/submissions/{accepted.submission}"
     return {"id": accepted.submission, "new": accepted.new, "receipt": json.loads(accepted.receipt)}
 
 
 @router.post("/submissions/{identity}/withdraw")
-def withdraw(here: Here, who: Writer, identity: Id, body: Reason) -> Json:
+def withdraw(context: CurrentContext, actor: Writer, identity: Id, body: Reason) -> Json:
     """Take one's own submission off the board. It stays in the history, marked."""
-    with here.store.database.write() as session:
-        row = _changing(session, who, identity, "withdraw")
+    with context.store.database.write() as session:
+        row = _changing(session, actor, identity, "withdraw")
         if row.state not in ("published", "flagged"):
             raise HTTPException(409, f"it is {row.state}; only what is published can be withdrawn")
         enter(session, row, "withdrawn", body.reason)
-        audit.append(session, who.name, "withdrawn", row.id, {"reason": body.reason})
+        audit.append(session, actor.name, "withdrawn", row.id, {"reason": body.reason})
         return {"id": row.id, "state": row.state}
 
 
 @router.post("/submissions/{identity}/dispute")
-def dispute(here: Here, who: Writer, identity: Id, body: Reason) -> Json:
-    """Doubt a published result. It stays on the board, marked, until a reviewer decides."""
-    with here.store.database.write() as session:
-        row = _changing(session, who, identity, "dispute")
+def dispute(context: CurrentContext, actor: Writer, identity: Id, body: Reason) -> Json:
+    """Dispute a published result. It stays on the board, marked, until a reviewer decides."""
+    with context.store.database.write() as session:
+        row = _changing(session, actor, identity, "dispute")
         if row.state != "published":
             raise HTTPException(409, f"it is {row.state}; only what is published can be disputed")
-        assert who.account is not None
-        quota.use(session, who.account, "dispute", here.settings.quotas, now())
-        session.add(Flag(submission_id=row.id, kind="disputed", detail=f"{who.name}: {body.reason}"))
-        enter(session, row, "published", f"disputed by {who.name}: {body.reason}")
-        audit.append(session, who.name, "disputed", row.id, {"reason": body.reason})
+        assert actor.account is not None
+        quota.use(session, actor.account, "dispute", context.settings.quotas, now())
+        session.add(Flag(submission_id=row.id, kind="disputed", detail=f"{actor.name}: {body.reason}"))
+        enter(session, row, "published", f"disputed by {actor.name}: {body.reason}")
+        audit.append(session, actor.name, "disputed", row.id, {"reason": body.reason})
         return {"id": row.id, "state": row.state}
 
 
 @router.post("/submissions/{identity}/decision")
-def decide(here: Here, who: Writer, identity: Id, body: Decision) -> Json:
-    """Publish or reject what was flagged or disputed; or note that a maintainer reproduced it."""
-    with here.store.database.write() as session:
-        row = _changing(session, who, identity, "decide")
-        if row.account_id == who.account:
+def decide(context: CurrentContext, actor: Writer, identity: Id, body: Decision) -> Json:
+    """Publish or reject a flagged or disputed submission, or record that a maintainer reproduced it."""
+    with context.store.database.write() as session:
+        row = _changing(session, actor, identity, "decide")
+        if row.account_id == actor.account:
             raise HTTPException(403, "reviewers do not decide on their own submissions")
         if body.verdict == "reproduced":
             if row.state != "published":
@@ -106,25 +110,26 @@ def decide(here: Here, who: Writer, identity: Id, body: Decision) -> Json:
                 enter(session, row, "published", f"dispute settled: {body.reason}")
             else:
                 publish(session, row, body.reason)
-        audit.append(session, who.name, body.verdict, row.id, {"reason": body.reason})
+        audit.append(session, actor.name, body.verdict, row.id, {"reason": body.reason})
         return {"id": row.id, "state": row.state, "tier": row.tier}
 
 
 @router.post("/submissions/{identity}/rescore")
-def rescore(here: Here, who: Writer, identity: Id) -> Json:
-    """Let a submission that could not be scored wait again."""
-    with here.store.database.write() as session:
-        row = _changing(session, who, identity, "rescore")
+def rescore(context: CurrentContext, actor: Writer, identity: Id) -> Json:
+    """Queue a submission again that could not be scored."""
+    with context.store.database.write() as session:
+        row = _changing(session, actor, identity, "rescore")
         if not jobs.restart(session, row.id):
             raise HTTPException(409, f"it is {row.state}; only what failed can be scored again")
         enter(session, row, "received", "an administrator asked for another try")
-        audit.append(session, who.name, "rescore", row.id, {})
-    here.worker.wake()
+        audit.append(session, actor.name, "rescore", row.id, {})
+    context.worker.wake()
     return {"id": identity, "state": "received"}
 
 
-def _changing(session: Session, who: Actor, identity: str, action: Action) -> Submission:
+def _changing(session: Session, actor: Actor, identity: str, action: Action) -> Submission:
+    """The submission, its row locked until the transaction ends. Denied if the actor may not do this."""
     row = session.get(Submission, identity, with_for_update=True)
-    authorise(who, action, thing_of(row))
+    authorise(actor, action, thing_of(row))
     assert row is not None  # or it would have been denied
     return row

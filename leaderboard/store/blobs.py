@@ -1,7 +1,7 @@
-"""Files by their content: `blobs/ab/cd/<sha256>`, written once and never changed.
+"""Content-addressed files: `blobs/ab/cd/<sha256>`, written once and never changed.
 
-A blob is written to a temporary name, flushed to the disk, renamed, and its folder flushed; only then may
-a row of the database name it. So a kill or a power cut leaves at most a file that nobody names.
+A blob is written to a temporary name, flushed to the disk, renamed, and its folder flushed; only then may a
+row of the database refer to it. So a kill or a power cut leaves at most a file without a reference.
 """
 
 import hashlib
@@ -9,21 +9,22 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from metanas.disk import write_atomically
+from metanas.base.atomic import write_atomically
+from metanas.base.errors import MetanasError
 
 
-class BlobError(RuntimeError):
-    """A blob is missing or is not what its name says."""
+class BlobError(MetanasError):
+    """A blob is missing, or its content does not have the SHA-256 in its name."""
 
 
 class Blobs:
-    """The folder of blobs."""
+    """The blobs below a folder; iterating gives their digests."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def put(self, content: bytes) -> str:
-        """Keep these bytes for ever; returns their SHA-256."""
+        """Store these bytes durably; returns their SHA-256 (hexadecimal)."""
         digest = hashlib.sha256(content).hexdigest()
         path = self.path(digest)
         if path.exists():
@@ -35,27 +36,27 @@ class Blobs:
         return digest
 
     def get(self, digest: str) -> bytes:
-        """The bytes, checked. BlobError if they are missing or damaged."""
+        """The bytes with this SHA-256, which is checked. BlobError if they are missing or damaged."""
         path = self.path(digest)
         try:
             content = path.read_bytes()
         except OSError as error:
             raise BlobError(f"blob {digest} cannot be read: {error.strerror}") from error
-        found = hashlib.sha256(content).hexdigest()
-        if found != digest:
-            raise BlobError(f"blob {digest} is damaged: its SHA-256 is {found}")
+        actual = hashlib.sha256(content).hexdigest()
+        if actual != digest:
+            raise BlobError(f"blob {digest} is damaged: its SHA-256 is {actual}")
         return content
 
     def path(self, digest: str) -> Path:
-        """Where it lies; the digest is checked, so a path never leaves the folder."""
+        """The path of a blob, always within the folder. BlobError if `digest` is no SHA-256."""
         if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
             raise BlobError(f"not a SHA-256: {digest[:80]!r}")
         return self.folder / digest[:2] / digest[2:4] / digest
 
     def __iter__(self) -> Iterator[str]:
-        """All digests there are, sorted."""
-        found = self.folder.glob("??/??/*")
-        return iter(sorted(path.name for path in found if not path.name.startswith(".")))
+        """The digests of all blobs, sorted."""
+        paths = self.folder.glob("??/??/*")
+        return iter(sorted(path.name for path in paths if not path.name.startswith(".")))
 
 
 def _flush(folder: Path) -> None:

@@ -1,8 +1,8 @@
-"""A database opened by URL: SQLite by default, PostgreSQL for a shared server, at the newest schema.
+"""The database connection: SQLite by default, PostgreSQL for a shared server, migrated to the newest schema.
 
-`write` and `read` are the two kinds of transaction. On SQLite a writer takes the lock at its start (BEGIN
-IMMEDIATE: a reader that turns into a writer would get "database is locked" at once, whatever the
-timeout), and every commit reaches the disk (WAL, synchronous=FULL). Comes after `models.py`.
+`read` and `write` are the two kinds of transaction. On SQLite a writer takes the lock at its start (BEGIN
+IMMEDIATE: a reader that becomes a writer would get "database is locked" at once, whatever the timeout), and
+every commit reaches the disk (WAL, synchronous=FULL). Comes after `models.py`; next: `store.py`.
 """
 
 from collections.abc import Iterator
@@ -14,16 +14,21 @@ from sqlalchemy import URL, Engine, create_engine, event, inspect, make_url, tex
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
-HEAD = "0003"  # the newest migration; a test holds it equal to Alembic's
-BUSY_MS = 30_000
+from metanas.base.errors import InvalidValue
+
+HEAD = "0003"  # the newest migration; a test compares it with Alembic's
+BUSY_MS = 30_000  # how long SQLite waits for a lock
 
 
-class StoreError(ValueError):
-    """The board cannot be opened; the message says why and what to do."""
+class StoreError(InvalidValue):
+    """A board cannot be opened, backed up or restored; the message says why and what to do."""
 
 
 class Database:
-    """An engine whose schema is up to date."""
+    """An open database whose schema is up to date.
+
+    url: see `parse`. StoreError if it cannot be opened or its schema is newer than this program.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = parse(url)
@@ -38,6 +43,7 @@ class Database:
 
     @property
     def sqlite(self) -> bool:
+        """Whether this is SQLite; otherwise it is PostgreSQL."""
         return self.url.get_backend_name() == "sqlite"
 
     @contextmanager
@@ -48,20 +54,21 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction that is committed at the end, or undone by an error."""
+        """A transaction that is committed at the end, or rolled back by an exception."""
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     def close(self) -> None:
+        """Close all connections."""
         self.engine.dispose()
 
     def revision(self) -> str | None:
-        """The schema's revision; None for an empty database. StoreError for tables without one."""
+        """The schema's revision; None for an empty database. StoreError for tables from before 0.2."""
         with self.engine.connect() as connection:
             tables = inspect(connection).get_table_names()
             if "alembic_version" in tables:
-                found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-                return None if found is None else str(found)
+                version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+                return None if version is None else str(version)
         if "submission" in tables:
             raise StoreError(
                 f"{self.url.database} was written by a version before 0.2, whose boards kept no predictions; "
@@ -70,12 +77,12 @@ class Database:
         return None
 
     def _migrate(self) -> None:
-        found = self.revision()
-        if found == HEAD:
+        current = self.revision()
+        if current == HEAD:
             return
-        if found is not None and found > HEAD:
+        if current is not None and current > HEAD:
             raise StoreError(
-                f"{self.url!r} has schema {found}, this version knows up to {HEAD}; install a newer metanas"
+                f"{self.url!r} has schema {current}, this version knows up to {HEAD}; install a newer metanas"
             )
         from leaderboard.store import migrate  # Alembic is not needed once the schema is there
 
@@ -83,7 +90,7 @@ class Database:
 
 
 def parse(url: str) -> URL:
-    """A URL, or the path of an SQLite file. StoreError says what would be right."""
+    """The URL of a database, given as a URL or the path of an SQLite file. StoreError otherwise."""
     if "://" not in url:
         return URL.create("sqlite", database=url)
     try:

@@ -1,7 +1,7 @@
-"""The schema's history, run by Alembic from the installed package: no ini file, no command line.
+"""Schema migrations, run by Alembic from within the package: no ini file, no alembic command.
 
-To change the schema, change `models.py`, run `python -m leaderboard.store.migrate "what changes"`, read
-the file it writes, and raise `database.HEAD`.
+To change the schema, change `models.py`, run `python -m leaderboard.store.migrate "what changes"`, review
+the file that it writes to `migrations/versions/`, and raise `database.HEAD`.
 """
 
 import sys
@@ -16,19 +16,19 @@ FOLDER = Path(__file__).parent / "migrations"
 
 def config(engine: Engine) -> Config:
     """Alembic's settings for this engine."""
-    found = Config()
-    found.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-    found.attributes["engine"] = engine
-    return found
+    settings = Config()
+    settings.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    settings.attributes["engine"] = engine
+    return settings
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema up to a revision, in one transaction."""
+    """Migrate the schema up to a revision, in one transaction."""
     command.upgrade(config(engine), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Back to an older revision; "base" leaves nothing."""
+    """Migrate the schema back to an older revision; "base" drops all tables."""
     command.downgrade(config(engine), revision)
 
 

@@ -1,8 +1,8 @@
-"""The tables of a board, the same on SQLite and PostgreSQL (SQLAlchemy 2).
+"""The tables of a board's database, the same on SQLite and PostgreSQL (SQLAlchemy 2).
 
-A submission is immutable; what happens to it is a row of `event`. Its files lie as blobs beside the
-database (`blobs.py`), its recomputed scores here. The tables change only through `migrations/`; a test
-compares both. Next: `database.py` opens them by URL.
+The content of a submission never changes; every change of its state is a row of `event`. Its files are blobs
+outside the database (`blobs.py`), its scores are rows of `score`. The schema changes only through
+`migrations/`; a test compares them with these classes. Next: `database.py` opens a database.
 """
 
 import os
@@ -37,36 +37,41 @@ NAMES = {  # every constraint has a name, so that a migration can drop it on bot
 
 
 class Moment(TypeDecorator[datetime]):
-    """A point in time, always UTC and aware; SQLite would forget the zone."""
+    """Column type of a point in time: aware and in UTC, although SQLite does not store the zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Python to database."""
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Database to Python."""
         return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
 
 
 class Base(DeclarativeBase):
+    """Base class of all tables."""
+
     metadata = MetaData(naming_convention=NAMES)
     type_annotation_map = {datetime: Moment, str: Text, bytes: LargeBinary}
 
 
 def now() -> datetime:
+    """The current time in UTC."""
     return datetime.now(UTC)
 
 
 def new_id() -> str:
-    """A UUID of version 7 (RFC 9562): sorts by time, and its random part cannot be guessed."""
+    """A UUID of version 7 (RFC 9562): ids sort by time, and their random part cannot be guessed."""
     number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     number = number & ~(0xF << 76) | 0x7 << 76
     return str(UUID(int=number & ~(0x3 << 62) | 0x2 << 62))
 
 
 class Account(Base):
-    """Who submits: a person or a group. Quotas count per account."""
+    """A person or group that submits. Quotas are per account."""
 
     __tablename__ = "account"
 
@@ -76,7 +81,7 @@ class Account(Base):
 
 
 class Token(Base):
-    """A secret that speaks for an account. Only its SHA-256 is kept."""
+    """An API token of an account. Only its SHA-256, `digest`, is stored."""
 
     __tablename__ = "token"
 
@@ -93,7 +98,7 @@ class Token(Base):
 
 
 class Method(Base):
-    """A name on the board, owned by the account that submitted it first (None: local runs)."""
+    """A method name, owned by the account that submitted it first (None: local runs)."""
 
     __tablename__ = "method"
 
@@ -103,23 +108,23 @@ class Method(Base):
 
 
 class Submission(Base):
-    """One accepted bundle. `document` and `entry` are its JSON files, word for word."""
+    """An accepted bundle. `document` and `entry` are its submission.json and entry.json, unchanged."""
 
     __tablename__ = "submission"
     __table_args__ = (Index("ix_submission_place", "track", "method", "state"),)
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
-    digest: Mapped[str] = mapped_column(unique=True)  # of the bundle: names and hashes of its files
+    digest: Mapped[str] = mapped_column(unique=True)  # of the bundle, see `bundle_digest`
     account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
     method: Mapped[str] = mapped_column(ForeignKey("method.name"))
     track: Mapped[str]
-    state: Mapped[str]
-    tier: Mapped[str]
+    state: Mapped[str]  # received, scoring, failed, rejected, flagged, published, withdrawn
+    tier: Mapped[str]  # recomputed, challenged, reproduced
     superseded: Mapped[bool] = mapped_column(default=False)
     accepted: Mapped[datetime] = mapped_column(default=now)
     document: Mapped[str]
     entry: Mapped[str | None]  # none for a local run
-    receipt: Mapped[str | None]  # what the submitter was given, as JSON; none for a local run
+    receipt: Mapped[str | None]  # JSON; none for a local run
     account: Mapped[Account | None] = relationship()
     files: Mapped[list["File"]] = relationship(order_by="File.name", cascade="all, delete-orphan")
     events: Mapped[list["Event"]] = relationship(order_by="Event.id", cascade="all, delete-orphan")
@@ -129,12 +134,12 @@ class Submission(Base):
 
     @property
     def parsed(self) -> Document:
-        """submission.json as a value; it was checked when it came in."""
+        """The content of submission.json, which was validated before it was stored."""
         return Document.model_validate_json(self.document)
 
 
 class File(Base):
-    """A file of a bundle; its bytes are the blob of that SHA-256."""
+    """A file of a bundle; its content is the blob with this SHA-256."""
 
     __tablename__ = "file"
 
@@ -145,7 +150,7 @@ class File(Base):
 
 
 class Event(Base):
-    """A submission entered a state, and why. Never changed; the newest is its state."""
+    """A submission entered a state: when and why. Rows never change; the newest holds the current state."""
 
     __tablename__ = "event"
 
@@ -157,7 +162,7 @@ class Event(Base):
 
 
 class Score(Base):
-    """Recomputed answers of one task: right ones per seed and episode, little-endian uint16 (S, E)."""
+    """Scores of one task. right: right answers per seed and episode, little-endian uint16 (S, E)."""
 
     __tablename__ = "score"
     __table_args__ = (UniqueConstraint("submission_id", "kind", "task"),)
@@ -172,13 +177,13 @@ class Score(Base):
     summary: Mapped[str]  # JSON: log-loss, calibration error, ...
 
     def accuracies(self) -> NDArray[np.float64]:
-        """(S, E)"""
+        """Accuracies (S, E), fractions of 1."""
         counts = np.frombuffer(self.right, "<u2").reshape(self.seeds, -1)
         return counts.astype(np.float64) / self.queries
 
 
 class Detail(Base):
-    """What a page shows of one task beside scores, as JSON: `kind` is "architecture" or "curve"."""
+    """JSON that a page shows of one task beside its scores. kind: "architecture" or "curve"."""
 
     __tablename__ = "detail"
     __table_args__ = (UniqueConstraint("submission_id", "kind", "task"),)
@@ -191,7 +196,7 @@ class Detail(Base):
 
 
 class Flag(Base):
-    """Something a person has to look at before the submission counts."""
+    """A doubt about a submission that a reviewer has to clear (`scoring/plausibility.py`, disputes)."""
 
     __tablename__ = "flag"
 
@@ -204,9 +209,9 @@ class Flag(Base):
 
 
 class Challenge(Base):
-    """An entrant's commitment to code and weights, and the fresh episodes it was answered with.
+    """A challenge: the commitment to code and weights, and the fresh episodes to be answered.
 
-    Their labels lie nowhere: they follow from the server's secret and this id.
+    Their labels are not stored: they follow from the server's secret and this id (`challenge/sealing.py`).
     """
 
     __tablename__ = "challenge"
@@ -218,14 +223,14 @@ class Challenge(Base):
     state: Mapped[str]  # drawing, open, answered
     committed: Mapped[datetime] = mapped_column(default=now)
     deadline: Mapped[datetime]
-    episodes: Mapped[str | None]  # SHA-256 of the inputs, a blob; None while they are drawn
+    episodes: Mapped[str | None]  # SHA-256 of the inputs, a blob; None until they are drawn
     answered: Mapped[datetime | None]
-    predictions: Mapped[str | None] = mapped_column(unique=True)  # SHA-256, a blob
+    predictions: Mapped[str | None] = mapped_column(unique=True)  # SHA-256 of the answers, a blob
     submission: Mapped[Submission] = relationship()
 
 
 class Job(Base):
-    """A submission waits for its scores; made in the transaction that accepts it."""
+    """The scoring job of a submission, inserted in the transaction that accepts it (`scoring/jobs.py`)."""
 
     __tablename__ = "job"
     __table_args__ = (Index("ix_job_next", "state", "leased_until", "id"),)
@@ -240,19 +245,19 @@ class Job(Base):
 
 
 class Attempt(Base):
-    """A use of a quota, counted in the transaction it allows; failures count too."""
+    """A use of a quota, successful or not (`accounts/quota.py`)."""
 
     __tablename__ = "attempt"
     __table_args__ = (Index("ix_attempt_count", "account_id", "kind", "at"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
-    kind: Mapped[str]  # of quota: "submission", "challenge", "answer"
+    kind: Mapped[str]  # of quota: "submission", "challenge", "dispute", "answer"
     at: Mapped[datetime] = mapped_column(default=now)
 
 
 class Idempotency(Base):
-    """Which answer an account's key was given, so that a retry is not a second submission."""
+    """The submission that an account's idempotency key belongs to, so that a retry does not submit again."""
 
     __tablename__ = "idempotency"
 
@@ -263,10 +268,10 @@ class Idempotency(Base):
 
 
 class Audit(Base):
-    """One link of the audit chain: hash = SHA-256(previous hash, canonical JSON of the rest)."""
+    """A link of the audit chain: hash = SHA-256(previous hash + record) (`accounts/audit.py`)."""
 
     __tablename__ = "audit"
 
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    record: Mapped[str]  # canonical JSON: at, actor, action, subject, detail
+    record: Mapped[str]  # canonical JSON: seq, at, actor, action, subject, detail
     hash: Mapped[str] = mapped_column(unique=True)

@@ -1,8 +1,8 @@
-"""The board's memory: submissions, their files, and their recomputed scores.
+"""The store of a board: submissions, their files and their scores, in a database and a folder of blobs.
 
-`add` takes a run folder of one's own: checked, scored and published at once. What comes from others goes
-through `server/` and waits in the queue (`jobs.py`) for a scorer in a process of its own; both end in
-`keep_scores` and `publish`. Next: `leaderboard/standing.py` gives out what is published as plain values.
+`Store.add` takes a local run folder: it is checked, scored and published at once. Submissions to a server are
+queued (`scoring/jobs.py`) and scored by its worker; both paths end in `keep_scores` and `publish`. Next:
+`ranking/standing.py` reads submissions as plain values.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from leaderboard.bundle.names import ENTRY, FILES, Members, bundle_digest, hashes
-from leaderboard.scoring.scores import Scored, score
+from leaderboard.bundle.scores import Scored, score
 from leaderboard.store.blobs import Blobs
 from leaderboard.store.database import Database
 from leaderboard.store.models import Detail, Event, File, Method, Score, Submission, new_id
@@ -23,9 +23,10 @@ from metanas.evaluation.result import Submission as Document
 
 
 def track_of(submission: Document) -> str:
-    """What may be ranked together: "mini-v1 1.0 / small / full data".
+    """The track of a submission; submissions of the same track are ranked together.
 
-    Never a sample with the full set, nor different budgets, domains or numbers of episodes.
+    It names suite, version, budget and "full data" or "sample", and ends with 8 digits of a hash of the data
+    and episodes of all tasks: "mini-v1 1.0 / small (...) / full data / 0123abcd".
     """
     budget = submission.budget
     settings = "-".join(str(budget[key]) for key in sorted(budget) if key != "name")
@@ -36,10 +37,10 @@ def track_of(submission: Document) -> str:
 
 
 class Store:
-    """An opened board: a database and, beside it, a folder of blobs.
+    """An open board: a database and a data folder.
 
-    url: an SQLite file, made if it is not there, or postgresql://...
-    data: the folder of blobs and keys; beside the SQLite file if it is not given.
+    url: an SQLite file, created if it is missing, or postgresql://...
+    data: the folder of blobs and keys; by default beside the SQLite file. StoreError if it cannot be opened.
     """
 
     def __init__(self, url: str | Path, data: Path | None = None) -> None:
@@ -48,9 +49,9 @@ class Store:
         self.blobs = Blobs(self.data / "blobs")
 
     def add(self, folder: Path) -> str:
-        """Check, score and publish a run folder; returns its track. ResultError says what is wrong.
+        """Check, score and publish a run folder; returns its track. ResultError if it is not a valid result.
 
-        The same result twice is stored once; a newer one of the same method and track supersedes.
+        The same result is stored only once; a new one supersedes those of the same method and track.
         """
         members = {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
         for name, allowed in FILES.items():
@@ -73,7 +74,7 @@ class Store:
 
 
 def insert(session: Session, members: Members, document: Document, *, account: int | None) -> Submission:
-    """A submission's row with its files, whose blobs must be there already. Its state is "received"."""
+    """Insert a submission in state "received". The blobs of its files must be stored already."""
     method = session.get(Method, document.method)
     if method is None:
         session.add(Method(name=document.method, account_id=account))
@@ -100,13 +101,13 @@ def insert(session: Session, members: Members, document: Document, *, account: i
 
 
 def enter(session: Session, row: Submission, state: str, reason: str) -> None:
-    """Move a submission to a state, for everyone to see."""
+    """Move a submission to a state and record the event; the reason is public."""
     row.state = state
     session.add(Event(submission_id=row.id, state=state, reason=reason))
 
 
 def keep_scores(session: Session, submission_id: str, scored: Scored, *, kind: str = "pinned") -> None:
-    """Store what was recomputed."""
+    """Store the scores of a submission. kind: "pinned", or "fresh" for those of a challenge."""
     for task in scored.tasks:
         session.add(
             Score(
@@ -120,18 +121,18 @@ def keep_scores(session: Session, submission_id: str, scored: Scored, *, kind: s
             )
         )
     for part, details in (("architecture", scored.architectures), ("curve", scored.curves)):
-        for name, found in details.items():
-            session.add(Detail(submission_id=submission_id, kind=part, task=name, text=json.dumps(found)))
+        for name, detail in details.items():
+            session.add(Detail(submission_id=submission_id, kind=part, task=name, text=json.dumps(detail)))
 
 
 def publish(session: Session, row: Submission, reason: str) -> None:
-    """Show it on the board; older ones of the same method and track are superseded."""
+    """Publish a submission; others of the same method and track are superseded."""
     session.execute(update(Submission).where(published_beside(row)).values(superseded=True))
     enter(session, row, "published", reason)
 
 
 def published_beside(row: Submission) -> ColumnElement[bool]:
-    """What else of its method and track is published."""
+    """SQL condition: the other published submissions of the same method and track."""
     return (
         (Submission.track == row.track)
         & (Submission.method == row.method)
@@ -141,6 +142,7 @@ def published_beside(row: Submission) -> ColumnElement[bool]:
 
 
 def _beside(database: Database) -> Path:
+    """The default data folder."""
     if not database.sqlite:
         return Path("runs/leaderboard-data")
     path = Path(database.url.database or "leaderboard")

@@ -1,58 +1,54 @@
-"""Addresses of pages, the same on the server and in a static export, always with relative links.
+"""The address of every page, relative to the site's root; the same on the server and in a static export.
 
-So a site works at any place: on a host's root, below a path, or opened from a folder.
+Pages link to each other with relative links (`relative`), so a site works at the root of a host, below a
+path, or opened from a folder. A track may be given by its name or by its slug.
 """
 
-import re
 from posixpath import dirname, relpath
+
+from leaderboard.bundle.slugs import name as name
+from leaderboard.bundle.slugs import slug as slug
 
 HOME = "index.html"
 RULES = "rules.html"
 TRANSFER = "transfer.html"
 
 
-def slug(text: str) -> str:
-    """A text as part of an address: lower case letters, digits and single hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
-
-
-def name(method: str) -> str:
-    """A method in an address: itself, where its name may stand there (as all that are submitted)."""
-    return method if re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", method) else slug(method)
-
-
 def board(track: str, page: str = "index.html") -> str:
-    """A page of a track."""
+    """A page of a track; by default its ranked table."""
     return f"{slug(track)}/{page}"
 
 
 def method(track: str, method: str) -> str:
+    """The page of a method on a track."""
     return board(track, f"methods/{name(method)}.html")
 
 
 def task(track: str, task: str) -> str:
+    """The page of a task on a track."""
     return board(track, f"tasks/{slug(task)}.html")
 
 
 def comparison(track: str, first: str, second: str) -> str:
-    """The page of one pair in a static export."""
+    """The page of one pair of methods in a static export; the server compares with a query instead."""
     return board(track, f"compare/{name(first)}/{name(second)}.html")
 
 
 def study(name: str, form: str = "html") -> str:
-    """A transfer study by its path."""
+    """A transfer study by its path, <suite>/<method>; form: html or json."""
     return f"transfer/{name}.{form}"
 
 
 def submission(identity: str) -> str:
+    """The page of a submission by its id."""
     return f"submissions/{slug(identity)}.html"
 
 
 def picture(page: str, name: str, theme: str) -> str:
-    """The SVG of a page's picture."""
+    """The SVG of the picture `name` on the page at the address `page`; theme: light or dark."""
     return f"{page.removesuffix('.html')}.{name}.{theme}.svg"
 
 
 def relative(target: str, page: str) -> str:
-    """`target` as a link on `page`."""
+    """The link from the page at the address `page` to the address `target`."""
     return relpath(target, dirname(page) or ".")

@@ -1,55 +1,55 @@
-"""The site that a server shows: always a whole one, made anew in the background when the board changes.
+"""The site that a running server shows, rebuilt in the background when something is published or withdrawn.
 
-Readers never wait for that: until the new site is ranked and its first page drawn, they get the old one,
-which is a fraction of a second behind. Comes after `routes.py`; `server/pages.py` answers requests from it.
+A request never waits for a rebuild: it is answered from the last complete `Site` until the new one is ranked
+and has its first page. Uses `routes.py`; `server/pages.py` answers requests from it.
 """
 
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
-from leaderboard import standing
+from leaderboard.ranking import standing
+from leaderboard.repository.studies import Shown
 from leaderboard.store.store import Store
-from leaderboard.transfers import Shown
 from leaderboard.web import links
 from leaderboard.web.routes import open_site
 from leaderboard.web.site import Site
-from leaderboard.web.stored import Stored
+from leaderboard.web.store_source import Stored
 
-CHECK_SECONDS = 0.2  # how often the board is asked whether something changed
+CHECK_SECONDS = 0.2  # the least time between two checks for changes
 
 
 class Live:
-    """The newest finished site of a store, with these transfer studies."""
+    """The newest complete site of a store, with these transfer studies. Building the first one blocks."""
 
     def __init__(self, store: Store, studies: tuple[Shown, ...] = ()) -> None:
         self._store, self._studies = store, studies
-        self._revision, self._site = self._made()
+        self._revision, self._site = self._build()
         self._checked = time.monotonic()
-        self._lock = Lock()
-        self._maker = ThreadPoolExecutor(1, "site")
+        self._lock = Lock()  # held from the submission of a refresh to its end
+        self._executor = ThreadPoolExecutor(1, "site")
 
     def site(self) -> Site:
-        """The site to answer from; looks for changes in the background now and then."""
+        """The site to answer a request from; starts a check for changes every CHECK_SECONDS."""
         now = time.monotonic()
         if now - self._checked > CHECK_SECONDS and self._lock.acquire(blocking=False):
             self._checked = now
-            self._maker.submit(self._refresh)
+            self._executor.submit(self._refresh)
         return self._site
 
     def close(self) -> None:
-        """Stop looking for changes."""
-        self._maker.shutdown(wait=True, cancel_futures=True)
+        """Stop checking for changes; waits for a rebuild in progress."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _refresh(self) -> None:
         try:
             if standing.shown_revision(self._store) != self._revision:
-                self._revision, self._site = self._made()
+                self._revision, self._site = self._build()
         finally:
             self._lock.release()
 
-    def _made(self) -> tuple[int, Site]:
-        revision = standing.shown_revision(self._store)  # read first: a change after it is found next time
+    def _build(self) -> tuple[int, Site]:
+        revision = standing.shown_revision(self._store)  # read first: the next check finds what changes later
         site = open_site(Stored(self._store, self._studies), live=True)
-        site.get(links.HOME)
+        site.get(links.HOME)  # ranks the board of the first page and renders it
         return revision, site

@@ -1,7 +1,7 @@
-"""What a reader asked of the ranked table, from the address and back into it: the permalink.
+"""The query string of the ranked table as a checked value, and back: filters, sorting, columns, page.
 
-`Choice.of` reads a query string, `Choice.link` writes the shortest one that means the same, so that two
-readers who choose the same have the same address.
+`TableQuery.of` parses a query string. `TableQuery.link` writes the shortest one with the same meaning, so two
+readers with the same selection get the same address (the permalink).
 """
 
 import dataclasses
@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import date
 from urllib.parse import urlencode
 
-Query = Mapping[str, Sequence[str]]
-ROWS = 100  # on one page
+from metanas.base.errors import InvalidValue
+
+Query = Mapping[str, Sequence[str]]  # parameter -> its values, as in `?m=a&m=b`
+ROWS = 100  # of the table on one page
 TIERS = ("recomputed", "challenged", "reproduced")
 COLUMNS = ("tasks", "worst", "normalised", "parameters", "training", "seeds", "attempts", "date")
-NAMES = {
+NAMES = {  # column -> its heading
     "rank": "Rank",
     "method": "Method",
     "mean": "Mean",
@@ -28,66 +30,69 @@ NAMES = {
 }
 
 
-class QueryError(ValueError):
-    """An address asks for something that is not there; the message says what would be right."""
+class QueryError(InvalidValue):
+    """A query parameter has a value that it cannot have. Readers see the message: it says what is right."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Filters, order, columns and page of the ranked table; the defaults are the plain address."""
+class TableQuery:
+    """Filters, sorting, columns and page of the ranked table; the defaults are those of an empty query."""
 
-    q: str = ""  # part of a method's name
+    q: str = ""  # part of a method's name, in any case
     domain: str = ""  # rank on this domain alone
     tier: str = ""
     transductive: str = ""  # yes, no
-    as_of: date | None = None  # the board as it stood at the end of that day
-    sort: str = "rank"
+    as_of: date | None = None  # the board as it stood at the end of that day (UTC)
+    sort: str = "rank"  # a column of NAMES or a task
     descending: bool = False
     columns: tuple[str, ...] = COLUMNS
     page: int = 1
 
     @classmethod
-    def of(cls, query: Query, domains: Iterable[str], tasks: Iterable[str]) -> "Choice":
-        """From a query string. QueryError for a value that means nothing."""
-        one = {name: values[-1] for name, values in query.items() if values and values[-1] != ""}
-        sort = one.get("sort", "rank").removeprefix("-")
-        choice = cls(
-            q=one.get("q", "")[:64],
-            domain=_known("domain", one.get("domain", ""), ("", *domains)),
-            tier=_known("tier", one.get("tier", ""), ("", *TIERS)),
-            transductive=_known("transductive", one.get("transductive", ""), ("", "yes", "no")),
-            as_of=_date(one.get("as_of")),
+    def of(cls, query: Query, domains: Iterable[str], tasks: Iterable[str]) -> "TableQuery":
+        """Parse a query string on a board with these domains and tasks.
+
+        QueryError for a value that a parameter cannot have. Unknown parameters are ignored; of a repeated one
+        the last value counts, except for `columns`, which takes all.
+        """
+        values = {name: given[-1] for name, given in query.items() if given and given[-1] != ""}
+        sort = values.get("sort", "rank").removeprefix("-")
+        return cls(
+            q=values.get("q", "")[:64],
+            domain=_known("domain", values.get("domain", ""), ("", *domains)),
+            tier=_known("tier", values.get("tier", ""), ("", *TIERS)),
+            transductive=_known("transductive", values.get("transductive", ""), ("", "yes", "no")),
+            as_of=_date(values.get("as_of")),
             sort=_known("sort", sort, (*NAMES, *tasks)),
-            descending=one.get("sort", "").startswith("-"),
+            descending=values.get("sort", "").startswith("-"),
             columns=_columns(query.get("columns", ())),
-            page=_page(one.get("page", "1")),
+            page=_page(values.get("page", "1")),
         )
-        return choice
 
     def link(self, **changes: object) -> str:
-        """The query string of this choice with some changes, "" for the defaults."""
+        """The query string with some fields changed, starting with "?"; "" if all are the defaults."""
         changed = dataclasses.replace(self, **changes)  # type: ignore[arg-type]
-        words: list[tuple[str, str]] = [
+        parameters: list[tuple[str, str]] = [
             (name, str(getattr(changed, name)))
             for name in ("q", "domain", "tier", "transductive", "as_of")
             if getattr(changed, name)
         ]
         if changed.columns != COLUMNS:
-            words += [("columns", name) for name in changed.columns or ("none",)]
+            parameters += [("columns", name) for name in changed.columns or ("none",)]
         if changed.sort != "rank" or changed.descending:
-            words.append(("sort", ("-" if changed.descending else "") + changed.sort))
+            parameters.append(("sort", ("-" if changed.descending else "") + changed.sort))
         if changed.page > 1:
-            words.append(("page", str(changed.page)))
-        return "?" + urlencode(words) if words else ""
+            parameters.append(("page", str(changed.page)))
+        return "?" + urlencode(parameters) if parameters else ""
 
     def sorted_by(self, column: str) -> str:
-        """The link of a column's heading: sort by it, the better end first; again: the other way."""
-        first = column not in ("rank", "method", "parameters", "training", "attempts")
-        descending = not self.descending if self.sort == column else first
+        """The link of a column's heading: sort by it with the best first, or reverse it if sorted by it."""
+        best_is_largest = column not in ("rank", "method", "parameters", "training", "attempts")
+        descending = not self.descending if self.sort == column else best_is_largest
         return self.link(sort=column, descending=descending, page=1)
 
     def aria(self, column: str) -> str:
-        """`aria-sort` of a column's heading, "" where the table is not sorted by it."""
+        """The `aria-sort` attribute of a column's heading; "" if the table is not sorted by it."""
         return ("descending" if self.descending else "ascending") if self.sort == column else ""
 
 

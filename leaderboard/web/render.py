@@ -1,8 +1,8 @@
-"""From a view to bytes: templates, pictures, styles and scripts.
+"""Rendering: a `View` or a static file becomes the bytes of a response.
 
-A `View` is what a page shows: a template, its values and its pictures; `views/` makes them, one file a
-page. Templates are the same for the server and for a static export; `live` only decides whether filters
-are answered by the server or by `table.js`. Next: `site.py` says which address is whose.
+A `View` is a template (`leaderboard/templates/`), its values and its pictures, which are Vega-Lite
+specifications; the functions in `views/` return one. The server and a static export use the same templates:
+only with `live` does the server answer filters, otherwise `table.js` does. Next: `site.py`.
 """
 
 import gzip
@@ -18,49 +18,49 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from leaderboard.web import links, words
+from leaderboard.web import formatting, links
 from metanas.evaluation.charts.theme import Spec, config
 
 STATIC = Path(__file__).parents[1] / "static"
 
 
 class Missing(LookupError):
-    """There is no such page."""
+    """No page has this address; a server answers 404."""
 
 
 class Page(NamedTuple):
-    """An answer. `tag` names the content, for conditional requests."""
+    """The content of a response and what its headers need."""
 
     content: bytes
-    media: str
-    tag: str
-    packed: bytes  # gzip
+    media: str  # its media type
+    tag: str  # its ETag: the start of the content's SHA-256
+    packed: bytes  # the content, compressed by gzip
 
 
 @dataclass(frozen=True)
 class View:
-    """What a page shows, before it is drawn."""
+    """What an HTML page shows, before it is rendered."""
 
-    template: str
-    values: Mapping[str, Any]
-    pictures: Mapping[str, Spec] = field(default_factory=dict)
+    template: str  # a file name in leaderboard/templates/
+    values: Mapping[str, Any]  # the template's variables
+    pictures: Mapping[str, Spec] = field(default_factory=dict)  # by the name that the template uses
 
 
 @dataclass(frozen=True)
 class File:
-    """A page that is no HTML: an export."""
+    """The content of an address that is not HTML: an export as JSON, CSV, Markdown or LaTeX."""
 
     text: str
-    media: str
+    media: str  # its media type
 
 
 def page(content: bytes, media: str) -> Page:
-    """Bytes with the headers that go with them; the gzip has no time in it, so it is always the same."""
+    """A `Page` of some bytes. The gzip header has no time in it, so equal contents are equal pages."""
     return Page(content, media, hashlib.sha256(content).hexdigest()[:32], gzip.compress(content, 6, mtime=0))
 
 
 def html(view: View, address: str, *, live: bool, query: str = "") -> str:
-    """A view as the HTML of the page at `address`."""
+    """A view as the HTML of the page at `address`. query: the page's own, "" or from "?" on, for its SVGs."""
 
     def link(target: str, query: str = "") -> str:
         return links.relative(target, address) + query
@@ -71,8 +71,8 @@ def html(view: View, address: str, *, live: bool, query: str = "") -> str:
             "name": name,
             "title": spec["title"]["text"],
             "summary": spec["description"],
-            "spec": Markup(script_json({**spec, "config": config("light")})),
-            "dark": Markup(script_json(config("dark"))),
+            "spec": Markup(_script_json({**spec, "config": config("light")})),
+            "dark": Markup(_script_json(config("dark"))),
             "light_svg": link(links.picture(address, name, "light"), query),
             "dark_svg": link(links.picture(address, name, "dark"), query),
         }
@@ -83,30 +83,30 @@ def html(view: View, address: str, *, live: bool, query: str = "") -> str:
 
 
 def problem(tracks: Mapping[str, str], title: str, message: str) -> str:
-    """An error as a page; its links start at the root, since it may stand at any address."""
+    """An error as an HTML page. Its links start at the server's root: it may be shown at any address."""
     values = {"tracks": tracks, "track": None, "page": "problem", "title": title, "message": message}
     template = _environment().get_template("problem.html")
     common = {"live": True, "links": links, "address": ""}
     return template.render(**common, link=lambda target, query="": f"/{target}{query}", **values)
 
 
-def script_json(value: Any) -> str:
-    """JSON that may stand inside a <script type="application/json"> element."""
+def _script_json(value: Any) -> str:
+    """JSON for a <script type="application/json"> element, which nothing in a string can end."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def static_paths() -> list[str]:
-    """The addresses of styles, scripts and licences."""
-    found = (path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file())
-    return [f"static/{path}" for path in sorted(found)]
+    """The addresses of all styles, scripts and licences, sorted."""
+    paths = (path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file())
+    return [f"static/{path}" for path in sorted(paths)]
 
 
 @cache
 def static(address: str) -> Page:
-    """A style or script. Missing if there is none of that name."""
+    """A style, script or licence. Missing if no file has this address."""
     if address not in static_paths():
-        raise Missing(address)
+        raise Missing(f"there is no static file {address!r}")
     name = address.removeprefix("static/")
     media = mimetypes.guess_type(name)[0] or "text/plain"
     return page((STATIC / name).read_bytes(), f"{media}; charset=utf-8")
@@ -122,5 +122,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters.update(words.FILTERS)
+    environment.filters.update(formatting.FILTERS)
     return environment

@@ -1,4 +1,8 @@
-"""Which address is whose: one line a page. The last stop before the server and the static export."""
+"""The routing table of the site: the pattern of an address, the view it shows, the paths of a static export.
+
+A new page is a view in `views/` and one line in `ROUTES`. `live.py` (server) and `static_site.py` (static
+export) open sites through `open_site`.
+"""
 
 import re
 from collections.abc import Callable, Iterable
@@ -33,7 +37,7 @@ ROUTES = (
     _route(r"rules\.html", rules.page, rules.paths),
     _route(r"transfer\.html", transfer.home, lambda site: [links.TRANSFER]),
     _route(rf"transfer/{STUDY}\.html", transfer.page, transfer.paths),
-    _route(rf"transfer/{STUDY}\.json", transfer.numbers, transfer.number_paths),
+    _route(rf"transfer/{STUDY}\.json", transfer.scores, transfer.score_paths),
     _route(r"submissions/(?P<identity>[a-z0-9-]+)\.html", submission.page, submission.paths),
     _route(r"submissions/(?P<identity>[a-z0-9-]+)\.json", submission.scores, submission.score_paths),
     _route(rf"{TRACK}/index\.html", ranked.ranked, ranked.paths),
@@ -41,12 +45,12 @@ ROUTES = (
     _route(rf"{TRACK}/pareto-(?P<cost>[a-z]+)\.html", pareto.page, pareto.paths),
     _route(rf"{TRACK}/significance\.html", significance.page, significance.paths),
     _route(rf"{TRACK}/compare\.html", compare.page, compare.paths),
-    _route(rf"{TRACK}/compare/(?P<a>{METHOD})/(?P<b>{METHOD})\.html", compare.two, compare.pair_paths),
+    _route(rf"{TRACK}/compare/(?P<a>{METHOD})/(?P<b>{METHOD})\.html", compare.pair_page, compare.pair_paths),
     _route(rf"{TRACK}/methods/(?P<name>{METHOD})\.html", method.page, method.paths),
     _route(rf"{TRACK}/tasks/(?P<name>[a-z0-9-]+)\.html", task.page, task.paths),
 )
 
 
 def open_site(source: Source, *, live: bool) -> Site:
-    """The site of a board as it is now. `live`: filters are answered by the server."""
+    """The site of a board as it is now. live: the server answers filters; otherwise `table.js` does."""
     return Site(source, ROUTES, live=live)

@@ -1,6 +1,8 @@
-"""A board's site at one revision: an address to a page. The server and the static export both ask here.
+"""A `Site`: all pages of the leaderboard at one revision of its store, by address.
 
-A site is made anew when something on the board changes; its boards and pages are kept once they are made.
+The server and the static export both get their pages here. A site is not updated: when something is
+published or withdrawn, a new one is opened (`live.py`). Ranked boards and rendered pages are cached in it.
+Used by the views in `views/`; `routes.py` says which view answers which address.
 """
 
 import re
@@ -11,52 +13,58 @@ from threading import Lock
 from typing import Protocol
 from urllib.parse import urlencode
 
-from leaderboard.board import Board, rank_track
-from leaderboard.standing import Standing
-from leaderboard.transfers import Shown
+from leaderboard.ranking.board import Board, rank_track
+from leaderboard.ranking.standing import Standing
+from leaderboard.repository.studies import Shown
 from leaderboard.web import links, render
 from leaderboard.web.query import Query
 from leaderboard.web.render import File, Missing, Page, View
 from metanas.evaluation.charts.theme import svg
 
-KEPT = 2_000  # pages kept per revision; there is no end of queries
+MAX_CACHED = 2_000  # pages in the cache, whose number queries would otherwise make unlimited
 
 
 class Source(Protocol):
-    """A board as its pages see it."""
+    """Where pages read from: `store_source.Stored`, or plain values in tests.
+
+    A `Standing` is one submission with its recomputed scores; a track is named by its full name.
+    """
 
     def tracks(self) -> tuple[str, ...]:
-        """Tracks that have something published."""
+        """The names of the tracks with a published submission, sorted."""
         ...
 
     def current(self, track: str, as_of: date | None = None) -> tuple[Standing, ...]:
-        """Published and not superseded (at the end of that day), one per method."""
+        """What a track's table ranks, one submission per method: now, or at the end of a day (UTC)."""
         ...
 
     def history(self, method: str) -> tuple[Standing, ...]:
-        """All that was ever published of a method, oldest first."""
+        """The published and withdrawn submissions of a method on all tracks, oldest first."""
         ...
 
     def studies(self) -> tuple[Shown, ...]:
-        """The transfer studies it shows."""
+        """The transfer studies to show."""
         ...
 
     def one(self, identity: str) -> Standing | None:
-        """A submission in whatever state it is."""
+        """A submission by its id, in any state; None if there is none."""
         ...
 
 
 @dataclass(frozen=True)
 class Route:
-    """Which addresses a view answers. `paths` lists them for a static export."""
+    """The addresses that one view answers."""
 
-    pattern: re.Pattern[str]
-    view: Callable[..., View | File]  # (site, query, **groups of the pattern)
-    paths: Callable[["Site"], Iterable[str]]
+    pattern: re.Pattern[str]  # of the whole address
+    view: Callable[..., View | File]  # called with (site, query, **named groups of the pattern)
+    paths: Callable[["Site"], Iterable[str]]  # the addresses that a static export writes
 
 
 class Site:
-    """All pages of one revision of a board."""
+    """All pages at one revision.
+
+    tracks: slug -> name. studies: path -> transfer study. live: as in `routes.open_site`.
+    """
 
     def __init__(self, source: Source, routes: Sequence[Route], *, live: bool) -> None:
         self.source, self.live, self._routes = source, live, routes
@@ -67,37 +75,43 @@ class Site:
         self._lock = Lock()
 
     def board(self, slug: str, domain: str = "", as_of: date | None = None) -> Board:
-        """A track's board, ranked once. Missing if there is no such track, or nothing on it then."""
+        """A track's board, cached; ranked on one domain alone, or as it was at the end of a day (UTC).
+
+        Missing if no track has that slug, or nothing had been published on it by then.
+        """
         if slug not in self.tracks:
             raise Missing(f"no track {slug!r}")
         key = slug, domain, as_of
-        with self._lock:  # two readers who want the same new board wait for one computation
+        with self._lock:  # requests for the same board share one computation
             if key not in self._boards:
                 standings = self.source.current(self.tracks[slug], as_of)
                 if not standings:
-                    raise Missing(f"nothing was on {slug} on {as_of}")
+                    raise Missing(f"nothing was published on track {slug!r} by {as_of or 'now'}")
                 self._boards[key] = rank_track(self.tracks[slug], standings, domain)
             return self._boards[key]
 
     def get(self, address: str, query: Query | None = None) -> Page:
-        """The page at an address, "" being the first. Missing; QueryError for a query that means nothing."""
+        """The page at an address; "" is the first page. From the cache if it is there.
+
+        Missing if no page has the address; QueryError if a parameter has a value that it cannot have.
+        """
         query = query or {}
-        if (found := self.kept(address, query)) is not None:
-            return found
+        if (cached := self.kept(address, query)) is not None:
+            return cached
         key = _key(address, query)
-        made = self._make(*key, query)
-        if not address.startswith("submissions/"):  # these change between revisions
-            if len(self._pages) >= KEPT:
+        page = self._render(*key, query)
+        if not address.startswith("submissions/"):  # a submission may change between revisions
+            if len(self._pages) >= MAX_CACHED:
                 self._pages.clear()
-            self._pages[key] = made
-        return made
+            self._pages[key] = page
+        return page
 
     def kept(self, address: str, query: Query) -> Page | None:
-        """The page if it was made before."""
+        """The page if it is in the cache, else None; never computes anything."""
         return self._pages.get(_key(address, query))
 
     def paths(self) -> list[str]:
-        """All addresses of a static export: pages, then pictures, then styles and scripts."""
+        """All addresses of a static export: pages, the SVGs of their pictures, styles and scripts."""
         pages = [path for route in self._routes for path in route.paths(self)]
         pictures = [
             links.picture(path, name, theme)
@@ -108,17 +122,17 @@ class Site:
         return [*pages, *pictures, *render.static_paths()]
 
     def view(self, address: str, query: Query) -> View | File:
-        """What the page at an address shows. Missing if there is none."""
+        """What the page at an address shows, not rendered. Missing and QueryError as in `get`."""
         for route in self._routes:
-            if found := route.pattern.fullmatch(address):
-                return route.view(self, query, **found.groupdict())
+            if match := route.pattern.fullmatch(address):
+                return route.view(self, query, **match.groupdict())
         raise Missing(f"there is no page {address!r}")
 
-    def _make(self, address: str, words: str, query: Query) -> Page:
+    def _render(self, address: str, query_string: str, query: Query) -> Page:
         if address.startswith("static/"):
             return render.static(address)
-        if drawn := re.fullmatch(r"(.+)\.([a-z-]+)\.(light|dark)\.svg", address):
-            page, name, theme = drawn.groups()
+        if match := re.fullmatch(r"(.+)\.([a-z-]+)\.(light|dark)\.svg", address):
+            page, name, theme = match.groups()
             view = self.view(f"{page}.html", query)
             if not isinstance(view, View) or name not in view.pictures:
                 raise Missing(f"there is no picture {address!r}")
@@ -126,7 +140,8 @@ class Site:
         view = self.view(address, query)
         if isinstance(view, File):
             return render.page(view.text.encode(), view.media)
-        text = render.html(view, address, live=self.live, query=f"?{words}" if words else "")
+        link_query = f"?{query_string}" if query_string else ""
+        text = render.html(view, address, live=self.live, query=link_query)
         return render.page(text.encode(), "text/html; charset=utf-8")
 
     def _pictures(self, path: str) -> Sequence[str]:
@@ -137,6 +152,6 @@ class Site:
 
 
 def _key(address: str, query: Query) -> tuple[str, str]:
-    """An address and its query in one order."""
-    words = sorted((name, value) for name, values in query.items() for value in values)
-    return address or links.HOME, urlencode(words)
+    """The key of the cache: an address and its query string, parameters sorted."""
+    parameters = sorted((name, value) for name, values in query.items() for value in values)
+    return address or links.HOME, urlencode(parameters)

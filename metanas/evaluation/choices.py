@@ -1,9 +1,9 @@
-"""The adapted choices of every test episode: kept beside the answers, and analysed. No torch to read them.
+"""The adapted architecture choices of every test episode: stored beside the predictions, and analysed.
 
 A method's architecture logits become probabilities per choice group ("node" (L, O), "activation" (L, A),
-"depth" (L,), ...), which `keep` writes per task and `join` puts into choices.parquet of the run. From it:
+"depth" (L,), ...). `keep` writes them per task, `join` collects them in choices.parquet of the run. Analyses:
 how decided a domain's choices are (entropy), how far apart two domains are (Jensen-Shannon distance of the
-mean choices) and a map of all tasks (the two first principal components).
+mean choices), and a map of all episodes (the first two principal components). Reading needs no torch.
 """
 
 import json
@@ -16,7 +16,7 @@ import pyarrow as pa
 from scipy.spatial.distance import jensenshannon
 
 from metanas.evaluation.result import ResultError, read_table, write_table
-from metanas.evaluation.stats import Floats, domain_of
+from metanas.evaluation.statistics import Floats, domain_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ SCHEMA = pa.schema(
 
 
 class Choices(NamedTuple):
-    """Probabilities of every choice: values (n, P); groups: name -> (first column, shape)."""
+    """Probabilities of all choices of n episodes: values (n, P); groups: name -> (first column, shape)."""
 
     groups: Mapping[str, tuple[int, tuple[int, ...]]]
     tasks: Sequence[str]  # (n,)
@@ -47,14 +47,14 @@ class Choices(NamedTuple):
 
 
 def keep(folder: Path, task: str, seed: int, arch: "Mapping[str, Tensor] | None") -> None:
-    """Write a task's choices; arch: logits (E, ...) by group. A method without any leaves an empty table."""
-    found = {name: t.double().softmax(-1).numpy() for name, t in sorted((arch or {}).items())}
-    groups, at = {}, 0
-    for name, values in found.items():
-        groups[name] = [at, list(values.shape[1:])]
-        at += int(np.prod(values.shape[1:]))
-    episodes = len(next(iter(found.values()))) if found else 0
-    flat = [v.reshape(episodes, -1) for v in found.values()]
+    """Write a task's choices. arch: logits (E, ..., options) by group; without any the table is empty."""
+    probabilities = {name: t.double().softmax(-1).numpy() for name, t in sorted((arch or {}).items())}
+    groups, column = {}, 0
+    for name, values in probabilities.items():
+        groups[name] = [column, list(values.shape[1:])]
+        column += int(np.prod(values.shape[1:]))
+    episodes = len(next(iter(probabilities.values()))) if probabilities else 0
+    flat = [v.reshape(episodes, -1) for v in probabilities.values()]
     rows = np.concatenate(flat, axis=1).astype(np.float32) if flat else np.zeros((0, 0), np.float32)
     table = pa.table(
         {
@@ -69,14 +69,16 @@ def keep(folder: Path, task: str, seed: int, arch: "Mapping[str, Tensor] | None"
 
 
 def mean(folder: Path, task: str) -> dict[str, Any]:
-    """Mean probabilities of one cell's task by group, as lists; empty without an architecture."""
-    found = _choices(read_table(_path(folder, task), SCHEMA))
-    return {name: found.group(name).mean(0).tolist() for name in found.groups} if len(found.values) else {}
+    """Mean probabilities of one task of a seed run by group, as lists; empty without an architecture."""
+    choices = _choices(read_table(_path(folder, task), SCHEMA))
+    if not len(choices.values):
+        return {}
+    return {name: choices.group(name).mean(0).tolist() for name in choices.groups}
 
 
-def join(folder: Path, cells: Sequence[Path], tasks: Sequence[str]) -> None:
-    """choices.parquet of a run from those of its cells."""
-    parts = [read_table(_path(cell, task), SCHEMA) for cell in cells for task in tasks]
+def join(folder: Path, seed_runs: Sequence[Path], tasks: Sequence[str]) -> None:
+    """Write choices.parquet of a run from the tables in the folders of its seed runs."""
+    parts = [read_table(_path(seed_run, task), SCHEMA) for seed_run in seed_runs for task in tasks]
     write_table(folder / CHOICES, pa.concat_tables(parts))
 
 
@@ -94,12 +96,12 @@ def read(folder: Path) -> Choices | None:
         raise ResultError(f"{CHOICES}: choices: {error}") from error
 
 
-def entropies(found: Choices) -> dict[str, dict[str, float]]:
-    """domain -> group -> mean entropy of an adapted choice, as a share of the uniform choice's."""
+def entropies(choices: Choices) -> dict[str, dict[str, float]]:
+    """domain -> group -> mean entropy of an adapted choice, as a share of the uniform choice's: 0 to 1."""
     result: dict[str, dict[str, float]] = {}
-    for domain, rows in _domains(found).items():
-        for name in found.groups:
-            p = found.group(name)[rows]
+    for domain, rows in _domains(choices).items():
+        for name in choices.groups:
+            p = choices.group(name)[rows]
             entropy = (p * -np.log(np.maximum(p, 1e-12))).sum(-1).mean()
             result.setdefault(domain, {})[name] = (
                 float(entropy / np.log(p.shape[-1])) if p.shape[-1] > 1 else 0.0
@@ -107,39 +109,41 @@ def entropies(found: Choices) -> dict[str, dict[str, float]]:
     return result
 
 
-def distances(found: Choices) -> tuple[list[str], Floats]:
-    """Domains, and the Jensen-Shannon distance (0 to 1) of their mean choices, mean over choices."""
-    domains = _domains(found)
+def distances(choices: Choices) -> tuple[list[str], Floats]:
+    """The D domains, and the Jensen-Shannon distances (0 to 1) of their mean choices (D, D)."""
+    domains = _domains(choices)
     names, matrix = list(domains), np.zeros((len(domains), len(domains)))
-    for group in found.groups:
-        p = found.group(group)
+    for group in choices.groups:
+        p = choices.group(group)
         means = [p[rows].mean(0).reshape(-1, p.shape[-1]) for rows in domains.values()]
         for i, a in enumerate(means):
             for j, b in enumerate(means):
-                matrix[i, j] += np.nan_to_num(jensenshannon(a, b, base=2, axis=1)).mean() / len(found.groups)
+                matrix[i, j] += np.nan_to_num(jensenshannon(a, b, base=2, axis=1)).mean() / len(
+                    choices.groups
+                )
     return names, matrix
 
 
-def adapted(found: Choices) -> bool:
+def adapted(choices: Choices) -> bool:
     """Whether any two episodes of one seed have different choices."""
-    seeds = np.array(found.seeds)
-    return any(float(np.ptp(found.values[seeds == seed], axis=0).max()) > 1e-6 for seed in np.unique(seeds))
+    seeds = np.array(choices.seeds)
+    return any(float(np.ptp(choices.values[seeds == seed], axis=0).max()) > 1e-6 for seed in np.unique(seeds))
 
 
-def plane(found: Choices) -> tuple[Floats, tuple[float, float]]:
-    """Each row's two first principal components (n, 2), and the share of the variance that each explains."""
-    centred = found.values - found.values.mean(0)
+def plane(choices: Choices) -> tuple[Floats, tuple[float, float]]:
+    """The first two principal components of each row (n, 2), and the share of the variance of each."""
+    centred = choices.values - choices.values.mean(0)
     _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-    axes = (
-        axes[:2] * np.sign(axes[:2, np.abs(axes[:2]).argmax(1)].diagonal())[:, None]
-    )  # one sign for all machines
+    signs = np.sign(axes[:2, np.abs(axes[:2]).argmax(1)].diagonal())  # the same on all machines
+    axes = axes[:2] * signs[:, None]
     share = sizes**2 / max(float((sizes**2).sum()), 1e-12)
     return centred @ axes.T, (float(share[0]), float(share[1]) if len(share) > 1 else 0.0)
 
 
-def _domains(found: Choices) -> dict[str, Any]:
-    of = np.array([domain_of(task) for task in found.tasks])
-    return {domain: of == domain for domain in dict.fromkeys(of.tolist())}
+def _domains(choices: Choices) -> dict[str, Any]:
+    """domain -> which rows are of it (n,)."""
+    names = np.array([domain_of(task) for task in choices.tasks])
+    return {domain: names == domain for domain in dict.fromkeys(names.tolist())}
 
 
 def _choices(table: pa.Table) -> Choices:

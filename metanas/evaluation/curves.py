@@ -1,4 +1,4 @@
-"""curves.parquet: accuracy after so many steps of adaptation, per episode. No torch."""
+"""Adaptation curves (curves.parquet): accuracy by number of adaptation steps, per episode. No torch."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from metanas.evaluation.result import ResultError, parse_table
-from metanas.evaluation.stats import Floats, Interval, estimate
+from metanas.evaluation.statistics import Floats, Interval, estimate
 
 CURVES = "curves.parquet"
-STEPS = (0, 1, 2, 5, 10, 20)
+STEPS = (0, 1, 2, 5, 10, 20)  # of adaptation
 SCHEMA = pa.schema(
     [
         ("task", pa.string()),
@@ -23,21 +23,21 @@ SCHEMA = pa.schema(
 
 
 class Axes(NamedTuple):
-    """The seeds and the episodes of a grid, sorted."""
+    """The seeds and the episode numbers of a grid, sorted."""
 
     seeds: tuple[int, ...]
     episodes: tuple[int, ...]
 
 
 class Grid(NamedTuple):
-    """Accuracies after some steps (S, E)."""
+    """Accuracies of one task after one number of steps (S, E), and what its rows and columns are."""
 
     accuracy: Floats
     axes: Axes
 
 
 class Point(NamedTuple):
-    """A task's accuracy after `steps` steps."""
+    """A task's accuracy after `steps` adaptation steps."""
 
     task: str
     steps: int
@@ -51,7 +51,7 @@ def read(folder: Path) -> list[Point]:
 
 
 def points(content: bytes) -> list[Point]:
-    """The same from the file's content."""
+    """The same as `read`, from the content of the file."""
     return [
         Point(task, steps, estimate({task: grid}).interval())
         for (task, steps), (grid, _) in grids(content).items()
@@ -59,7 +59,7 @@ def points(content: bytes) -> list[Point]:
 
 
 def grids(content: bytes) -> dict[tuple[str, int], Grid]:
-    """By task and number of steps, in the file's order. ResultError names what is wrong with the file."""
+    """Accuracies by (task, steps), in the file's order. ResultError names what is wrong with the file."""
     table = parse_table(CURVES, content, SCHEMA)
     column = {name: table.column(name).to_numpy() for name in SCHEMA.names}
     if not ((column["accuracy"] >= 0) & (column["accuracy"] <= 1)).all():
@@ -67,16 +67,16 @@ def grids(content: bytes) -> dict[tuple[str, int], Grid]:
     names, task = np.unique(column["task"].astype(str), return_inverse=True)
     steps = column["steps"].astype(np.int64)
     _, first, which = np.unique(task * 2**16 + steps, return_index=True, return_inverse=True)
-    found = {}
-    for place in np.argsort(first):
-        name, count = str(names[task[first[place]]]), int(steps[first[place]])
-        rows = which == place
+    by_key = {}
+    for key in np.argsort(first):
+        name, count = str(names[task[first[key]]]), int(steps[first[key]])
+        rows = which == key
         seeds, seed = np.unique(column["seed"][rows], return_inverse=True)
         episodes, episode = np.unique(column["episode"][rows], return_inverse=True)
-        times = np.bincount(seed * len(episodes) + episode, minlength=len(seeds) * len(episodes))
-        if count < 0 or (times != 1).any():
+        occurrences = np.bincount(seed * len(episodes) + episode, minlength=len(seeds) * len(episodes))
+        if count < 0 or (occurrences != 1).any():
             raise ResultError(f"{CURVES}: {name}: {count} steps: not every seed has every episode once")
         grid = np.empty((len(seeds), len(episodes)))
         grid[seed, episode] = column["accuracy"][rows]
-        found[name, count] = Grid(grid, Axes(tuple(seeds.tolist()), tuple(episodes.tolist())))
-    return found
+        by_key[name, count] = Grid(grid, Axes(tuple(seeds.tolist()), tuple(episodes.tolist())))
+    return by_key

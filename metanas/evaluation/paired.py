@@ -1,11 +1,11 @@
-"""Is one method better than another? Paired tests on the same episodes, and what they mean. No torch.
+"""Paired tests of two methods on the same episodes, and the verdict on their difference. No torch.
 
-Three tests stand side by side, and each is corrected over all pairs of a view by Holm's method:
-- `p`, on which ranks and verdicts rest, belongs to the interval of `stats.difference`: would the sign of
-  the difference survive new trainings and new episodes?
+Three tests, each corrected by Holm's method over all pairs of a view:
+- `p`, on which ranks and verdicts rest, belongs to the interval of `statistics.difference`: would the sign of
+  the difference survive new meta-trainings and new episodes?
 - `p_signs` (sign flips) and `p_wilcoxon` ask less: do these trained models differ on such episodes? They
-  know nothing of the seeds' luck, so with few seeds they are smaller.
-Comes after stats.py; ranking.py is next.
+  ignore the variance between seeds, so with few seeds they are smaller.
+Comes after `statistics.py`; `ranking.py` is next.
 """
 
 import warnings
@@ -17,30 +17,22 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas import counter
-from metanas.evaluation.stats import (
-    DRAWS,
-    Floats,
-    Interval,
-    View,
-    bootstrap_draws,
-    difference,
-    weights,
-)
+from metanas.base import philox
+from metanas.evaluation.statistics import DRAWS, Floats, Interval, View, bootstrap_draws, difference, weights
 
-ROPE = 0.005  # differences within +-0.5 points are of no practical use (Kruschke, 2018)
-LEVEL = 0.05
+ROPE = 0.005  # region of practical equivalence: +-0.5 points of accuracy (Kruschke, 2018)
+LEVEL = 0.05  # of significance
 Verdict = Literal["better", "worse", "practically equal", "undecided"]
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Method a against method b. p-values are Holm-adjusted over all pairs they were computed with."""
+    """Method a against method b. p-values are Holm-adjusted over all pairs of the same call."""
 
     a: str
     b: str
     difference: Interval  # a - b
-    bootstrap: Interval
+    bootstrap: Interval  # of the same difference
     p: float
     p_signs: float
     p_wilcoxon: float
@@ -50,7 +42,7 @@ class Pair:
 
     @property
     def verdict(self) -> Verdict:
-        """What may be said of a: significantly better or worse, or equal within +-0.5 points, or nothing."""
+        """Whether a is significantly better or worse, or equal within the ROPE; else undecided."""
         if -ROPE <= self.difference.low and self.difference.high <= ROPE:
             return "practically equal"
         if self.p < LEVEL:
@@ -59,54 +51,60 @@ class Pair:
 
 
 def pairs(views: Mapping[str, View]) -> list[Pair]:
-    """Every pair of methods, in the order of the mapping. ValueError if they answered different tasks."""
+    """Every pair of methods, in the order of the mapping. InvalidValue if tasks or episodes differ."""
     names = list(views)
-    both = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    if not both:
+    combinations = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    if not combinations:
         return []
-    estimates = [difference(views[a], views[b]) for a, b in both]
-    signs = holm(sign_flip_p([_gaps(views[a], views[b]) for a, b in both]))
-    wilcoxon = holm([wilcoxon_p(_gaps(views[a], views[b])) for a, b in both])
-    adjusted = holm([found.p() for found in estimates])
+    estimates = [difference(views[a], views[b]) for a, b in combinations]
+    gaps = [_gaps(views[a], views[b]) for a, b in combinations]
+    signs, wilcoxon = holm(sign_flip_p(gaps)), holm([wilcoxon_p(gap) for gap in gaps])
+    adjusted = holm([estimate.p() for estimate in estimates])
     draws = dict(zip(names, bootstrap_draws(views), strict=True))
     result = []
-    for i, (a, b) in enumerate(both):
+    for i, (a, b) in enumerate(combinations):
         low, high = np.percentile(draws[a] - draws[b], [2.5, 97.5])
-        beside = Interval(estimates[i].mean, float(low), float(high), "paired bootstrap over seeds, episodes")
-        means = np.array([gap.mean() for gap in _gaps(views[a], views[b]).values()])
+        bootstrap = Interval(
+            estimates[i].mean, float(low), float(high), "paired bootstrap over seeds, episodes"
+        )
+        means = np.array([gap.mean() for gap in gaps[i].values()])
         wins, losses = int((means > ROPE).sum()), int((means < -ROPE).sum())
         counts = (wins, len(means) - wins - losses, losses)
         interval = estimates[i].interval()
-        result.append(Pair(a, b, interval, beside, adjusted[i], signs[i], wilcoxon[i], *counts))
+        result.append(Pair(a, b, interval, bootstrap, adjusted[i], signs[i], wilcoxon[i], *counts))
     return result
 
 
 def sign_flip_p(gaps: Sequence[Mapping[str, Floats]]) -> list[float]:
     """Two-sided sign-flip permutation p-values of weighted mean differences (Fisher, 1935), one per pair.
 
-    gaps: per task the differences (E,) of the episodes' means over seeds; all pairs have the same tasks.
-    The signs of an episode's differences are flipped together in all pairs. At least 1 / (DRAWS + 1).
+    gaps: per pair the differences (E,) of the episodes' means over seeds, by task; all pairs must have the
+    same tasks. The signs of an episode's differences are flipped together in all pairs. A p-value is at least
+    1 / (DRAWS + 1).
     """
     share = weights(gaps[0])
     observed, flipped = np.zeros(len(gaps)), np.zeros((DRAWS, len(gaps)))
     for task in gaps[0]:
         matrix = np.stack([gap[task] for gap in gaps], axis=1)  # (E, pairs)
         observed += share[task] * matrix.mean(0)
-        found = _signs(len(matrix)) @ matrix.astype(np.float32)
-        flipped += share[task] / len(matrix) * found[_order(task)]
+        sums = _signs(len(matrix)) @ matrix.astype(np.float32)
+        flipped += share[task] / len(matrix) * sums[_order(task)]
     extreme = (np.abs(flipped) >= np.abs(observed) - 1e-7).sum(0)
     return [float(p) for p in (extreme + 1) / (DRAWS + 1)]
 
 
 def wilcoxon_p(gaps: Mapping[str, Floats]) -> float:
-    """Wilcoxon's (1945) signed-rank test over the episodes of all tasks; equal scores are left out."""
+    """p-value of Wilcoxon's (1945) signed-rank test over the episodes of all tasks, ties left out.
+
+    gaps: differences (E,) by task.
+    """
     values = np.concatenate(list(gaps.values()))
     if not (np.abs(values) > 1e-12).any():
         return 1.0
-    from scipy import stats as distributions  # half a second to import; a server needs none of it
+    from scipy import stats as distributions  # half a second to import, and a server never calls this
 
     tied = len(np.unique(np.abs(values))) < len(values) or bool((values == 0).any())
-    # where there are ties scipy approximates, but for 13 values or fewer it would permute, for a second
+    # with ties scipy approximates, but for 13 values or fewer it would permute, which takes a second
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return float(distributions.wilcoxon(values, method="asymptotic" if tied else "auto").pvalue)
@@ -129,13 +127,13 @@ def _gaps(a: View, b: View) -> dict[str, Floats]:
 
 @cache
 def _signs(size: int) -> NDArray[np.float32]:
-    """Random signs (DRAWS, size), 32 from every random number."""
-    words = counter.words(counter.key("signs", size), np.arange(DRAWS), -(-size // 32))
+    """Random signs +-1 (DRAWS, size), 32 from every random number."""
+    words = philox.words(philox.key("signs", size), np.arange(DRAWS), -(-size // 32))
     bits = np.unpackbits(words.astype("<u4").view(np.uint8), axis=1)[:, :size]
     return bits.astype(np.float32) * 2 - 1
 
 
 def _order(task: str) -> NDArray[np.int64]:
-    """Another order of the same draws for each task."""
-    bits = counter.words(counter.key("signs order", task), np.arange(DRAWS), 1)[:, 0]
+    """A fixed random order of the DRAWS resamples, different for each task."""
+    bits = philox.words(philox.key("signs order", task), np.arange(DRAWS), 1)[:, 0]
     return np.argsort(bits, kind="stable")

@@ -1,6 +1,7 @@
-"""Methods in order, with rank ranges where the data cannot tell, and tests over many tasks. No torch.
+"""Rankings: methods in order of their means with rank ranges, and Friedman's test over tasks. No torch.
 
-Comes after paired.py. `Ranked.first..last` is what may be said; the order of the means is only for sorting.
+Comes after `paired.py`. The range `Ranked.first..last` is what the data supports; the order of the means is
+only for sorting.
 """
 
 from collections.abc import Mapping
@@ -8,39 +9,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metanas.evaluation.many import intervals, significantly_better
+from metanas.evaluation.batch_intervals import intervals, significantly_better
 from metanas.evaluation.paired import LEVEL
-from metanas.evaluation.stats import Floats, Interval, View
+from metanas.evaluation.statistics import Floats, Interval, View
 
-LEAST_TASKS = 5  # below this a Friedman test cannot find anything
+LEAST_TASKS = 5  # with fewer, Friedman's test has no power
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """A method's place in a view: its mean, and the ranks it may have at a family-wise 5 %."""
+    """A method's mean, and the range of ranks it may have at a family-wise level of 5 %."""
 
     name: str
     mean: Interval
     first: int  # 1 + number of methods significantly better
-    last: int  # number of methods that are not significantly worse
+    last: int  # number of methods that are not significantly worse, itself included
 
     @property
     def ranks(self) -> str:
+        """The range as text, see `rank_range`."""
         return rank_range(self.first, self.last)
 
 
 def rank_range(first: int, last: int) -> str:
-    """1, or 2\u20133 where the data cannot tell."""
+    """A range of ranks as text: 1, or 2\u20133 where methods do not differ significantly."""
     return str(first) if first == last else f"{first}\u2013{last}"
 
 
 @dataclass(frozen=True)
 class Friedman:
-    """Friedman's (1937) test of equal methods over tasks, and Nemenyi's critical difference of mean ranks.
+    """Friedman's (1937) test that all methods are equal, and Nemenyi's critical difference of mean ranks.
 
-    Demsar (2006). Tasks are the blocks: a domain's 1-shot and 5-shot tasks count as two although they are
-    related, and with few tasks it finds little. `groups`: sets of methods, by mean rank, none of which
-    differ by the critical difference.
+    After Demsar (2006). Tasks are the blocks: a domain's 1-shot and 5-shot tasks count as two although they
+    are related, and with few tasks the test has little power. groups: maximal sets of methods, in order of
+    mean rank, that differ by less than the critical difference.
     """
 
     statistic: float
@@ -52,7 +54,7 @@ class Friedman:
 
 
 def rank(views: Mapping[str, View]) -> list[Ranked]:
-    """Methods by mean, best first, with rank ranges by Holm's test over all pairs (`many.py`)."""
+    """Methods by mean, best first, with rank ranges by Holm's method over all pairs."""
     better = significantly_better(views, LEVEL)  # [i, j]: j than i
     ranked = [
         Ranked(name, interval, 1 + int(better[i].sum()), len(views) - int(better[:, i].sum()))
@@ -62,8 +64,8 @@ def rank(views: Mapping[str, View]) -> list[Ranked]:
 
 
 def task_ranks(views: Mapping[str, View]) -> dict[str, Floats]:
-    """The rank of every method on every task, 1 the best, ties share the mean rank."""
-    from scipy.stats import rankdata  # half a second to import; a server needs none of it
+    """The rank of every method on every task (tasks,), 1 is best, ties share the mean rank."""
+    from scipy.stats import rankdata  # half a second to import, and a server never calls this
 
     tasks = list(next(iter(views.values())))
     means = np.array([[view[task].mean() for task in tasks] for view in views.values()])
@@ -72,8 +74,8 @@ def task_ranks(views: Mapping[str, View]) -> dict[str, Floats]:
 
 
 def friedman(views: Mapping[str, View]) -> Friedman | None:
-    """None with fewer than 3 methods or LEAST_TASKS tasks, where the test means nothing."""
-    from scipy import stats as distributions  # half a second to import; a server needs none of it
+    """Friedman's test of the methods; None with fewer than 3 methods or LEAST_TASKS tasks."""
+    from scipy import stats as distributions  # half a second to import, and a server never calls this
 
     ranks = task_ranks(views)
     tasks = len(next(iter(ranks.values())))
@@ -91,11 +93,11 @@ def friedman(views: Mapping[str, View]) -> Friedman | None:
 
 
 def _groups(means: Mapping[str, float], critical: float) -> tuple[tuple[str, ...], ...]:
-    """Longest runs of the order that lie within the critical difference."""
+    """Maximal runs of methods in order of mean rank that lie within the critical difference."""
     order = sorted(means, key=lambda name: (means[name], name))
-    found: list[tuple[str, ...]] = []
+    groups: list[tuple[str, ...]] = []
     for i, first in enumerate(order):
         run = tuple(name for name in order[i:] if means[name] - means[first] < critical)
-        if len(run) > 1 and not any(set(run) <= set(other) for other in found):
-            found.append(run)
-    return tuple(found)
+        if len(run) > 1 and not any(set(run) <= set(other) for other in groups):
+            groups.append(run)
+    return tuple(groups)

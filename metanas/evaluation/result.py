@@ -1,8 +1,8 @@
-"""What a run leaves behind: `submission.json` (what was done) and `predictions.parquet` (every answer).
+"""Stored results of a run: `submission.json` (what was done) and `predictions.parquet` (every prediction).
 
-Scores are never stored as truth: `read` checks the files and recomputes the labels of the pinned
-episodes (`episode.query_labels`), so every number can be made again from the predictions. Comes after
-evaluate.py, before stats.py and the leaderboard. No torch here.
+Scores are not stored: `read` checks the files and recomputes the labels of the pinned episodes
+(`sampler.query_labels`), so every score follows from the predictions. Written by the engine
+(`engine/predict.py`, `engine/collect.py`); `scores.py` and the leaderboard come after. No torch here.
 """
 
 import hashlib
@@ -19,8 +19,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from metanas.disk import write_atomically
-from metanas.episode import EpisodeShape, query_labels
+from metanas.base.atomic import write_atomically
+from metanas.base.errors import MetanasError
+from metanas.data.episode import EVALUATION_SEED, EpisodeShape
+from metanas.data.sampler import query_labels
 
 PREDICTIONS = "predictions.parquet"
 SUBMISSION = "submission.json"
@@ -39,41 +41,46 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 
 
-class ResultError(ValueError):
-    """A result is not what it should be; the message names the file and the field."""
+class ResultError(MetanasError, ValueError):
+    """A stored result is not valid; the message names the file and the field."""
+
+    exit_code = 3
 
 
 class Strict(BaseModel):
+    """Base class of stored documents: frozen, and an unknown field is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Task(Strict):
-    """One pinned problem set: all episodes of one domain at one shape."""
+    """The pinned episodes of one domain in one shape."""
 
     domain: str
     ways: Annotated[int, Field(ge=2, le=1000)]
     shots: Annotated[int, Field(ge=1)]
     queries: Annotated[int, Field(ge=1)]
     episodes: Annotated[int, Field(ge=1, le=100_000)]
-    manifest: Sha256  # of the index lists
+    manifest: Sha256  # of the episodes' index lists
     fingerprint: Sha256  # of the data
-    sample: bool  # a part of the data set: never ranked with the full set
+    sample: bool  # only a part of the data set: never ranked with the full set
     synthetic: bool
 
     @property
     def shape(self) -> EpisodeShape:
+        """Ways, shots and queries of every episode."""
         return EpisodeShape(self.ways, self.shots, self.queries)
 
     @property
     def name(self) -> str:
-        """digits/5w1s"""
+        """The task's name: digits/5w1s."""
         return f"{self.domain}/{self.ways}w{self.shots}s"
 
 
 class Costs(Strict):
-    """Measured, not typed. Seconds mean little without the hardware in `environment`.
+    """Measured costs; seconds depend on the hardware in `Submission.environment`.
 
-    Means over seeds (parameters and bytes: the largest). None: from before it was measured (version 1).
+    Means over seeds (parameters and bytes: maxima). None: not measured yet in schema version 1.
     """
 
     train_seconds: Annotated[float, Field(ge=0)]
@@ -83,18 +90,18 @@ class Costs(Strict):
     train_flops: Count | None = None  # of the whole meta-training
     adapt_flops: Count | None = None  # of adapting to one task, mean over the tasks
     predict_macs: Count | None = None  # multiply-accumulates for one query with an adapted network
-    trials: Count | None = None  # declared: settings that were tried before these
+    trials: Count | None = None  # declared by the entrant: settings that were tried before these
 
 
 class Provenance(Strict):
-    """The code that ran: a git commit, and whether files differed from it."""
+    """The code that ran: a git commit, and whether files differed from it (dirty)."""
 
     commit: Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
     dirty: bool
 
 
 class Submission(Strict):
-    """All of a run but its predictions. Every version since 1 is read for ever (tests/results)."""
+    """The content of submission.json. All schema versions since 1 stay readable (tests/results)."""
 
     schema_version: Literal[1, 2] = 2
     method: Annotated[str, Field(min_length=1, max_length=64)]
@@ -115,7 +122,7 @@ class Submission(Strict):
 
 @dataclass(frozen=True)
 class Answers:
-    """Predictions on one task, over seeds S, episodes E and queries Q, with the recomputed labels."""
+    """Predictions on one task for S seeds, E episodes and Q queries, with the recomputed labels."""
 
     task: Task
     predicted: NDArray[np.int64]  # (S, E, Q)
@@ -124,21 +131,21 @@ class Answers:
 
     @property
     def accuracy(self) -> NDArray[np.float64]:
-        """Share of right answers per seed and episode (S, E)."""
+        """Accuracy of each seed and episode (S, E)."""
         return (self.predicted == self.labels).mean(2)
 
 
 class Result(NamedTuple):
-    """A checked run."""
+    """A checked submission and its predictions."""
 
     submission: Submission
     answers: Mapping[str, Answers]  # by task name
 
 
 def table(task: str, seed: int, first: int, probabilities: NDArray[np.floating[Any]]) -> pa.Table:
-    """Rows for the answers to episodes first, first + 1, ...; probabilities (E, Q, ways).
+    """Rows of predictions.parquet for episodes first, first + 1, ...; probabilities: (E, Q, ways).
 
-    The prediction is the most probable class at the precision that is stored, so both always agree.
+    The prediction is the most probable class after rounding to float16, so the stored values agree.
     """
     episodes, queries, ways = probabilities.shape
     stored = probabilities.astype(np.float16)
@@ -157,7 +164,7 @@ def table(task: str, seed: int, first: int, probabilities: NDArray[np.floating[A
 
 
 def write_table(path: Path, rows: pa.Table, level: int | None = None) -> str:
-    """Write a Parquet file atomically; returns its SHA-256. level: of the compression."""
+    """Write a Parquet file atomically and return its SHA-256. level: of the zstd compression."""
     sink = pa.BufferOutputStream()
     pq.write_table(rows.unify_dictionaries(), sink, compression="zstd", compression_level=level)
     content = sink.getvalue().to_pybytes()
@@ -166,15 +173,15 @@ def write_table(path: Path, rows: pa.Table, level: int | None = None) -> str:
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """A Parquet file's rows. ResultError unless it has just these columns."""
+    """The rows of a Parquet file. ResultError unless it has exactly the columns of `schema`."""
     return parse_table(path.name, content_of(path), schema)
 
 
 def parse_table(file: str, content: bytes, schema: pa.Schema) -> pa.Table:
-    """The same from a file's content.
+    """The same as `read_table`, from the content of a file; file: its name in messages.
 
-    In this thread alone: `pq.read_table` leaves threads behind that let go of `content` when they like, and
-    one that does so while Python ends aborts the process (apache/arrow, issue 34314).
+    Uses this thread only: threads of `pq.read_table` may release `content` late, and one that does so while
+    Python exits aborts the process (apache/arrow, issue 34314).
     """
     try:
         rows = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
@@ -186,38 +193,38 @@ def parse_table(file: str, content: bytes, schema: pa.Schema) -> pa.Table:
 
 
 def write(folder: Path, submission: Submission) -> None:
-    """Write submission.json; its presence is what makes a run folder a finished result."""
+    """Write submission.json, atomically. A run folder that has it is a finished result."""
     text = submission.model_dump_json(indent=1) + "\n"
     write_atomically(folder / SUBMISSION, text.encode())
 
 
 def read(folder: Path) -> Result:
-    """A checked result. ResultError names the file and field of whatever is wrong."""
+    """The checked result in a run folder. ResultError names the file and field of whatever is wrong."""
     return check(content_of(folder / SUBMISSION), content_of(folder / PREDICTIONS))
 
 
 def read_submission(path: Path) -> Submission:
-    """Parse and check submission.json."""
+    """Read and check a submission.json. ResultError names the field of whatever is wrong."""
     return parse(content_of(path))
 
 
-def check(document: bytes, predictions: bytes, *, episodes: int = 0) -> Result:
-    """The same from the content of submission.json and predictions.parquet.
+def check(document: bytes, predictions: bytes, *, evaluation_seed: int = EVALUATION_SEED) -> Result:
+    """The same as `read`, from the content of submission.json and predictions.parquet.
 
-    episodes: the seed of the test episodes, 0 for the pinned ones (see `metanas.sealed` for others).
+    evaluation_seed: of the test episodes; sealed ones (`data/sealed.py`) have another than the pinned ones.
     """
     submission = parse(document)
-    found = hashlib.sha256(predictions).hexdigest()
-    if found != submission.predictions_sha256:
+    sha256 = hashlib.sha256(predictions).hexdigest()
+    if sha256 != submission.predictions_sha256:
         raise ResultError(
-            f"{PREDICTIONS}: SHA-256 is {found}, {SUBMISSION} says {submission.predictions_sha256}"
+            f"{PREDICTIONS}: SHA-256 is {sha256}, {SUBMISSION} says {submission.predictions_sha256}"
         )
     rows = parse_table(PREDICTIONS, predictions, SCHEMA)
-    return Result(submission, answers_of(submission.tasks, submission.seeds, rows, episodes))
+    return Result(submission, answers_of(submission.tasks, submission.seeds, rows, evaluation_seed))
 
 
 def parse(document: bytes) -> Submission:
-    """submission.json as a value."""
+    """The content of submission.json, checked. ResultError names the field of whatever is wrong."""
     try:
         content = json.loads(document)
     except ValueError as error:
@@ -244,9 +251,9 @@ def content_of(path: Path) -> bytes:
 
 
 def answers_of(
-    tasks: Sequence[Task], seeds: tuple[int, ...], rows: pa.Table, episodes: int = 0
+    tasks: Sequence[Task], seeds: tuple[int, ...], rows: pa.Table, evaluation_seed: int = EVALUATION_SEED
 ) -> dict[str, Answers]:
-    """Predictions by task, checked. Every (task, seed, episode, query) must be there exactly once."""
+    """Predictions by task name; ResultError unless every (task, seed, episode, query) is there once."""
     by_task = rows.column("task").combine_chunks()
     if isinstance(by_task, pa.ChunkedArray):
         by_task = by_task.unify_dictionaries().combine_chunks()
@@ -255,7 +262,9 @@ def answers_of(
     if unknown := sorted(set(names) - set(expected)):
         raise ResultError(f"{PREDICTIONS}: task: {unknown[0]!r} is not in {SUBMISSION}")
     return {
-        task.name: _one(task, seeds, rows.filter(pa.array(codes == _code(names, task.name))), episodes)
+        task.name: _answers(
+            task, seeds, rows.filter(pa.array(codes == _code(names, task.name))), evaluation_seed
+        )
         for task in tasks
     }
 
@@ -266,34 +275,36 @@ def _code(names: list[str], name: str) -> int:
     return names.index(name)
 
 
-def _one(task: Task, seeds: tuple[int, ...], rows: pa.Table, episodes: int) -> Answers:
+def _answers(task: Task, seeds: tuple[int, ...], rows: pa.Table, evaluation_seed: int) -> Answers:
+    """The rows of one task, checked and in order."""
     queries = task.ways * task.queries
     shape = (len(seeds), task.episodes, queries)
     keys = {name: rows.column(name).to_numpy() for name in ("seed", "episode", "query")}
-    order = {seed: i for i, seed in enumerate(seeds)}
-    seed = np.array([order.get(int(s), -1) for s in np.unique(keys["seed"])])
+    number = {seed: i for i, seed in enumerate(seeds)}
+    seed = np.array([number.get(int(s), -1) for s in np.unique(keys["seed"])])
     seed = seed[np.unique(keys["seed"], return_inverse=True)[1]] if len(rows) else seed.astype(int)
-    place = [seed, keys["episode"].astype(np.int64), keys["query"].astype(np.int64)]
-    for name, values, limit in zip(("seed", "episode", "query"), place, shape, strict=True):
+    indices = [seed, keys["episode"].astype(np.int64), keys["query"].astype(np.int64)]
+    for name, values, limit in zip(("seed", "episode", "query"), indices, shape, strict=True):
         wrong = (values < 0) | (values >= limit)
         if wrong.any():
             value = keys[name][wrong][0]
             raise ResultError(f"{PREDICTIONS}: {task.name}: {name} {value} was not asked for")
-    at = np.ravel_multi_index(tuple(place), shape)
-    times = np.bincount(at, minlength=int(np.prod(shape)))
-    if (times != 1).any():
-        raise ResultError(f"{PREDICTIONS}: {task.name}: {_wrong_keys(times.reshape(shape), seeds)}")
-    predicted, probabilities = np.empty(len(at), np.int64), _probabilities(task, rows)
-    predicted[at] = rows.column("prediction").to_numpy()
+    target = np.ravel_multi_index(tuple(indices), shape)  # the place of each row
+    occurrences = np.bincount(target, minlength=int(np.prod(shape)))
+    if (occurrences != 1).any():
+        raise ResultError(f"{PREDICTIONS}: {task.name}: {_wrong_keys(occurrences.reshape(shape), seeds)}")
+    predicted, probabilities = np.empty(len(target), np.int64), _probabilities(task, rows)
+    predicted[target] = rows.column("prediction").to_numpy()
     if predicted.min() < 0 or predicted.max() >= task.ways:
         raise ResultError(f"{PREDICTIONS}: {task.name}: prediction outside 0..{task.ways - 1}")
     ordered = np.empty_like(probabilities)
-    ordered[at] = probabilities
-    labels = query_labels(task.domain, "test", episodes, task.shape, np.arange(task.episodes))
+    ordered[target] = probabilities
+    labels = query_labels(task.domain, "test", evaluation_seed, task.shape, np.arange(task.episodes))
     return Answers(task, predicted.reshape(shape), ordered.reshape(*shape, task.ways), labels)
 
 
 def _probabilities(task: Task, rows: pa.Table) -> NDArray[np.float32]:
+    """(rows, ways), checked: not negative, finite, and every row sums to 1."""
     column = rows.column("probabilities").combine_chunks()
     lists = column if isinstance(column, pa.ListArray) else pa.concat_arrays(column.chunks)
     if (np.diff(lists.offsets.to_numpy()) != task.ways).any():
@@ -310,10 +321,11 @@ def _probabilities(task: Task, rows: pa.Table) -> NDArray[np.float32]:
     return values
 
 
-def _wrong_keys(times: NDArray[np.int64], seeds: tuple[int, ...]) -> str:
-    wrong = np.argwhere(times != 1)
+def _wrong_keys(occurrences: NDArray[np.int64], seeds: tuple[int, ...]) -> str:
+    """A message on the keys that do not occur exactly once; occurrences: (S, E, Q)."""
+    wrong = np.argwhere(occurrences != 1)
     shown = ", ".join(
-        f"seed {seeds[s]} episode {e} query {q} {'missing' if times[s, e, q] == 0 else 'twice'}"
+        f"seed {seeds[s]} episode {e} query {q} {'missing' if occurrences[s, e, q] == 0 else 'twice'}"
         for s, e, q in wrong[:20].tolist()
     )
     return f"{len(wrong)} keys missing or repeated: {shown}"

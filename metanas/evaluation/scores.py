@@ -1,8 +1,8 @@
-"""What a result is worth: every score, recomputed from the kept answers and the pinned labels. No torch.
+"""Scores of a result, recomputed from the stored predictions and the pinned labels. No torch.
 
-`score(result.read(folder).answers)` is all that a page or a table needs of one submission. Comes after
-result.py; uses stats.py for intervals. Probabilities were stored as float16, so none is smaller than 2^-24:
-a zero counts as that in the log-loss.
+`score(result.read(folder).answers)` gives everything that a page or a table needs of one submission. Comes
+after `result.py`; intervals are from `statistics.py`. Probabilities are stored as float16, whose smallest
+positive value is 2^-24: the log loss takes a stored zero as that.
 """
 
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metanas.episode import Ints
+from metanas.data.episode import Ints
 from metanas.evaluation.result import Answers, Task
-from metanas.evaluation.stats import (
+from metanas.evaluation.statistics import (
     Floats,
     Interval,
     View,
@@ -24,22 +24,22 @@ from metanas.evaluation.stats import (
 )
 
 LEAST_PROBABILITY = 2.0**-24
-BINS = 15  # of the calibration error, as in Guo et al. (2017)
+BINS = 15  # of the calibration error (Guo et al., 2017)
 
 
 @dataclass(frozen=True)
 class TaskScores:
-    """One task's scores; (S, E) per seed and episode, (S,) per seed. All but `ece` are means of episodes."""
+    """One task's scores, per seed and episode (S, E) or per seed (S,)."""
 
     task: Task
     accuracy: Floats  # (S, E)
     macro_f1: Floats  # (S, E), mean over the episode's classes
     log_loss: Floats  # (S, E), nats
-    ece: Floats  # (S,)
+    ece: Floats  # (S,), expected calibration error
 
     @property
     def chance_normalised(self) -> Floats:
-        """0 at chance, 1 at perfect (S, E)."""
+        """Accuracy rescaled to 0 at chance and 1 at perfect (S, E)."""
         return (self.accuracy - 1 / self.task.ways) / (1 - 1 / self.task.ways)
 
 
@@ -50,19 +50,19 @@ class Scores:
     tasks: Mapping[str, TaskScores]
 
     def view(self, score: str = "accuracy") -> View:
-        """One score as a mapping task -> (S, E), which stats.py, paired.py and ranking.py take."""
-        return {name: getattr(found, score) for name, found in self.tasks.items()}
+        """One score as a mapping task -> (S, E), as `statistics`, `paired` and `ranking` take it."""
+        return {name: getattr(task, score) for name, task in self.tasks.items()}
 
     def mean(self, score: str = "accuracy") -> Interval:
-        """Of accuracy, chance_normalised, macro_f1 or log_loss, over all tasks."""
+        """Mean of accuracy, chance_normalised, macro_f1 or log_loss over all tasks, with its interval."""
         return estimate(self.view(score)).interval()
 
     def task_interval(self, task: str, score: str = "accuracy") -> Interval:
-        """Of one task."""
+        """Mean of one task, with its interval."""
         return estimate({task: self.view(score)[task]}).interval()
 
     def beside(self) -> dict[str, Interval]:
-        """Other intervals of the mean accuracy, to be shown beside `mean`: bootstrap, t over seeds."""
+        """Other intervals of the mean accuracy, for comparison: "bootstrap", and "seeds" (t over seeds)."""
         view = self.view()
         seeds = seed_interval(view)
         return {"bootstrap": bootstrap(view)} | ({} if seeds is None else {"seeds": seeds})
@@ -71,14 +71,14 @@ class Scores:
     def ece(self) -> float:
         """Expected calibration error of the top class, BINS equal bins, mean over seeds and tasks."""
         share = weights(self.view())
-        return float(sum(share[name] * found.ece.mean() for name, found in self.tasks.items()))
+        return float(sum(share[name] * task.ece.mean() for name, task in self.tasks.items()))
 
     @property
     def worst_domain(self) -> tuple[str, float]:
-        """The domain with the lowest mean accuracy (its tasks alike). Of means, so chosen with hindsight."""
+        """The domain with the lowest mean accuracy, and that mean (a minimum, so biased downwards)."""
         domains: dict[str, list[float]] = {}
-        for name, found in self.tasks.items():
-            domains.setdefault(domain_of(name), []).append(float(found.accuracy.mean()))
+        for name, task in self.tasks.items():
+            domains.setdefault(domain_of(name), []).append(float(task.accuracy.mean()))
         means = {domain: float(np.mean(values)) for domain, values in domains.items()}
         worst = min(means, key=lambda domain: (means[domain], domain))
         return worst, means[worst]
@@ -86,19 +86,19 @@ class Scores:
     @property
     def iqm(self) -> float:
         """Interquartile mean of chance-normalised accuracy over tasks x seeds (Agarwal et al., 2021)."""
-        values = np.concatenate([found.chance_normalised.mean(1) for found in self.tasks.values()])
-        from scipy.stats import trim_mean  # half a second to import; a server needs none of it
+        from scipy.stats import trim_mean  # half a second to import, and a server never calls this
 
+        values = np.concatenate([task.chance_normalised.mean(1) for task in self.tasks.values()])
         return float(trim_mean(values, 0.25))
 
 
 def score(answers: Mapping[str, Answers]) -> Scores:
-    """Every score of a submission, a pure function of its answers."""
-    return Scores({name: score_task(found) for name, found in answers.items()})
+    """All scores of a submission, a pure function of its answers by task name."""
+    return Scores({name: score_task(task) for name, task in answers.items()})
 
 
 def score_task(answers: Answers) -> TaskScores:
-    """Every score of one task."""
+    """All scores of one task."""
     probabilities = answers.probabilities / answers.probabilities.sum(-1, keepdims=True)
     labels = np.broadcast_to(answers.labels, answers.predicted.shape)
     right = answers.predicted == labels
@@ -113,16 +113,19 @@ def score_task(answers: Answers) -> TaskScores:
 
 
 def macro_f1(predicted: Ints, labels: Ints, ways: int) -> Floats:
-    """Mean over classes of 2 hits / (answers + questions), per episode: (S, E, Q) twice -> (S, E)."""
+    """Mean over classes of the F1 score of each episode; predicted, labels: (S, E, Q) -> (S, E)."""
     total = np.zeros(predicted.shape[:2])
     for way in range(ways):
-        answered, asked = predicted == way, labels == way
-        total += 2 * (answered & asked).sum(2) / np.maximum(answered.sum(2) + asked.sum(2), 1)
+        positive, true = predicted == way, labels == way
+        total += 2 * (positive & true).sum(2) / np.maximum(positive.sum(2) + true.sum(2), 1)
     return total / ways
 
 
 def calibration_error(confidence: Floats, right: Floats) -> float:
-    """Expected calibration error (Naeini et al., 2015): mean of |accuracy - confidence| by bin."""
+    """Expected calibration error (Naeini et al., 2015): |accuracy - confidence| by bin, weighted mean.
+
+    confidence: probability of the predicted class. right: whether it is the true one, same shape.
+    """
     bins = np.minimum((confidence.ravel() * BINS).astype(np.int64), BINS - 1)
     gap = np.bincount(bins, right.ravel() - confidence.ravel().astype(np.float64), BINS)
     return float(np.abs(gap).sum() / confidence.size)

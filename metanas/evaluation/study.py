@@ -1,8 +1,9 @@
-"""A transfer study as it is kept: `study.json`, what was done, and `answers.parquet`, the answers. No torch.
+"""Stored transfer studies: `study.json` (what was done) and `answers.parquet` (the predictions). No torch.
 
-`answers.parquet` holds the predicted class of every query: one row per (row, variant, task, seed, episode).
-Its rows are meta-training sets. Small enough for git: `leaderboard/studies/`. `metanas/transfer.py` writes
-one, `read` checks one and makes accuracies of its answers, `transfer.py` scores those.
+`answers.parquet` has the predicted class of every query, in one row per (row, variant, task, seed, episode),
+where a row is a set of meta-training domains. It is small enough for git: `leaderboard/studies/`.
+`studies/transfer.py` writes a study, `read` checks one and turns its answers into accuracies, `transfer.py`
+scores those.
 """
 
 import hashlib
@@ -17,7 +18,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
-from metanas.episode import query_labels
+from metanas.base.errors import InvalidValue
+from metanas.data.episode import EVALUATION_SEED
+from metanas.data.sampler import query_labels
 from metanas.evaluation.result import (
     Provenance,
     ResultError,
@@ -28,18 +31,18 @@ from metanas.evaluation.result import (
     parse_table,
     write_table,
 )
-from metanas.evaluation.stats import View
+from metanas.evaluation.statistics import View
 
 STUDY = "study.json"
 ANSWERS = "answers.parquet"
-FRESH: tuple[str, ...] = ()  # the row that was trained on nothing; its only variant is `neither`
+FRESH: tuple[str, ...] = ()  # the row of the random initialisation; its only variant is `neither`
 KEYS = ("row", "variant", "task", "seed", "episode")
 SCHEMA = pa.schema(
     [
         *((name, pa.dictionary(pa.int16(), pa.string())) for name in KEYS[:3]),
         ("seed", pa.int16()),
         ("episode", pa.int32()),
-        ("predictions", pa.list_(pa.int16())),  # of the episode's queries, in order
+        ("predictions", pa.list_(pa.int16())),  # of the episode's queries, in their order
     ]
 )
 Variant = Literal["both", "weights", "arch", "neither"]
@@ -49,17 +52,17 @@ Key = tuple[tuple[str, ...], Variant]
 
 
 class Study(Strict):
-    """What a transfer study did."""
+    """What a transfer study did: the content of study.json."""
 
     schema_version: Literal[1] = 1
-    arguments: tuple[Word, ...] = ()  # what stood after `metanas transfer`, but for folders of the machine
+    arguments: tuple[Word, ...] = ()  # of `metanas transfer`, without folders of the machine
     method: str
     suite: str
     suite_version: str
     budget: dict[str, int | float | str]
     settings: dict[str, Any]
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
-    rows: Annotated[tuple[tuple[str, ...], ...], Field(min_length=1)]
+    rows: Annotated[tuple[tuple[str, ...], ...], Field(min_length=1)]  # sets of meta-training domains
     tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
     variants: tuple[Variant, ...]
     environment: dict[str, str]
@@ -69,19 +72,20 @@ class Study(Strict):
 
     @property
     def domains(self) -> tuple[str, ...]:
+        """The test domains, in the order of the tasks."""
         return tuple(dict.fromkeys(task.domain for task in self.tasks))
 
     @property
     def wanted(self) -> list[Key]:
-        """Every row and variant that was answered."""
-        found: list[Key] = [(row, v) for row in self.rows for v in self.variants if v != "neither"]
-        return [*found, (FRESH, "neither")] if "neither" in self.variants else found
+        """Every row and variant that the study has answers for."""
+        keys: list[Key] = [(row, v) for row in self.rows for v in self.variants if v != "neither"]
+        return [*keys, (FRESH, "neither")] if "neither" in self.variants else keys
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        """Nothing twice, and what everything is compared with is there."""
+        """No duplicates, and everything that cells are compared with is there."""
         names = [task.name for task in self.tasks]
-        for what, values in (
+        for field, values in (
             ("seeds", self.seeds),
             ("rows", self.rows),
             ("variants", self.variants),
@@ -89,30 +93,30 @@ class Study(Strict):
         ):
             if len(set(values)) != len(values):
                 twice = next(value for value in values if list(values).count(value) > 1)
-                raise ValueError(f"{what}: {twice!r:.80} stands there twice")
+                raise InvalidValue(f"{field}: {twice!r:.80} stands there twice")
         if few := [task.name for task in self.tasks if task.episodes < 2]:
-            raise ValueError(f"tasks: {few[0]} has one episode, an interval needs at least 2")
+            raise InvalidValue(f"tasks: {few[0]} has one episode, an interval needs at least 2")
         if "both" not in self.variants:
-            raise ValueError("variants: 'both' is missing, which every cell shows")
+            raise InvalidValue("variants: 'both' is missing, which every cell shows")
         if FRESH in self.rows:
-            raise ValueError(
+            raise InvalidValue(
                 "rows: a row has no domain; what was trained on nothing is the variant 'neither'"
             )
         if missing := [domain for domain in self.domains if (domain,) not in self.rows]:
-            raise ValueError(f"rows: {missing[0]!r:.80} is tested on, but no row was trained on it alone")
+            raise InvalidValue(f"rows: {missing[0]!r:.80} is tested on, but no row was trained on it alone")
         return self
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A checked study: accuracies (S seeds, E episodes) of every task, by row and variant."""
+    """A checked study, and accuracies (S seeds, E episodes) of every task by row and variant."""
 
     study: Study
     views: Mapping[Key, View]
 
 
 class Kept(NamedTuple):
-    """A row's and variant's answers to one task with one seed, as `result.table` makes them."""
+    """Answers of one row and variant to one task with one seed; answers: as `result.table` makes them."""
 
     row: str
     variant: Variant
@@ -120,14 +124,14 @@ class Kept(NamedTuple):
 
 
 def row_name(train: Sequence[str]) -> str:
-    """digits+langid; fresh, for the row that was not trained."""
+    """A row's name: digits+langid; "fresh" for the random initialisation."""
     return "+".join(train) or "fresh"
 
 
-def write_answers(path: Path, kept: Iterable[Kept]) -> str:
-    """Write answers.parquet atomically; returns its SHA-256."""
+def write_answers(path: Path, parts: Iterable[Kept]) -> str:
+    """Write answers.parquet atomically and return its SHA-256."""
     tables = []
-    for row, variant, answers in kept:
+    for row, variant, answers in parts:
         rows = answers.sort_by([("episode", "ascending"), ("query", "ascending")])
         episodes, counts = np.unique(rows.column("episode").to_numpy(), return_counts=True)
         size = len(episodes)
@@ -146,12 +150,12 @@ def write_answers(path: Path, kept: Iterable[Kept]) -> str:
 
 
 def read(folder: Path) -> Answered:
-    """Check a study's folder. ResultError names the file and field of whatever is wrong."""
+    """The checked study in a folder. ResultError names the file and field of whatever is wrong."""
     return answered(folder, parse(folder))
 
 
 def parse(folder: Path) -> Study:
-    """study.json alone."""
+    """study.json of a folder, checked. ResultError names the field of whatever is wrong."""
     content = content_of(folder / STUDY)
     try:
         return Study.model_validate(json.loads(content))
@@ -166,16 +170,16 @@ def parse(folder: Path) -> Study:
 
 
 def answered(folder: Path, study: Study) -> Answered:
-    """answers.parquet, as study.json describes it."""
+    """Check answers.parquet of a folder against `study` and compute the accuracies. ResultError."""
     rows = _rows(folder, study)
     labels = {
-        task.name: query_labels(task.domain, "test", 0, task.shape, np.arange(task.episodes))
+        task.name: query_labels(task.domain, "test", EVALUATION_SEED, task.shape, np.arange(task.episodes))
         for task in study.tasks
     }
     views = {
         (row, variant): {
-            task: _accuracy(study.seeds, rows, right, row=row_name(row), variant=variant, task=task)
-            for task, right in labels.items()
+            task: _accuracy(study.seeds, rows, true, row=row_name(row), variant=variant, task=task)
+            for task, true in labels.items()
         }
         for row, variant in study.wanted
     }
@@ -183,18 +187,18 @@ def answered(folder: Path, study: Study) -> Answered:
 
 
 class _Rows(NamedTuple):
-    """The R rows of answers.parquet as arrays (a table's own filters import pandas, which takes its time)."""
+    """The R rows of answers.parquet as arrays (filters of a table import pandas, which is slow)."""
 
-    keys: Mapping[str, NDArray[Any]]  # by name (R,); texts as their place in `texts`
+    keys: Mapping[str, NDArray[Any]]  # by name (R,); texts as indices into `texts`
     texts: Mapping[str, list[str]]
-    starts: NDArray[np.int32]  # where each row's predictions begin, and the end (R + 1,)
+    starts: NDArray[np.int32]  # where the predictions of each row begin, and the end (R + 1,)
     predicted: NDArray[np.int16]  # of all rows
 
     def where(self, **wanted: str | int) -> NDArray[np.int64]:
-        """The rows with these keys, by episode."""
+        """The indices of the rows with these keys, in the order of their episodes."""
         masks = [self.keys[name] == self._number(name, value) for name, value in wanted.items()]
-        found = np.flatnonzero(np.logical_and.reduce(masks))
-        return found[np.argsort(self.keys["episode"][found], kind="stable")]
+        rows = np.flatnonzero(np.logical_and.reduce(masks))
+        return rows[np.argsort(self.keys["episode"][rows], kind="stable")]
 
     def _number(self, name: str, value: str | int) -> int:
         if isinstance(value, int):
@@ -205,8 +209,8 @@ class _Rows(NamedTuple):
 def _rows(folder: Path, study: Study) -> _Rows:
     content = content_of(folder / ANSWERS)
     table = parse_table(ANSWERS, content, SCHEMA).unify_dictionaries()
-    if (found := hashlib.sha256(content).hexdigest()) != study.answers_sha256:
-        raise ResultError(f"{ANSWERS}: SHA-256 is {found}, {STUDY} says {study.answers_sha256}")
+    if (sha256 := hashlib.sha256(content).hexdigest()) != study.answers_sha256:
+        raise ResultError(f"{ANSWERS}: SHA-256 is {sha256}, {STUDY} says {study.answers_sha256}")
     *columns, lists = (column.combine_chunks() for column in table.columns)
     if any(column.null_count for column in (*columns, lists, lists.values)):
         raise ResultError(f"{ANSWERS}: a value is missing (null)")
@@ -220,17 +224,17 @@ def _rows(folder: Path, study: Study) -> _Rows:
 def _accuracy(
     seeds: Sequence[int], rows: _Rows, labels: NDArray[np.int64], **wanted: str
 ) -> NDArray[np.float64]:
-    """Share of right answers (S, E); labels (E, Q). ResultError unless every episode is there just once."""
+    """Accuracy (S, E); labels (E, Q). ResultError unless every episode is there exactly once."""
     episodes, queries = labels.shape
-    found = []
+    accuracies = []
     for seed in seeds:
-        here = rows.where(**wanted, seed=seed)
+        selected = rows.where(**wanted, seed=seed)
         where = f"{ANSWERS}: {', '.join(wanted.values())}, seed {seed}"
-        if not np.array_equal(rows.keys["episode"][here], np.arange(episodes)):
+        if not np.array_equal(rows.keys["episode"][selected], np.arange(episodes)):
             raise ResultError(f"{where}: expected each of the episodes 0 to {episodes - 1} once")
-        first = rows.starts[here]
-        if (rows.starts[here + 1] - first != queries).any():
+        first = rows.starts[selected]
+        if (rows.starts[selected + 1] - first != queries).any():
             raise ResultError(f"{where}: expected {queries} predictions an episode")
         predicted = rows.predicted[first[:, None] + np.arange(queries)]
-        found.append((predicted == labels).mean(1))
-    return np.array(found)
+        accuracies.append((predicted == labels).mean(1))
+    return np.array(accuracies)

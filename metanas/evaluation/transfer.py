@@ -1,8 +1,9 @@
-"""The transfer matrix, scored from the answers of a study (`study.py`). No torch.
+"""The transfer matrix: scores of a transfer study, computed from its answers (`study.py`). No torch.
 
-A cell is a meta-training set (row) and a test domain (column): accuracy with its interval, and the paired
-difference to in-domain training, the row that was trained on the column's domain alone. The decomposition
-says what each half of a trained state is worth by itself on a cell, against `neither` (metanas/transfer.py).
+A cell is a set of meta-training domains (row) and a test domain (column): accuracy with its interval, and the
+paired difference to in-domain training, that is, to the row meta-trained on the column's domain alone. The
+decomposition gives the gain from each half of a meta-trained state (weights, architecture) over `neither`, a
+random initialisation (`studies/transfer.py`).
 """
 
 from dataclasses import dataclass
@@ -10,24 +11,24 @@ from pathlib import Path
 
 from metanas.evaluation import study as studies
 from metanas.evaluation.paired import holm
-from metanas.evaluation.stats import Interval, View, difference, domain_of, estimate
+from metanas.evaluation.statistics import Interval, View, difference, domain_of, estimate
 from metanas.evaluation.study import FRESH, Answered, Study, Variant, row_name
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One row and column. p-values are Holm-adjusted over the cells of the matrix."""
+    """One row and column of the matrix. p is Holm-adjusted over all cells."""
 
     train: str
     test: str
     accuracy: Interval
-    difference: Interval | None  # to in-domain training; None on the in-domain row itself
+    difference: Interval | None  # to in-domain training; None for that row itself
     p: float | None
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a variant adds on one cell over `neither`."""
+    """The gain of a variant over `neither` on one cell. p is Holm-adjusted over all parts."""
 
     train: str
     test: str
@@ -39,7 +40,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A scored study."""
+    """A scored study; parts is empty if it has no variant `neither`."""
 
     study: Study
     cells: tuple[Cell, ...]
@@ -47,7 +48,7 @@ class Matrix:
 
 
 def read(folder: Path) -> Matrix:
-    """Score a study's folder. ResultError names the file and field of whatever is wrong."""
+    """Score the study in a folder. ResultError names the file and field of whatever is wrong."""
     return score(studies.read(folder))
 
 
@@ -58,16 +59,16 @@ def score(answered: Answered) -> Matrix:
 
 def _cells(answered: Answered) -> tuple[Cell, ...]:
     study, views = answered.study, answered.views
-    found, compared = [], []
+    cells, p_values = [], []
     for row in study.rows:
         for domain in study.domains:
-            here = _of(views[row, "both"], domain)
+            view = _of(views[row, "both"], domain)
             gap = None
             if row != (domain,):
-                gap = difference(here, _of(views[(domain,), "both"], domain))
-                compared.append(gap.p())
-            found.append((row_name(row), domain, estimate(here).interval(), gap))
-    adjusted = iter(holm(compared))
+                gap = difference(view, _of(views[(domain,), "both"], domain))
+                p_values.append(gap.p())
+            cells.append((row_name(row), domain, estimate(view).interval(), gap))
+    adjusted = iter(holm(p_values))
     return tuple(
         Cell(
             train,
@@ -76,7 +77,7 @@ def _cells(answered: Answered) -> tuple[Cell, ...]:
             None if gap is None else gap.interval(),
             None if gap is None else next(adjusted),
         )
-        for train, test, accuracy, gap in found
+        for train, test, accuracy, gap in cells
     )
 
 
@@ -84,22 +85,23 @@ def _parts(answered: Answered) -> tuple[Part, ...]:
     study, views = answered.study, answered.views
     if "neither" not in study.variants:
         return ()
-    found = []
+    parts = []
     for row in study.rows:
         for domain in study.domains:
             base = _of(views[FRESH, "neither"], domain)
             for variant in study.variants:
                 if variant != "neither":
-                    here = _of(views[row, variant], domain)
-                    found.append(
-                        (row_name(row), domain, variant, estimate(here).interval(), difference(here, base))
+                    view = _of(views[row, variant], domain)
+                    parts.append(
+                        (row_name(row), domain, variant, estimate(view).interval(), difference(view, base))
                     )
-    adjusted = holm([gap.p() for *_, gap in found])
+    adjusted = holm([gap.p() for *_, gap in parts])
     return tuple(
         Part(train, test, variant, accuracy, gap.interval(), p)
-        for (train, test, variant, accuracy, gap), p in zip(found, adjusted, strict=True)
+        for (train, test, variant, accuracy, gap), p in zip(parts, adjusted, strict=True)
     )
 
 
 def _of(view: View, domain: str) -> View:
+    """The tasks of one domain."""
     return {task: scores for task, scores in view.items() if domain_of(task) == domain}

@@ -1,4 +1,8 @@
-"""The outer state: what is learned and the optimiser's memory, as named tensors for a checkpoint."""
+"""The outer loop's step: meta-gradients averaged over domains, clipped, and applied to the learner's state.
+
+The state (`method.State`) holds what is learned and the outer optimizer's moments, as named tensors of a
+checkpoint. After `maml.py` or another meta-gradient; the methods of `baselines/` call it from `step`.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -6,41 +10,33 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from metanas.episode import Episodes
-from metanas.meta.rule import UpdateRule, clipped
+from metanas.data.episode import Episodes
+from metanas.meta.averaging import mean_over_tasks
+from metanas.meta.optimizers import FunctionalOptimizer, clipped
 from metanas.method import Metrics, State
-from metanas.parallel import averaged
-from metanas.params import Params, Tensors, named
+from metanas.params import Params, Tensors, named_tensors
 
 
 def pack(params: Params, rates: Mapping[str, Tensor] | None = None) -> State:
-    """Names are weights/<name>, arch/<name>, rates/<name>; memory/<j>/<name> is what a rule remembers."""
-    everything = named(params) | {f"rates/{name}": t for name, t in (rates or {}).items()}
-    return {name: t.detach() for name, t in everything.items()}
+    """A state of these parameters and learned rates, without optimizer moments."""
+    named = named_tensors(params) | {f"rates/{name}": t for name, t in (rates or {}).items()}
+    return State({name: t.detach() for name, t in named.items()})
 
 
-def group(state: State, name: str) -> Tensors:
-    """The tensors below a group's name, sorted: a checkpoint gives them back in another order."""
-    return {key.partition("/")[2]: state[key] for key in sorted(state) if key.partition("/")[0] == name}
+def descend(
+    state: State, gradients: Mapping[str, Tensor], optimizer: Callable[[str], FunctionalOptimizer]
+) -> State:
+    """The state after one outer step; tensors without a gradient stay as they are.
 
-
-def params_of(state: State) -> Params:
-    """The parameters in a state."""
-    return Params(group(state, "weights"), group(state, "arch"))
-
-
-def descend(state: State, gradients: Mapping[str, Tensor], rule: Callable[[str], UpdateRule]) -> State:
-    """One outer step of a gradient rule; what has no gradient stays as it is."""
+    gradients: by full name. optimizer: of the tensor of a full name.
+    """
     new = dict(state)
     for name, g in gradients.items():
-        update = rule(name)
-        known: list[Tensor] = []
-        while (key := f"memory/{len(known)}/{name}") in state:
-            known.append(state[key])
-        value, memory = update.update(state[name], g, tuple(known) or update.init(state[name]))
+        update = optimizer(name)
+        value, moments = update.update(state[name], g, state.moments(name) or update.init(state[name]))
         new[name] = value.detach()
-        new |= {f"memory/{j}/{name}": t.detach() for j, t in enumerate(memory)}
-    return new
+        new |= {f"memory/{j}/{name}": t.detach() for j, t in enumerate(moments)}
+    return State(new)
 
 
 def over_domains(
@@ -50,11 +46,12 @@ def over_domains(
     limit: float,
     whole: bool = False,
 ) -> tuple[Tensors, Metrics]:
-    """The mean gradient over domains, clipped to norm `limit` (infinity: not), and each one's loss.
+    """The mean gradient over domains, clipped to norm `limit` (infinity: not), and each domain's loss.
 
-    whole: the gradient of a domain's tasks is not the mean of each one's, so processes do not share them.
+    gradient: of the mean loss of T tasks of one domain, by full name, and that loss. whole: it is not the
+    mean of the tasks' own gradients, so processes share out domains instead of tasks.
     """
-    parts, losses = averaged(batch, gradient, whole=whole)
+    parts, losses = mean_over_tasks(batch, gradient, whole=whole)
     names = list(dict.fromkeys(name for part in parts for name in part))
     total = [
         torch.stack([part[name] for part in parts if name in part]).sum(0) / len(parts) for name in names

@@ -1,7 +1,7 @@
-"""Inner learning rates that the outer loop learns: per element, per layer and step, or per node.
+"""Inner learning rates that the outer loop learns: per element, per tensor and step, or per node candidate.
 
-Meta-SGD (Li et al., 2017) has one rate per weight; MAML++ (Antoniou et al., 2019, "LSLR") one per tensor
-and step; the supernet's eta one per node candidate, exp of what is learned, so that it stays positive.
+Meta-SGD (Li et al., 2017) has one rate per element; MAML++ (Antoniou et al., 2019, "LSLR") one per tensor
+and step; the supernet's `eta` one per node candidate, the exp of what is learned, so that it stays positive.
 Rates are meta-parameters: named tensors in the state under rates/, differentiated like weights.
 """
 
@@ -13,51 +13,56 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from metanas.meta.rule import UpdateRule, sgd
-from metanas.params import Params, Tensors, named
+from metanas.meta.optimizers import FunctionalOptimizer, sgd
+from metanas.params import Params, Tensors, group_of, named_tensors
 
 Kind = Literal["element", "tensor", "node"]
 NODE = re.compile(r"weights/nodes\.\d+\.candidates\.[^.]+")
 
 
 def owner(name: str, kind: Kind) -> str:
-    """Whose rate a tensor moves by; all of one node candidate share theirs, as do those of no node."""
+    """The name of a tensor's rate. By `node`, all of a candidate share one, and so do the rest of a group."""
     if kind != "node":
         return name
-    found = NODE.match(name)
-    return found[0] if found else name.partition("/")[0]
+    candidate = NODE.match(name)
+    return candidate[0] if candidate else group_of(name)
 
 
 def start(params: Params, kind: Kind, steps: int, first: Callable[[str, torch.Size], Tensor]) -> Tensors:
-    """Rates before meta-training. first(name, shape) makes one; per tensor there is one for each step."""
+    """Rates before meta-training: by element in the tensor's shape, by tensor (steps,), by node ().
+
+    first(name, shape) makes the rate of a tensor; one that is shared is made by its first tensor.
+    """
     rates: Tensors = {}
-    for name, t in named(params).items():
+    for name, t in named_tensors(params).items():
         shape = {"element": t.shape, "tensor": torch.Size([steps]), "node": torch.Size([])}[kind]
         rates.setdefault(owner(name, kind), first(name, shape))
     return rates
 
 
-def alike(weights: float, arch: float) -> Callable[[str, torch.Size], Tensor]:
-    """For `start`: every rate is that of its group."""
-    first = {"weights": weights, "arch": arch}
-    return lambda name, shape: torch.full(shape, first[name.partition("/")[0]])
+def constant(weights: float, arch: float) -> Callable[[str, torch.Size], Tensor]:
+    """`first` of `start` with the same rate for all of a group."""
+    rate = {"weights": weights, "arch": arch}
+    return lambda name, shape: torch.full(shape, rate[group_of(name)])
 
 
 def start_nodes(params: Params, steps: int, weights: float, arch: float) -> Tensors:
-    """What is learned of the rates per node candidate, which begin at those of their group."""
-    return {name: rate.log() for name, rate in start(params, "node", steps, alike(weights, arch)).items()}
+    """Logs of the rates per node candidate before meta-training: those of their group."""
+    rates = start(params, "node", steps, constant(weights, arch))
+    return {name: rate.log() for name, rate in rates.items()}
 
 
 @dataclass(frozen=True)
 class LearnedRates:
-    """SGD by learned rates. adapts: which tensors move, by their names in `params.named`."""
+    """A `StepPolicy`: SGD by learned rates. adapts: whether a tensor moves, by its full name."""
 
     rates: Tensors
     kind: Kind
     adapts: Callable[[str], bool] = lambda name: True
 
-    def at(self, params: Params, step: int) -> list[UpdateRule | None]:
-        return [sgd(self._rate(name, step)) if self.adapts(name) else None for name in named(params)]
+    def for_step(self, params: Params, step: int) -> list[FunctionalOptimizer | None]:
+        """SGD at each tensor's rate of that step; None where it does not adapt."""
+        return [sgd(self._rate(name, step)) if self.adapts(name) else None for name in named_tensors(params)]
 
     def _rate(self, name: str, step: int) -> Tensor:
         rate = self.rates[owner(name, self.kind)]

@@ -1,4 +1,4 @@
-"""Reptile's meta-update: move to where adaptation goes.
+"""Reptile's meta-update: move the initialisation towards the adapted parameters.
 
 Nichol et al., 2018, "On first-order meta-learning algorithms", algorithm 2:
 theta += eps * mean_i(theta_i - theta), on weights and architecture alike, as in MetaNAS
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import torch
 
-from metanas.episode import Batch, Episodes
-from metanas.meta.inner import Loss, Memory, Stepper, adapt
-from metanas.params import Params, Tensors, named, stack, tensors
+from metanas.data.episode import Batch, Episodes
+from metanas.meta.inner import Memory, StepPolicy, adapt
+from metanas.params import Loss, Params, Tensors, expand_tasks, named_tensors, tensors
 
 
 def displacement(
@@ -21,22 +21,22 @@ def displacement(
     params: Params,
     episodes: Episodes,
     *,
-    rules: Stepper,
+    policy: StepPolicy,
     steps: int,
     turns: int = 1,
     memory: Memory | None = None,
 ) -> tuple[Tensors, float]:
-    """Mean over T tasks of (adapted - start) by name, as in `named`, and the loss after adaptation.
+    """Mean over T tasks of (adapted - start) by full name, and the loss after adaptation.
 
-    steps: the parts that the examples are dealt out to. turns: gradient steps on each part. loss: one for
-    all steps or one per step. memory: what the rules begin with, changed in place; None: nothing.
+    params: without T. steps: the parts that the examples are dealt out to. turns: gradient steps on each
+    part. loss: one for all steps or one per step. memory: as in `trajectory`, changed in place.
     """
-    everything = together(episodes)
-    start = stack(params, everything.y.shape[0])
+    everything = support_and_query(episodes)
+    start = expand_tasks(params, everything.y.shape[0])
     parts = [Batch(everything.x[:, i::steps], everything.y[:, i::steps]) for i in range(steps)]
     parts = [part for part in parts for _ in range(turns)]
-    adapted = adapt(loss, start, parts, rules=rules, order=0, memory=memory)
-    pairs = zip(named(adapted).items(), tensors(params), strict=True)
+    adapted = adapt(loss, start, parts, policy=policy, order=0, memory=memory)
+    pairs = zip(named_tensors(adapted).items(), tensors(params), strict=True)
     change = {name: (a - x).mean(0) for (name, a), x in pairs}
     with torch.no_grad():
         after = float((loss[-1] if isinstance(loss, Sequence) else loss)(adapted, everything).mean())
@@ -44,16 +44,16 @@ def displacement(
 
 
 def mean_of_movers(moves: Sequence[Tensors]) -> Tensors:
-    """Mean over domains of their displacements, tensor by tensor over the domains that moved it."""
-    found = {}
+    """Mean of the domains' displacements, for each tensor over the domains that moved it; 0 if none did."""
+    means = {}
     for name in moves[0]:
         stacked = torch.stack([change[name] for change in moves])
         movers = stacked.reshape(len(moves), -1).any(1).sum().clamp_min(1)
-        found[name] = stacked.sum(0) / movers
-    return found
+        means[name] = stacked.sum(0) / movers
+    return means
 
 
-def together(episodes: Episodes) -> Batch:
-    """All labelled examples of T meta-training tasks, support first."""
+def support_and_query(episodes: Episodes) -> Batch:
+    """All labelled examples of T meta-training tasks as one batch, support first."""
     support, query = episodes.support, episodes.query
     return Batch(torch.cat([support.x, query.x], 1), torch.cat([support.y, query.y], 1))

@@ -1,4 +1,4 @@
-"""DARTS' gradient of the architecture: how the validation loss depends on it after one step of the weights.
+"""DARTS' architecture gradient: of the validation loss after one step of the weights on the training loss.
 
 Liu et al., 2019, "DARTS", eq. 5-8, for T tasks side by side: with w' = w - rate * grad_w train(w, a),
     grad_a valid(w', a) - rate * (d2 train / da dw) grad_w' valid(w', a).
@@ -11,9 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from metanas.episode import Batch
-from metanas.meta.inner import Loss
-from metanas.params import Params, Tensors, detach
+from metanas.data.episode import Batch
+from metanas.params import Loss, Params, Tensors, detach
 
 Order = Literal["first", "finite", "exact"]
 
@@ -28,36 +27,36 @@ def arch_gradient(
     order: Order,
     small: float = 0.01,
 ) -> tuple[Tensors, Tensor]:
-    """Each task's gradient of the validation loss for its architecture (T, ...), and that loss (T,).
+    """Each task's gradient (T, ...) of the validation loss for its architecture logits, and that loss (T,).
 
-    params: (T, ...) each. rate: of the weights' virtual step, unused in first order.
+    params: tensors (T, ...). rate: of the virtual step of the weights, not used in first order.
     small: how far `finite` moves the weights (the paper's value, its footnote 2). Across ReLU's kinks that is
     coarse: with 0.01 it differs from `exact` by some percent, with 1e-4 in float64 by 1e-8.
     """
     params = detach(params)
     if order == "first":
-        values = loss(params, valid)
-        return _gradient(values.sum(), params.arch), values.detach()
+        losses = loss(params, valid)
+        return _gradient(losses.sum(), params.arch), losses.detach()
     stepped = step(loss, params, train, rate, create_graph=order == "exact")
     if order == "exact":
-        values = loss(stepped, valid)
-        return _gradient(values.sum(), params.arch), values.detach()
+        losses = loss(stepped, valid)
+        return _gradient(losses.sum(), params.arch), losses.detach()
     stepped = detach(stepped)._replace(arch=params.arch)
-    values = loss(stepped, valid)
-    found = torch.autograd.grad(
-        values.sum(), [*stepped.weights.values(), *params.arch.values()], allow_unused=True
+    losses = loss(stepped, valid)
+    partials = torch.autograd.grad(
+        losses.sum(), [*stepped.weights.values(), *params.arch.values()], allow_unused=True
     )
-    direction, direct = found[: len(params.weights)], found[len(params.weights) :]
+    direction, direct = partials[: len(params.weights)], partials[len(params.weights) :]
     mixed = _mixed_difference(loss, params, train, direction, small)
     gradients = {
         name: (torch.zeros_like(t) if g is None else g) - rate * mixed[name]
         for (name, t), g in zip(params.arch.items(), direct, strict=True)
     }
-    return gradients, values.detach()
+    return gradients, losses.detach()
 
 
 def step(loss: Loss, params: Params, train: Batch, rate: float, *, create_graph: bool) -> Params:
-    """The weights after one step of gradient descent, the architecture as it is (eq. 6)."""
+    """`params` after one gradient descent step of the weights (eq. 6); the architecture does not move."""
     gradients = torch.autograd.grad(
         loss(params, train).sum(),
         list(params.weights.values()),
@@ -78,14 +77,14 @@ def _mixed_difference(
     squares = [v.square().flatten(1).sum(1) for v in direction if v is not None]
     e = small / torch.stack(squares).sum(0).sqrt().clamp_min(1e-12)  # (T,)
 
-    def at(sign: float) -> Tensors:
+    def gradient_at(sign: float) -> Tensors:
         moved = {
             name: t if v is None else t.detach() + sign * e.view(-1, *[1] * (t.dim() - 1)) * v
             for (name, t), v in zip(params.weights.items(), direction, strict=True)
         }
         return _gradient(loss(params._replace(weights=moved), train).sum(), params.arch)
 
-    ahead, behind = at(1.0), at(-1.0)
+    ahead, behind = gradient_at(1.0), gradient_at(-1.0)
     return {
         name: (ahead[name] - behind[name]) / (2 * e.view(-1, *[1] * (t.dim() - 1)))
         for name, t in ahead.items()
@@ -93,8 +92,9 @@ def _mixed_difference(
 
 
 def _gradient(total: Tensor, arch: Tensors) -> Tensors:
-    found = torch.autograd.grad(total, list(arch.values()), allow_unused=True)
+    """Gradient for the architecture logits by name; zeros where the loss does not use them."""
+    gradients = torch.autograd.grad(total, list(arch.values()), allow_unused=True)
     return {
         name: torch.zeros_like(t) if g is None else g
-        for (name, t), g in zip(arch.items(), found, strict=True)
+        for (name, t), g in zip(arch.items(), gradients, strict=True)
     }

@@ -1,29 +1,29 @@
-"""What a space adds to every task's loss: its strategy's prior and its budgets.
+"""The penalty that a search space adds to every task's loss: its strategy's prior and its cost budgets.
 
-The prior of a group is the softmax of its initial logits (`SearchSpace.prior`); the penalty is its `kl`
-times KL(mixture || prior), summed over the group's mixtures: what a variational search would pay for
-leaving it. A strategy without `kl` costs nothing and is only where the search starts. Budgets: see `cost.py`.
+The prior of a choice group is the softmax of its initial logits (`SearchSpace.prior`). Its penalty is `kl`
+times KL(mixture || prior), summed over the group's mixtures, as in variational inference. A strategy without
+`kl` has no penalty: its prior is only where the search starts. Budgets: `cost.py`. Added by `meta/loss.py`.
 """
 
 import torch
 from torch import Tensor
 
-from metanas.episode import TaskSpec
+from metanas.data.episode import TaskSpec
+from metanas.models.relaxation import Mixture
 from metanas.search import cost
-from metanas.search.relax import Mixture
-from metanas.supernet.space import SearchSpace
+from metanas.space.space import SearchSpace
 
 
 def penalty(space: SearchSpace, mixture: Mixture, spec: TaskSpec) -> Tensor | None:
-    """Of one task's mixture () or of T tasks' (T,); None where there is neither a kl nor a budget."""
+    """() for one task's mixture, (T,) for those of T tasks; None where there is neither a kl nor a budget."""
     excess = cost.penalty(space, mixture, spec, space.cost)
-    parts = [] if excess is None else [excess]
+    penalties = [] if excess is None else [excess]
     for name, logits in space.prior().items():
         kl = getattr(space.plan, name).kl
         if not kl:
             continue
         weights = mixture.weights[name]
         log_prior = torch.tensor(logits, dtype=weights.dtype, device=weights.device).log_softmax(-1)
-        gap = torch.xlogy(weights, weights) - weights * log_prior  # 0 log 0 = 0
-        parts.append(kl * gap.sum(-1 if name == "depth" else (-2, -1)))
-    return torch.stack(parts).sum(0) if parts else None
+        divergence = torch.xlogy(weights, weights) - weights * log_prior  # 0 log 0 = 0
+        penalties.append(kl * divergence.sum(-1 if name == "depth" else (-2, -1)))
+    return torch.stack(penalties).sum(0) if penalties else None

@@ -1,7 +1,8 @@
-"""Zero-cost proxies: how good an architecture may become, told from untrained weights and a few inputs.
+"""Zero-cost proxies: scores of an architecture from untrained weights and a few inputs; higher is better.
 
-Abdelfattah et al., 2021, "Zero-Cost Proxies for Lightweight NAS", compare them. All take a network with an
-architecture's mixture and one batch; higher is better.
+Abdelfattah et al., 2021, "Zero-Cost Proxies for Lightweight NAS", compare them. All take the supernet, its
+weights by name, the mixture of one architecture, the task's spec and one batch: x (B, *input_shape) and
+y (B,) int64 in [0, ways).
 """
 
 import copy
@@ -12,12 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metanas.episode import TaskSpec
+from metanas.data.episode import TaskSpec
+from metanas.models.ops import Mask
+from metanas.models.relaxation import Mixture
+from metanas.models.stem import Norm
+from metanas.models.supernet import Exit, SuperNet, grid
 from metanas.params import Tensors
-from metanas.search.relax import Mixture
-from metanas.stem import Norm
-from metanas.supernet.network import Exit, SuperNet, grid
-from metanas.supernet.ops import Mask
 
 Proxy = Callable[[SuperNet, Tensors, Mixture, TaskSpec, Tensor, Tensor], float]
 
@@ -25,11 +26,12 @@ Proxy = Callable[[SuperNet, Tensors, Mixture, TaskSpec, Tensor, Tensor], float]
 def naswot(net: SuperNet, weights: Tensors, mixture: Mixture, spec: TaskSpec, x: Tensor, y: Tensor) -> float:
     """log |det K|, K the agreement of the examples' activation patterns (Mellor et al., 2021, eq. 2-3).
 
-    A pattern is the signs of what enters the activations, whichever these are: their ReLU's on or off.
+    A pattern is the signs of the inputs of the activation functions, whichever these are: of a ReLU, which
+    units are on. y is not used.
     """
-    seen: list[Tensor] = []
+    patterns: list[Tensor] = []
     hooks = [
-        norm.register_forward_hook(lambda module, given, out: seen.append(out.flatten(1) > 0))
+        norm.register_forward_hook(lambda module, inputs, out: patterns.append(out.flatten(1) > 0))
         for norm in net.norms
     ]
     try:
@@ -38,7 +40,7 @@ def naswot(net: SuperNet, weights: Tensors, mixture: Mixture, spec: TaskSpec, x:
     finally:
         for hook in hooks:
             hook.remove()
-    codes = torch.cat(seen, 1).double()
+    codes = torch.cat(patterns, 1).double()
     agreement = codes @ codes.T + (1 - codes) @ (1 - codes).T
     return float(torch.linalg.slogdet(agreement).logabsdet)
 
@@ -48,20 +50,21 @@ def grad_norm(
 ) -> float:
     """Norm of the loss's gradient for the weights (Abdelfattah et al., 2021, sec. 3.2).
 
-    The head is all zeros, which lets no gradient through, so a fixed one of +-1 / sqrt(F) stands in.
+    The head starts at zero, which lets no gradient through, so a fixed one of +-1 / sqrt(F) stands in.
     """
     leaves = {name: t.detach().requires_grad_() for name, t in weights.items()}
-    found = functional_call(net, leaves, (x, mixture, spec), {"head": False})
-    signs = 1 - 2.0 * ((torch.arange(found.shape[1])[None] >> torch.arange(spec.ways)[:, None]) & 1)
-    loss = F.cross_entropy(found @ signs.to(found.dtype).T / found.shape[1] ** 0.5, y)
-    slope = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-    return float(torch.stack([g.square().sum() for g in slope if g is not None]).sum().sqrt())
+    features = functional_call(net, leaves, (x, mixture, spec), {"head": False})
+    signs = 1 - 2.0 * ((torch.arange(features.shape[1])[None] >> torch.arange(spec.ways)[:, None]) & 1)
+    loss = F.cross_entropy(features @ signs.to(features.dtype).T / features.shape[1] ** 0.5, y)
+    gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    return float(torch.stack([g.square().sum() for g in gradients if g is not None]).sum().sqrt())
 
 
 def synflow(net: SuperNet, weights: Tensors, mixture: Mixture, spec: TaskSpec, x: Tensor, y: Tensor) -> float:
     """log of sum |w * dR / dw|, R the output for an input of ones and absolute weights (Tanaka et al., 2020).
 
-    Without norms, as there: they would undo any scale. The log keeps deep networks comparable.
+    Without norms, as in the paper: they would undo any scale. The log keeps deep networks comparable. Of x
+    only shape and type are used, y not at all.
     """
     plain = _without_norms(net)
     leaves = {
@@ -70,36 +73,36 @@ def synflow(net: SuperNet, weights: Tensors, mixture: Mixture, spec: TaskSpec, x
         if name in dict(plain.named_parameters())
     }
     ones = torch.ones_like(x[:1]) if spec.modality == "text" else torch.ones_like(x[:1]).double()
-    shares = mixture.of({name: t.double() for name, t in mixture.weights.items()})
-    total = functional_call(plain.double(), leaves, (ones, shares, spec), {"head": False}).sum()
-    slope = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
-    flow = [(w * g).abs().sum() for w, g in zip(leaves.values(), slope, strict=True) if g is not None]
+    mixture64 = mixture.of({name: t.double() for name, t in mixture.weights.items()})
+    total = functional_call(plain.double(), leaves, (ones, mixture64, spec), {"head": False}).sum()
+    gradients = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+    flow = [(w * g).abs().sum() for w, g in zip(leaves.values(), gradients, strict=True) if g is not None]
     return float(torch.stack(flow).sum().detach().clamp_min(1e-300).log())
 
 
 PROXIES: Mapping[str, Proxy] = {"naswot": naswot, "synflow": synflow, "grad-norm": grad_norm}
 
 
-class _Passing(nn.Module):
-    """A norm that changes nothing."""
+class _NoNorm(nn.Module):
+    """The identity, in the place of a norm."""
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
         return x
 
 
-class _Cells(nn.Module):
-    """An exit without its norm."""
+class _ExitWithoutNorm(nn.Module):
+    """The pooled features (B, F) of an exit, not normalised."""
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
         return grid(x, mask).flatten(1)
 
 
 def _without_norms(net: SuperNet) -> SuperNet:
-    bare = copy.deepcopy(net)
-    for module in list(bare.modules()):
+    plain = copy.deepcopy(net)
+    for module in list(plain.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, Norm):
-                setattr(module, name, _Passing())
+                setattr(module, name, _NoNorm())
             elif isinstance(child, Exit):
-                module.add_module(name, _Cells())
-    return bare
+                module.add_module(name, _ExitWithoutNorm())
+    return plain

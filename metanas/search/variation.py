@@ -1,7 +1,8 @@
-"""Moves of search methods over discrete architectures: draw, mutate, cross.
+"""Random moves over discrete architectures: sample, mutate, cross over.
 
-All are pure functions of their torch generator. Drawing is uniform over the numbers of `supernet/index.py`;
-mutation is the one of regularised evolution (Real et al., 2019, sec. 3.1): one choice changes.
+All are functions of their arguments and a torch generator. Sampling is uniform over the numbers of
+`space/enumeration.py`; mutation is that of regularised evolution (Real et al., 2019, sec. 3.1): one choice
+changes.
 """
 
 from collections.abc import Sequence
@@ -10,33 +11,34 @@ from typing import TypeVar
 
 import torch
 
-from metanas.supernet.architecture import Architecture, Cell, Edge, Layer, Node, frame
-from metanas.supernet.index import at, size
-from metanas.supernet.space import SearchSpace
+from metanas.base.errors import InvalidValue
+from metanas.space.architecture import Architecture, Cell, Edge, Layer, Node, frame
+from metanas.space.enumeration import at, size
+from metanas.space.space import SearchSpace
 
 T = TypeVar("T")
 
 
 def sample(space: SearchSpace, generator: torch.Generator) -> Architecture:
-    """An architecture of the space, all equally likely (so most are deep: there are more of those)."""
+    """A uniformly drawn architecture of the space (most are deep, as there are more of those)."""
     return at(space, below(size(space), generator))
 
 
 def mutate(space: SearchSpace, parent: Architecture, generator: torch.Generator) -> Architecture:
     """The parent with one op, activation, input or the depth changed; never the parent itself.
 
-    ValueError if the space has one architecture only.
+    InvalidValue if the space has one architecture only.
     """
     if size(space) == 1:
-        raise ValueError("the space has one architecture, there is nothing to mutate to")
+        raise InvalidValue("the space has one architecture, there is nothing to mutate to")
     while True:
         layers = list(parent.layers)
         kind = below(3, generator)
-        at_ = below(len(layers), generator)
+        position = below(len(layers), generator)
         if kind == 0:
-            layers[at_] = _other_op(space, layers[at_], generator)
+            layers[position] = _other_op(space, layers[position], generator)
         elif kind == 1:
-            layers[at_] = replace(layers[at_], activation=pick(space.activations, generator))
+            layers[position] = replace(layers[position], activation=pick(space.activations, generator))
         else:
             layers = _other_depth(space, layers, generator)
         child = frame(space, layers)
@@ -45,19 +47,19 @@ def mutate(space: SearchSpace, parent: Architecture, generator: torch.Generator)
 
 
 def crossover(
-    space: SearchSpace, one: Architecture, other: Architecture, generator: torch.Generator
+    space: SearchSpace, first: Architecture, second: Architecture, generator: torch.Generator
 ) -> Architecture:
-    """As deep as one of the parents, each layer from one of the parents that have it."""
-    depth = len(pick((one, other), generator).layers)
+    """A child as deep as one of the parents, each layer drawn from the parents that have it."""
+    depth = len(pick((first, second), generator).layers)
     layers = []
     for i in range(depth):
-        layers.append(pick([p.layers[i] for p in (one, other) if i < len(p.layers)], generator))
+        layers.append(pick([p.layers[i] for p in (first, second) if i < len(p.layers)], generator))
     return frame(space, layers)
 
 
-def pick(things: Sequence[T], generator: torch.Generator) -> T:
-    """One of them, all equally likely."""
-    return things[below(len(things), generator)]
+def pick(items: Sequence[T], generator: torch.Generator) -> T:
+    """One of the items, uniformly."""
+    return items[below(len(items), generator)]
 
 
 def below(count: int, generator: torch.Generator) -> int:
@@ -91,11 +93,11 @@ def _other_op(space: SearchSpace, layer: Layer, generator: torch.Generator) -> L
 
 
 def _other_depth(space: SearchSpace, layers: list[Layer], generator: torch.Generator) -> list[Layer]:
-    """One exit earlier or later; new layers are drawn."""
-    place = space.exits.index(len(layers) - 1) + (1 if below(2, generator) else -1)
-    if not 0 <= place < len(space.exits):
+    """The layers up to the next exit or the one before; added layers are sampled."""
+    index = space.exits.index(len(layers) - 1) + (1 if below(2, generator) else -1)
+    if not 0 <= index < len(space.exits):
         return layers
-    depth = space.exits[place] + 1
+    depth = space.exits[index] + 1
     while len(layers) < depth:
         layers = [*layers, pick(sample(space, generator).layers, generator)]
     return layers[:depth]

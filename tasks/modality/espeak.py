@@ -1,6 +1,6 @@
-"""Calls eSpeak NG, the formant synthesiser that the package espeakng-loader carries (GPL-3, only called).
+"""Speech synthesis with eSpeak NG, from the package espeakng-loader (GPL-3, only called).
 
-The library keeps one global state for the process, so it is loaded once (`_library`).
+The library has one global state per process, so it is loaded once (`_library`).
 """
 
 import ctypes
@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.store import DataError
+from metanas.base.errors import DataError
 
 RATE_HZ = 22_050
 _SYNCHRONOUS, _UTF8, _RATE, _PITCH = 2, 1, 1, 3  # constants of speak_lib.h
@@ -17,37 +17,38 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 def speak(text: str, *, voice: str, rate: int, pitch: int) -> NDArray[np.int16]:
-    """Samples at RATE_HZ. voice: "en-us+adam"; rate: words a minute; pitch: 0-100.
+    """Speak `text`: samples at RATE_HZ. voice: as "en-us+adam"; rate: words per minute; pitch: 0-100.
 
-    Some of eSpeak's voices carry noise from one call to the next; use those that do not (a test knows).
+    DataError for an unknown voice or a missing package. Some of eSpeak's voices carry noise from one call to
+    the next; use those that do not (tests/contracts/test_domains.py checks it).
     """
-    library, heard, _ = _library()
+    library, chunks, _ = _library()
     if library.espeak_SetVoiceByName(voice.encode()) != 0:
         raise DataError(f"eSpeak NG has no voice {voice!r}; its data files are not those we know")
     library.espeak_SetParameter(_RATE, rate, 0)
     library.espeak_SetParameter(_PITCH, pitch, 0)
-    heard.clear()
+    chunks.clear()
     raw = text.encode() + b"\0"
     library.espeak_Synth(raw, len(raw), 0, 0, 0, _UTF8, None, None)
-    return np.concatenate(heard) if heard else np.zeros(0, np.int16)
+    return np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
 
 
 @cache
 def _library() -> tuple[ctypes.CDLL, list[NDArray[np.int16]], object]:
-    """The library, what it spoke last, and the callback, of which the C side keeps only a bare pointer."""
+    """The library, the samples of its last call, and the callback, which must outlive C's pointer to it."""
     try:
         import espeakng_loader
     except ImportError:
         raise DataError("spoken-words needs eSpeak NG: pip install 'metanas[speech]'") from None
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     library.espeak_Initialize(_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0)
-    heard: list[NDArray[np.int16]] = []
+    chunks: list[NDArray[np.int16]] = []
 
-    def hear(samples: "ctypes._Pointer[ctypes.c_short]", count: int, events: int) -> int:
+    def receive(samples: "ctypes._Pointer[ctypes.c_short]", count: int, events: int) -> int:
         if samples and count > 0:
-            heard.append(np.ctypeslib.as_array(samples, (count,)).copy())
+            chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0
 
-    callback = _CALLBACK(hear)
+    callback = _CALLBACK(receive)
     library.espeak_SetSynthCallback(callback)
-    return library, heard, callback
+    return library, chunks, callback

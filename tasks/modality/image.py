@@ -1,4 +1,4 @@
-"""Images in files to uint8 arrays (n, channels, H, W)."""
+"""Image files decoded to uint8 arrays."""
 
 import io
 from collections.abc import Sequence
@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.store import DataError
+from metanas.base.errors import DataError
 from tasks.files import table
 
 
 def decode(name: str, content: bytes, mode: str, size: int | None = None) -> NDArray[np.uint8]:
-    """One image file to (channels, H, W); mode "L" or "RGB"; size: pixels a side it is brought to."""
+    """Decode an image file: (channels, H, W). DataError, with `name`, if it is not an image.
+
+    mode: "L" or "RGB". size: pixels per side to resize to (bilinear); None for the image's own size.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -28,11 +31,14 @@ def decode(name: str, content: bytes, mode: str, size: int | None = None) -> NDA
 def labelled(
     files: Sequence[Path], image: str, label: str
 ) -> tuple[list[bytes], list[NDArray[np.uint8]], list[int]]:
-    """Image bytes, RGB pixels and class numbers of Parquet files in the form of Hugging Face `datasets`."""
+    """File contents, RGB pixels (3, H, W) and labels of the rows of Hugging Face Parquet files.
+
+    image, label: the names of the two columns.
+    """
     raw, pixels, labels = [], [], []
     for file in files:
-        for number, (picture, of_class) in enumerate(table(file, (image, label)), 1):
+        for number, (picture, class_number) in enumerate(table(file, (image, label)), 1):
             raw.append(picture["bytes"])
             pixels.append(decode(f"{file}: row {number}", picture["bytes"], "RGB"))
-            labels.append(int(of_class))
+            labels.append(int(class_number))
     return raw, pixels, labels

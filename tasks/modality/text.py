@@ -1,7 +1,7 @@
-"""Text as token ids: bytes, which all domains share, and words of the meta-train classes.
+"""Text as token ids: bytes, which all domains share, and words of a domain's own vocabulary.
 
-Bytes need no vocabulary. A word vocabulary is counted on the texts of the meta-train classes alone, so
-nothing of the test classes leaks into it; a domain without meta-train classes has none.
+A word vocabulary is counted on the texts of the meta-train classes alone, so that nothing of the meta-test
+classes leaks into it; a domain without meta-train classes has none.
 """
 
 import re
@@ -11,17 +11,18 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.episode import Split
-from metanas.store import DataError, Examples
+from metanas.base.errors import DataError
+from metanas.data.adapter import Examples
+from metanas.data.episode import Split
 from tasks.files import digest
 
 BYTES = 257  # 256 byte values, shifted by one; 0 is padding
-LEAST, MOST = 2, 20_000  # how often a word must occur to be in a vocabulary; words in a vocabulary
-SHOWN = 1000  # characters of a text that are kept for a page
+LEAST, MOST = 2, 20_000  # occurrences of a word in a vocabulary; words in a vocabulary
+SHOWN = 1000  # characters of a text that are stored for `data/episode_page.py`
 
 
 def encode_bytes(texts: Sequence[str], width: int) -> NDArray[np.int16]:
-    """UTF-8 bytes + 1, cut or padded with 0 to `width`: (n, width)."""
+    """UTF-8 bytes + 1, truncated or padded with 0 to `width`: (n, width)."""
     ids = np.zeros((len(texts), width), np.int16)
     for row, text in zip(ids, texts, strict=True):
         raw = np.frombuffer(text.encode()[:width], np.uint8)
@@ -30,24 +31,24 @@ def encode_bytes(texts: Sequence[str], width: int) -> NDArray[np.int16]:
 
 
 def words_of(text: str) -> list[str]:
-    """Runs of letters and digits, in lower case."""
+    """The words of a text: runs of letters and digits, in lower case."""
     return re.findall(r"\w+", text.casefold())
 
 
 def vocabulary_of(texts: Iterable[str]) -> list[str]:
-    """The words that occur LEAST times or more, most frequent first, at most MOST."""
+    """The words that occur at least LEAST times, most frequent first, at most MOST."""
     count = Counter(word for text in texts for word in words_of(text))
-    kept = sorted((word for word, times in count.items() if times >= LEAST), key=lambda w: (-count[w], w))
-    return kept[:MOST]
+    frequent = sorted((word for word, times in count.items() if times >= LEAST), key=lambda w: (-count[w], w))
+    return frequent[:MOST]
 
 
 def encode_words(texts: Sequence[str], vocabulary: Sequence[str], width: int) -> NDArray[np.int32]:
-    """Places in the vocabulary + 2, 1 for a word that is not in it, cut or padded with 0: (n, width)."""
+    """Vocabulary indices + 2, 1 for unknown words, truncated or padded with 0: (n, width)."""
     number = {word: i + 2 for i, word in enumerate(vocabulary)}
     ids = np.zeros((len(texts), width), np.int32)
     for row, text in zip(ids, texts, strict=True):
-        found = [number.get(word, 1) for word in words_of(text)[:width]]
-        row[: len(found)] = found
+        tokens = [number.get(word, 1) for word in words_of(text)[:width]]
+        row[: len(tokens)] = tokens
     return ids
 
 
@@ -60,26 +61,27 @@ def text_examples(
     width: int,
     words: int,
 ) -> Examples:
-    """Examples of labelled texts; those of classes in no split are left out.
+    """The Examples of labelled texts; texts of classes in no split are left out.
 
-    names: the class of each text. items: texts in the full set. width, words: tokens of either kind.
+    names: the class of each text. items: number of texts in the full set. width, words: byte tokens and word
+    tokens per text. DataError if no text is left.
     """
     classes = [name for split in splits.values() for name in split]
     number = {name: i for i, name in enumerate(classes)}
-    kept = [(text, number[name]) for text, name in zip(texts, names, strict=True) if name in number]
-    if not kept:
+    labelled = [(text, number[name]) for text, name in zip(texts, names, strict=True) if name in number]
+    if not labelled:
         raise DataError(f"no text of any of the {len(classes)} classes; the first is {classes[0]!r}")
-    shown = [text for text, _ in kept]
+    used = [text for text, _ in labelled]
     train = {number[name] for name in splits.get("train", ())}
-    vocabulary = vocabulary_of(text for text, label in kept if label in train)
+    vocabulary = vocabulary_of(text for text, label in labelled if label in train)
     return Examples(
-        x=encode_bytes(shown, width),
-        words=encode_words(shown, vocabulary, words) if vocabulary else None,
-        labels=np.array([label for _, label in kept], np.int64),
+        x=encode_bytes(used, width),
+        words=encode_words(used, vocabulary, words) if vocabulary else None,
+        labels=np.array([label for _, label in labelled], np.int64),
         classes=tuple(classes),
         splits=splits,
         source=digest(part.encode() for pair in zip(texts, names, strict=True) for part in pair),
         sample=len(texts) != items,
         vocabulary=BYTES,
-        extra={"text": [text[:SHOWN] for text in shown], "vocabulary": vocabulary},
+        extra={"text": [text[:SHOWN] for text in used], "vocabulary": vocabulary},
     )

@@ -1,12 +1,12 @@
-"""Class splits as data: `<name>_{train,val,test}.txt`, one class a line; no file, no such split."""
+"""Class splits as data: `<name>_{train,val,test}.txt`, one class per line; no file, no such split."""
 
 from pathlib import Path
 
-from metanas.episode import SPLITS, Split
+from metanas.data.episode import SPLITS, Split
 
 
 def read(name: str) -> dict[Split, tuple[str, ...]]:
-    """The classes of each split, in the order of the file."""
+    """The classes of each split that has a file, in the order of the file."""
     files = {split: Path(__file__).with_name(f"{name}_{split}.txt") for split in SPLITS}
     return {
         split: tuple(file.read_text(encoding="utf-8").splitlines())

@@ -21,17 +21,17 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from metanas.domain import Domain
-from metanas.episode import Episodes, EpisodeShape
-from metanas.evaluation.cost import cpu_name
+from metanas.base.machine import cpu_name
+from metanas.data.domain import Domain
+from metanas.data.episode import Episodes, EpisodeShape
 
 TASKS, SHAPE = 32, EpisodeShape(5, 1, 15)
 ROOT = Path(__file__).parents[2].parent / "shared" / "data"
 FIRST = """
 import sys, time
 from pathlib import Path
-from metanas.domain import Domain
-from metanas.episode import EpisodeShape
+from metanas.data.domain import Domain
+from metanas.data.episode import EpisodeShape
 began = time.perf_counter()
 Domain.open(sys.argv[1], Path(sys.argv[2])).episodes("test", EpisodeShape(5, 1, 15), 0, [0])
 print(time.perf_counter() - began)

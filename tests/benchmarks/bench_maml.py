@@ -3,7 +3,7 @@
     python -m tests.benchmarks.bench_maml
 
 learn2learn adapts a plain torch module (nn.Conv2d, nn.BatchNorm2d) with all cores' threads. Ours are as many
-one-thread processes as there are cores, as torchrun starts them (`metanas/parallel.py`), each with the way
+one-thread processes as there are cores, as torchrun starts them (`base/distributed.py`), each with the way
 of running tasks that is fastest here (`meta/batching.py`); and one such process beside. Rounds alternate, so
 that a busy moment hits all. A meta-gradient is of the mean query loss of TASKS tasks. The fraction of peak is
 of what the fastest of several matrix products reaches, over the operations that the loop over tasks takes.
@@ -27,18 +27,22 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from metanas import parallel
-from metanas.allocator import keep_freed_memory
-from metanas.episode import Batch, Episodes, TaskSpec
-from metanas.evaluation.cost import count, cpu_name
+from metanas.base import distributed
+from metanas.base.allocator import keep_freed_memory
+from metanas.base.machine import cpu_name
+from metanas.base.seeding import generator
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.engine.flops import count
+from metanas.meta import averaging
 from metanas.meta.batching import Batching, fastest
-from metanas.meta.inner import Order, Rules, TaskLoss, moves
-from metanas.meta.maml import last, meta_gradient
-from metanas.meta.rule import sgd
-from metanas.networks.choice import Choice, build
+from metanas.meta.inner import Order, ParamGroups, moves
+from metanas.meta.loss import TaskLoss
+from metanas.meta.maml import final_step_weights, meta_gradient
+from metanas.meta.optimizers import sgd
+from metanas.models.build import build
 from metanas.params import Params, Tensors, detach
-from metanas.seeding import generator
-from metanas.supernet.space import SearchSpace
+from metanas.space.network_config import NetworkConfig
+from metanas.space.space import SearchSpace
 
 TASKS, WAYS, RATE, ROUNDS = 16, 5, 0.1, 5
 TURN = 4  # gradients in a row, as training makes them: the first one's caches are the others'
@@ -81,7 +85,7 @@ class Problem:
     def __init__(self, case: Case) -> None:
         self.case, channels = case, 3 if case.side == 32 else 1
         self.spec = TaskSpec("bench", "image", (channels, case.side, case.side), WAYS)
-        choice = Choice("conv4", case.width, norm="batch", down=case.down, read="mean")  # type: ignore[arg-type]
+        choice = NetworkConfig("conv4", case.width, norm="batch", down=case.down, read="mean")  # type: ignore[arg-type]
         self.net = build(choice, SearchSpace(), [self.spec])
         dice = generator(0, "bench")
         fresh = self.net.init(dice)
@@ -96,9 +100,9 @@ class Problem:
             TaskLoss(self.net, self.spec, batching=way),
             detach(self.params),
             episodes,
-            rules=Rules(sgd(RATE), None, moves("weights")),
+            policy=ParamGroups(sgd(RATE), None, moves("weights")),
             order=self.case.order,
-            steps=last(self.case.steps),
+            steps=final_step_weights(self.case.steps),
         )
 
     def ours(self) -> Tensors:
@@ -108,7 +112,7 @@ class Problem:
             about = f"bench_maml {self.case} {len(episodes.support.y)}"
             return self.gradient(episodes, fastest(about, lambda way: self.gradient(episodes, way)))
 
-        (found,), _ = parallel.averaged([self.episodes], work)
+        (found,), _ = averaging.mean_over_tasks([self.episodes], work)
         return found
 
 
@@ -213,7 +217,7 @@ class Workers:
 
 def worker(case: int, folder: Path) -> None:
     """One of `Workers`: TURN meta-gradients for every line on stdin."""
-    with parallel.joined():
+    with distributed.process_group():
         problem = Problem(CASES[case])
         found = problem.ours()
         print("done", flush=True)
@@ -221,7 +225,7 @@ def worker(case: int, folder: Path) -> None:
             for _ in range(TURN):
                 found = problem.ours()
             print("done", flush=True)
-        if parallel.rank() == 0:
+        if distributed.rank() == 0:
             save_file({name: t.contiguous() for name, t in found.items()}, folder / "gradient")
 
 

@@ -133,7 +133,7 @@ def measure(db: Path, track: str) -> list[str]:
         port = int(free.getsockname()[1])
     board, start = f"/{links.slug(track)}/index.html", time.perf_counter()
     words = ["leaderboard", "serve", "--db", str(db), "--port", str(port)]
-    process = subprocess.Popen([sys.executable, "-m", "metanas.cli", *words])
+    process = subprocess.Popen([sys.executable, "-m", "metanas", *words])
     try:
         ready, first = wait_for(port, "/readyz", start), wait_for(port, "/", start)
         pages = latencies(port, [f"{board}?page={n}" for n in range(2, 11)])

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from metanas.episode import query_labels
+from metanas.data.sampler import query_labels
 from metanas.evaluation import result
 from metanas.evaluation.compare import compare
 from metanas.evaluation.scores import score
@@ -101,7 +101,7 @@ def many() -> float:
 
 def main() -> None:
     """Print machine, date and figures."""
-    from metanas.evaluation.cost import cpu_name
+    from metanas.base.machine import cpu_name
 
     print(f"{cpu_name()}, {datetime.now(UTC):%Y-%m-%d}")
     with tempfile.TemporaryDirectory() as name:

@@ -19,26 +19,29 @@ from datetime import date
 
 import torch
 
-from metanas.episode import TaskSpec
-from metanas.evaluation.cost import count, cpu_name
+from metanas.base.machine import cpu_name
+from metanas.base.seeding import generator
+from metanas.data.episode import TaskSpec
+from metanas.engine.flops import count
 from metanas.meta.batching import Batching
-from metanas.meta.inner import Rules, TaskLoss
-from metanas.meta.maml import last, meta_gradient
-from metanas.meta.rule import sgd
-from metanas.networks.choice import Choice, build
+from metanas.meta.inner import ParamGroups
+from metanas.meta.loss import TaskLoss
+from metanas.meta.maml import final_step_weights, meta_gradient
+from metanas.meta.optimizers import sgd
+from metanas.models.build import build
 from metanas.params import detach
-from metanas.seeding import generator
-from metanas.supernet.space import SearchSpace
+from metanas.space.network_config import NetworkConfig
+from metanas.space.space import SearchSpace
 from tests.benchmarks.bench_maml import peak, random_tasks
 
 TASKS, WAYS, SHOTS, QUERIES, ROUNDS = 4, 5, 5, 15, 3
 STEPS = (1, 2, 4, 8)
 SPEC = TaskSpec("bench", "image", (1, 28, 28), WAYS)
 SPACES = {
-    "conv4, 64 filters, strides": (Choice("conv4", down="stride", norm="batch"), SearchSpace()),
-    "supernet, all": (Choice(), SearchSpace()),
-    "supernet, cnn-only": (Choice(), SearchSpace(strategy="cnn-only")),
-    "supernet, cnn-only, 64": (Choice(), SearchSpace(strategy="cnn-only", channels=64)),
+    "conv4, 64 filters, strides": (NetworkConfig("conv4", down="stride", norm="batch"), SearchSpace()),
+    "supernet, all": (NetworkConfig(), SearchSpace()),
+    "supernet, cnn-only": (NetworkConfig(), SearchSpace(strategy="cnn-only")),
+    "supernet, cnn-only, 64": (NetworkConfig(), SearchSpace(strategy="cnn-only", channels=64)),
 }
 
 
@@ -52,15 +55,15 @@ class Problem:
         self.episodes = random_tasks(SPEC, TASKS, SHOTS, QUERIES, dice)
 
     def gradient(self, way: Batching, *, again: bool) -> None:
-        rules = Rules(sgd(0.01), sgd(0.01))
+        policy = ParamGroups(sgd(0.01), sgd(0.01))
         meta_gradient(
             TaskLoss(self.net, SPEC, batching=way),
             self.params,
             self.episodes,
-            rules=rules,
+            policy=policy,
             order=2,
-            steps=last(self.steps),
-            again=(lambda rates: rules) if again else None,
+            steps=final_step_weights(self.steps),
+            again=(lambda rates: policy) if again else None,
         )
 
 

@@ -14,13 +14,12 @@ from datetime import date
 
 import torch
 
-from metanas.domain import Domain
-from metanas.episode import TaskSpec
-from metanas.evaluation.cost import cpu_name
-from metanas.kinds import METHODS
-from metanas.method import Moment
-from metanas.seeding import generator
-from metanas.suite import Suite, load_suite
+from metanas.base.machine import cpu_name
+from metanas.base.seeding import generator
+from metanas.data.domain import Domain
+from metanas.data.episode import TaskSpec
+from metanas.data.suite import Suite, load_suite
+from metanas.method import METHODS, Progress
 
 ROUNDS, SHOTS = 5, 5
 
@@ -47,7 +46,7 @@ def costs(name: str, suite: Suite, domain: Domain, specs: list[TaskSpec]) -> tup
     ]
     train = domain.episodes("train", shapes[0], 0, range(4))
     test = domain.episodes("test", shapes[1], 0, range(10))
-    step = fastest(lambda: method.step(state, Moment(0, 80), [train])) if method.trains else 0.0
+    step = fastest(lambda: method.step(state, Progress(0, 80), [train])) if method.trains else 0.0
     return step, fastest(lambda: method.adapt(state, test.spec, test.support).predict(test.query.x))
 
 

@@ -26,16 +26,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metanas.episode import TaskSpec
-from metanas.evaluation.cost import cpu_name
-from metanas.kinds import OPS
-from metanas.networks.network import stem_name
+from metanas.base.machine import cpu_name
+from metanas.base.seeding import generator
+from metanas.data.episode import TaskSpec
+from metanas.models.network import stem_name
+from metanas.models.ops import Linear
+from metanas.models.stem import HALVINGS
+from metanas.models.supernet import SuperNet
 from metanas.params import Params, detach, tensors
-from metanas.seeding import generator
-from metanas.stem import HALVINGS
-from metanas.supernet.network import SuperNet
-from metanas.supernet.ops import Linear
-from metanas.supernet.space import SearchSpace
+from metanas.space.candidates import OPS
+from metanas.space.space import SearchSpace
 
 SPATIAL = (
     "conv1",

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from metanas.base.machine import cpu_name
 from metanas.evaluation import transfer
-from metanas.evaluation.cost import cpu_name
 
 STUDY = (
     *("transfer", "--method", "maml", "--train", "digits,langid", "--domains", "digits,langid"),

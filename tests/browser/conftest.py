@@ -12,12 +12,12 @@ import pytest
 import uvicorn
 from selenium import webdriver
 
-from leaderboard import transfers
 from leaderboard.accounts import tokens
-from leaderboard.pages import export
+from leaderboard.repository import studies
 from leaderboard.server.app import create_app
 from leaderboard.server.settings import Settings
 from leaderboard.store.store import Store
+from leaderboard.web.static_site import export
 from tests.browser.page import Page
 from tests.browser.page import chromium as start
 from tests.browser.pictures import with_architectures, with_curves
@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with_architectures(root / name)
         store.add(root / name)
     with_curves(store)
-    export(store, root / "site", transfers.read_all())
+    export(store, root / "site", studies.read_all())
     store.close()
     return root
 
@@ -75,7 +75,7 @@ def token(folder: Path) -> str:
 def server(folder: Path) -> Iterator[str]:
     """The address of a running board."""
     config = uvicorn.Config(
-        create_app(Settings(db=str(folder / "board.db"), studies=transfers.FOLDER)), port=0, log_level="error"
+        create_app(Settings(db=str(folder / "board.db"), studies=studies.FOLDER)), port=0, log_level="error"
     )
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run)

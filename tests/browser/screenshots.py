@@ -18,9 +18,9 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
-from leaderboard.pages import boards
 from leaderboard.store.store import Store
 from leaderboard.web import links
+from leaderboard.web.static_site import boards
 from tests.browser.page import Page, chromium
 
 OUT = Path(__file__).parents[2] / "docs" / "board"
@@ -38,7 +38,7 @@ def served(db: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = ["leaderboard", "serve", "--db", str(db), "--port", str(port)]
-    process = subprocess.Popen([sys.executable, "-m", "metanas.cli", *words])
+    process = subprocess.Popen([sys.executable, "-m", "metanas", *words])
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(300):

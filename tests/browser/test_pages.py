@@ -101,7 +101,7 @@ def test_submit_by_the_program_and_watch_it_appear(
     assert "newcomer" not in page.rows()
     words = ["submit", str(bundle), "--server", server]
     done = subprocess.run(
-        [sys.executable, "-m", "metanas.cli", *words],
+        [sys.executable, "-m", "metanas", *words],
         env=os.environ | {"METANAS_TOKEN": token},
         capture_output=True,
         text=True,

@@ -9,12 +9,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metanas import manifest
-from metanas.domain import Domain
-from metanas.episode import Episodes, EpisodeShape, Split, sample
-from metanas.kinds import DOMAINS
-from metanas.store import DataError
-from metanas.suite import DomainOptions, Suite, load_suite, names
+from metanas.base.errors import DataError
+from metanas.data import manifest
+from metanas.data.adapter import DOMAINS
+from metanas.data.domain import Domain
+from metanas.data.episode import Episodes, EpisodeShape, Split
+from metanas.data.sampler import sample
+from metanas.data.suite import DomainOptions, Suite, load_suite, names
 
 EMBEDDED = load_suite("mini-v1").domains
 SUITE_OF = {name: load_suite(suite) for suite in names() for name in load_suite(suite).domains}

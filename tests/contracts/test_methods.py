@@ -9,15 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from metanas.config import known_keys, settings_of
-from metanas.domain import Domain
-from metanas.episode import EpisodeShape
-from metanas.evaluation.evaluate import ProtocolError, check_independent, evaluate
-from metanas.kinds import METHODS
-from metanas.method import Adapted, Method, Moment, State
-from metanas.plugins import PluginError
-from metanas.seeding import generator
-from metanas.train import Source
+from metanas.base.plugins import PluginError
+from metanas.base.seeding import generator
+from metanas.data.domain import Domain
+from metanas.data.episode import EpisodeShape
+from metanas.data.meta_batches import MetaBatchSampler
+from metanas.engine.config import known_keys, settings_of
+from metanas.engine.predict import ProtocolError, check_independent, evaluate
+from metanas.method import METHODS, Adapted, Method, Progress, State
 
 SMALL = {"channels": 16, "layers": 1, "reductions": ()}
 SHAPE = EpisodeShape(5, 1, 3)
@@ -44,8 +43,8 @@ def made(name: str) -> Method:
 
 def stepped(method: Method, state: State, iterations: range) -> State:
     for iteration in iterations if method.trains else ():
-        batch = Source([DOMAIN()], lambda name: [SHAPE], 2, 0).batch(iteration)
-        state, _ = method.step(state, Moment(iteration, ITERATIONS), batch)
+        batch = MetaBatchSampler([DOMAIN()], lambda name: [SHAPE], 2, 0)[iteration]
+        state, _ = method.step(state, Progress(iteration, ITERATIONS), batch)
     return state
 
 
@@ -77,7 +76,9 @@ class TestMethod:
         first = made(name)
         half = stepped(first, first.start(generator(0, "test")), range(ITERATIONS // 2))
         save_file({key: t.contiguous() for key, t in half.items()}, tmp_path / "state")
-        resumed = stepped(made(name), load_file(tmp_path / "state"), range(ITERATIONS // 2, ITERATIONS))
+        resumed = stepped(
+            made(name), State(load_file(tmp_path / "state")), range(ITERATIONS // 2, ITERATIONS)
+        )
         assert resumed.keys() == undisturbed.keys()
         assert all(torch.equal(resumed[key], undisturbed[key]) for key in resumed)
 

@@ -5,17 +5,17 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from metanas.episode import TaskSpec
-from metanas.kinds import NETWORKS
+from metanas.base.registry import UnknownName
+from metanas.base.seeding import generator
+from metanas.data.episode import TaskSpec
 from metanas.meta.batching import run
-from metanas.networks.choice import Choice, build
-from metanas.networks.network import Network, apply, features
-from metanas.params import Params, each, stack, tensors
-from metanas.registry import UnknownName
-from metanas.search.relax import Mixture
-from metanas.seeding import generator
-from metanas.supernet.network import SuperNet
-from metanas.supernet.space import SearchSpace
+from metanas.models.build import build
+from metanas.models.network import Network, apply, features
+from metanas.models.relaxation import Mixture
+from metanas.models.supernet import SuperNet
+from metanas.params import Params, expand_tasks, tensors, tree_map
+from metanas.space.network_config import NETWORKS, NetworkConfig
+from metanas.space.space import SearchSpace
 from tests import tiny
 
 SPACE = SearchSpace(layers=1, channels=8)
@@ -23,10 +23,12 @@ SPECS = (*tiny.SPECS, TaskSpec("colour", "image", (3, 9, 8), 3))
 
 
 def made(kind: str, **options: object) -> tuple[Network, Params]:
-    net = build(Choice(kind, width=8, **options), SPACE, SPECS)  # type: ignore[arg-type]
+    net = build(NetworkConfig(kind, width=8, **options), SPACE, SPECS)  # type: ignore[arg-type]
     noise = generator(1, "net")
     params = net.init(generator(0, "net"))
-    return net.double(), each(lambda t: (t + 0.1 * torch.randn(t.shape, generator=noise)).double(), params)
+    return net.double(), tree_map(
+        lambda t: (t + 0.1 * torch.randn(t.shape, generator=noise)).double(), params
+    )
 
 
 @pytest.mark.parametrize("kind", list(NETWORKS))
@@ -56,7 +58,7 @@ class TestNetwork:
 
     def test_every_weight_gets_a_gradient(self, kind: str) -> None:
         net, params = made(kind)
-        params = each(lambda t: t.requires_grad_(), params)
+        params = tree_map(lambda t: t.requires_grad_(), params)
         total = sum(apply(net, params, tiny.inputs(spec, 3), spec).square().sum() for spec in SPECS)
         assert isinstance(total, Tensor)
         for g in torch.autograd.grad(total, tensors(params)):
@@ -88,11 +90,11 @@ class TestNetwork:
     ) -> None:
         net, params = made(kind, **options)
         noise = generator(2, "tasks")
-        tasks = each(lambda t: t + 0.1 * torch.randn(3, *t.shape, generator=noise).double(), params)
+        tasks = tree_map(lambda t: t + 0.1 * torch.randn(3, *t.shape, generator=noise).double(), params)
         x = tiny.inputs(spec, 12).unflatten(0, (3, 4))
         answers, slopes = [], []
         for way in ("vmap", "loop"):
-            at = each(lambda t: t.clone().requires_grad_(), tasks)
+            at = tree_map(lambda t: t.clone().requires_grad_(), tasks)
             logits = run(net, spec, at.weights, Mixture(at.arch, {}), x, way)  # type: ignore[arg-type]
             answers.append(logits)
             total = logits.square().sum()
@@ -105,11 +107,11 @@ class TestNetwork:
         net, params = made(kind)
         spec = SPECS[0]
         x = tiny.inputs(spec, 6).unflatten(0, (2, 3))
-        both = vmap(lambda p, x: apply(net, p, x, spec))(stack(params, 2), x)
+        both = vmap(lambda p, x: apply(net, p, x, spec))(expand_tasks(params, 2), x)
         torch.testing.assert_close(both[1], apply(net, params, x[1], spec), rtol=1e-9, atol=1e-9)
 
     def test_initialisation_is_a_pure_function_of_the_generator(self, kind: str) -> None:
-        net = build(Choice(kind, width=8), SPACE, SPECS)
+        net = build(NetworkConfig(kind, width=8), SPACE, SPECS)
         a, b, c = (net.init(generator(seed, "x")) for seed in (0, 0, 1))
         assert all(torch.equal(a.weights[k], b.weights[k]) for k in a.weights)
         assert any(not torch.equal(a.weights[k], c.weights[k]) for k in a.weights)
@@ -117,7 +119,7 @@ class TestNetwork:
 
 def test_an_unknown_network_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="no network named 'conv5'; did you mean 'conv4'"):
-        build(Choice("conv5"), SPACE, SPECS)
+        build(NetworkConfig("conv5"), SPACE, SPECS)
     with pytest.raises(ValueError, match=r"network\.width must be positive, got 0"):
-        Choice(width=0)
-    assert isinstance(build(Choice(), SPACE, SPECS), SuperNet)
+        NetworkConfig(width=0)
+    assert isinstance(build(NetworkConfig(), SPACE, SPECS), SuperNet)

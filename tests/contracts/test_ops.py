@@ -5,11 +5,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
-from metanas.kinds import ACTIVATIONS, OPS
-from metanas.networks.network import init_weights
-from metanas.seeding import generator
-from metanas.supernet.mixed import MixedOp
-from metanas.supernet.ops import Linear, Mask
+from metanas.base.seeding import generator
+from metanas.models.mixed import MixedOp
+from metanas.models.network import init_weights
+from metanas.models.ops import Linear, Mask
+from metanas.space.candidates import ACTIVATIONS, OPS
 
 C = 8
 SHAPES = {"image": (3, C, 6, 6), "text": (3, C, 1, 9), "speech": (3, C, 4, 7)}

@@ -13,7 +13,7 @@ from metanas.evaluation.charts.heatmap import heatmap, written
 from metanas.evaluation.charts.pareto import Point, front, pareto
 from metanas.evaluation.charts.plane import Place, plane
 from metanas.evaluation.charts.theme import PALETTE, Spec, config, svg
-from metanas.evaluation.stats import Interval
+from metanas.evaluation.statistics import Interval
 from metanas.evaluation.transfer import Cell
 
 POINTS = [Point("small", 50, 48, 52, 10), Point("large", 70, 69, 71, 1000), Point("worse", 60, 58, 62, 2000)]

@@ -1,6 +1,6 @@
 """Thousands of simulated studies with known truth: do intervals cover and tests hold their level?
 
-Scores are made as in stats.py's model, mean + seed + episode + rest, with sizes as seen in real runs
+Scores are made as in statistics.py's model, mean + seed + episode + rest, with sizes as seen in real runs
 (episodes differ by 0.08, seeds by 0 to 0.05). 2,000 studies tell 95 % only to +-1 point, so coverage is
 taken from 8,000 (+-0.5). The random numbers are fixed.
 """
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from metanas.evaluation.paired import holm, sign_flip_p
-from metanas.evaluation.stats import Floats, View, bootstrap_draws, difference, estimate
+from metanas.evaluation.statistics import Floats, View, bootstrap_draws, difference, estimate
 
 STUDIES = 2000
 MANY = 8000

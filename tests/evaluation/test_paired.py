@@ -4,7 +4,7 @@ from scipy import stats as oracle
 
 from metanas.evaluation.compare import compare
 from metanas.evaluation.paired import Pair, holm, pairs, sign_flip_p, wilcoxon_p
-from metanas.evaluation.stats import Interval
+from metanas.evaluation.statistics import Interval
 
 RANDOM = np.random.default_rng(0)
 

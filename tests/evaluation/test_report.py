@@ -12,7 +12,7 @@ from rich.console import Console
 
 from metanas.evaluation import report, tables
 from metanas.evaluation.compare import compare
-from metanas.evaluation.gather import gather
+from metanas.evaluation.load_runs import load_runs
 from metanas.evaluation.result import ResultError
 from tests import runs
 
@@ -62,7 +62,7 @@ def test_names_of_methods_cannot_become_markup(tmp_path: Path) -> None:
 
 
 def test_every_table_reads_in_markdown_and_latex(folders: list[Path]) -> None:
-    found = gather(folders)
+    found = load_runs(folders)
     comparison = compare({name: run.scores.view() for name, run in found.items()})
     for table in tables.tables(found, comparison):
         lines = tables.markdown(table).splitlines()
@@ -73,7 +73,7 @@ def test_every_table_reads_in_markdown_and_latex(folders: list[Path]) -> None:
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_terminal_gets_every_cell_whole(folders: list[Path], width: int) -> None:
-    found = gather(folders)
+    found = load_runs(folders)
     comparison = compare({name: run.scores.view() for name, run in found.items()})
     for table in tables.tables(found, comparison):
         console = Console(width=width, file=io.StringIO(), record=True)
@@ -84,7 +84,7 @@ def test_a_terminal_gets_every_cell_whole(folders: list[Path], width: int) -> No
 
 
 def test_compare_prints_json_without_torch(folders: list[Path]) -> None:
-    code = "import sys; from metanas.cli import app; app(sys.argv[1:], standalone_mode=False); "
+    code = "import sys; from metanas.cli.app import app; app(sys.argv[1:], standalone_mode=False); "
     words = ["compare", *map(str, folders), "--json"]
     check = code + "print('torch' in sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", check, *words], capture_output=True, text=True, cwd=ROOT)
@@ -97,13 +97,13 @@ def test_compare_prints_json_without_torch(folders: list[Path]) -> None:
 def test_runs_on_other_episodes_are_not_compared(folders: list[Path], tmp_path: Path) -> None:
     runs.make(tmp_path / "other", "other", 0.5, sample=True)
     with pytest.raises(ResultError, match="digits/5w1s: sample is True, that of good is False"):
-        gather([folders[0], tmp_path / "other"])
+        load_runs([folders[0], tmp_path / "other"])
 
 
 def test_an_unreadable_run_ends_with_code_3_and_the_field(folders: list[Path]) -> None:
     document = json.loads((folders[0] / "submission.json").read_text())
     (folders[0] / "submission.json").write_text(json.dumps(document | {"schema_version": 7}))
-    words = [sys.executable, "-m", "metanas.cli", "compare", str(folders[0])]
+    words = [sys.executable, "-m", "metanas", "compare", str(folders[0])]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 3
     assert "schema_version: 7 is newer than this metanas, which reads 1 to 2" in done.stderr

@@ -1,7 +1,8 @@
-"""Makes valid bundles of mini-v1's smallest budget, with the pinned data and episodes."""
+"""Valid bundles of mini-v1's smallest budget, with the pinned data and episodes; each is computed once."""
 
 import hashlib
 import json
+import tempfile
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -12,10 +13,10 @@ import pyarrow as pa
 
 from leaderboard.bundle.names import ENTRY, Members
 from leaderboard.bundle.pack import collect, to_zip
-from metanas import plugins
-from metanas.episode import query_labels
+from metanas.base import plugins
+from metanas.data.sampler import query_labels
+from metanas.data.suite import load_suite
 from metanas.evaluation import result
-from metanas.suite import load_suite
 
 ABOUT = {
     "authors": [{"name": "Ada Lovelace", "affiliation": "Analytical Engines"}],
@@ -34,24 +35,13 @@ def run(
     seed: int = 0,
     budget: str = "smoke",
     suite: str = "mini-v1",
-    probabilities: bool = True,
     seeds: tuple[int, ...] = (),
 ) -> result.Submission:
     """A run folder. seed: other answers. seeds: the suite's by default."""
     folder.mkdir(parents=True)
-    random, tables = np.random.default_rng(seed), []
-    tasks, seeds = _tasks(suite, budget), seeds or load_suite(suite).seeds
-    for task in tasks:
-        labels = query_labels(task.domain, "test", 0, task.shape, np.arange(task.episodes))
-        for number in seeds:
-            right = random.random(labels.shape) < skill
-            answer = np.where(right, labels, (labels + 1) % task.ways)
-            sure = np.eye(task.ways)[answer]
-            noise = random.random(sure.shape) * 0.05
-            found = (sure + noise) / (sure + noise).sum(-1, keepdims=True)
-            tables.append(result.table(task.name, number, 0, found))
-    digest = result.write_table(folder / result.PREDICTIONS, pa.concat_tables(tables))
     found = load_suite(suite)
+    predictions = _predictions(skill, seed, budget, suite, seeds or found.seeds)
+    (folder / result.PREDICTIONS).write_bytes(predictions)
     submission = result.Submission(
         method=method,
         settings={},
@@ -59,16 +49,28 @@ def run(
         suite=suite,
         suite_version=found.version,
         budget=found.budgets[budget].named(budget),
-        seeds=seeds,
-        tasks=tasks,
+        seeds=seeds or found.seeds,
+        tasks=_tasks(suite, budget),
         costs=result.Costs(train_seconds=1, evaluate_seconds=1, parameters=10, peak_bytes=10),
         environment={"cpu": "x"},
         package_version="0",
         created=datetime(2026, 1, 1, tzinfo=UTC),
-        predictions_sha256=digest,
+        predictions_sha256=hashlib.sha256(predictions).hexdigest(),
     )
     result.write(folder, submission)
     return submission
+
+
+@cache
+def good() -> Members:
+    """The files of one valid bundle of the method "mine"; not to be changed."""
+    with tempfile.TemporaryDirectory() as folder:
+        return members(Path(folder) / "run")
+
+
+def numbered(files: Members, number: object) -> bytes:
+    """The same as it is sent, but with a README.md of its own, so that it was not sent before."""
+    return to_zip(resealed({**files, "README.md": b""}, README_md=str(number).encode()))
 
 
 def members(folder: Path, method: str = "mine", **options: Any) -> Members:
@@ -102,6 +104,25 @@ def sealed_entry(bundle: Members, **fields: Any) -> bytes:
         if name != ENTRY
     }
     return json.dumps({**entry, **fields}).encode()
+
+
+@cache
+def _predictions(skill: float, seed: int, budget: str, suite: str, seeds: tuple[int, ...]) -> bytes:
+    """predictions.parquet of answers that are right with probability `skill`."""
+    random, tables = np.random.default_rng(seed), []
+    for task in _tasks(suite, budget):
+        labels = query_labels(task.domain, "test", 0, task.shape, np.arange(task.episodes))
+        for number in seeds:
+            right = random.random(labels.shape) < skill
+            answer = np.where(right, labels, (labels + 1) % task.ways)
+            sure = np.eye(task.ways)[answer]
+            noise = random.random(sure.shape) * 0.05
+            probabilities = (sure + noise) / (sure + noise).sum(-1, keepdims=True)
+            tables.append(result.table(task.name, number, 0, probabilities))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / result.PREDICTIONS
+        result.write_table(path, pa.concat_tables(tables))
+        return path.read_bytes()
 
 
 @cache

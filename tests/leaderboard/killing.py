@@ -23,11 +23,10 @@ from sqlalchemy import func, select
 
 from leaderboard.accounts import audit, receipts, tokens
 from leaderboard.bundle.names import Members
-from leaderboard.bundle.pack import to_zip
 from leaderboard.scoring import jobs
 from leaderboard.store.models import Event, File, Idempotency, Job, Score, Submission
 from leaderboard.store.store import Store
-from tests.leaderboard.bundles import resealed
+from tests.leaderboard.bundles import numbered
 
 ASKED = (
     2_000  # times whether a server is ready: not by the clock, since a machine may halt the whole campaign
@@ -125,7 +124,7 @@ class Campaign:
         with httpx.Client(base_url=f"http://127.0.0.1:{self._port}/api/v1", timeout=30) as client:
             while not self._stop.is_set():
                 number += 1
-                bundle = to_zip(resealed({**self._files, "README.md": b""}, README_md=str(number).encode()))
+                bundle = numbered(self._files, number)
                 headers = {
                     "Authorization": f"Bearer {self._token}",
                     "Idempotency-Key": f"bundle-{number}",

@@ -22,8 +22,11 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def server(bin: Path) -> Iterator[str]:
-    """A running server; yields the folder of its socket, which is also its host name."""
+def server(bin: Path, *, durable: bool = True) -> Iterator[str]:
+    """A running server; yields the folder of its socket, which is also its host name.
+
+    durable: False saves time where the machine's own crash is not tested; a killed client loses nothing.
+    """
     user = "postgres" if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="metanas-pg-", dir="/tmp"))  # short: a socket's path is limited
     if user:
@@ -36,6 +39,8 @@ def server(bin: Path) -> Iterator[str]:
     data = folder / "data"
     run(bin / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync")
     options = f"-k {folder} -c listen_addresses='' -c max_connections=300"
+    if not durable:
+        options += " -c fsync=off -c full_page_writes=off"
     run(bin / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
     try:
         yield str(folder)
@@ -45,12 +50,12 @@ def server(bin: Path) -> Iterator[str]:
 
 
 @contextmanager
-def database(host: str, number: int) -> Iterator[str]:
-    """An empty database; yields its URL."""
+def database(host: str, number: int, template: str = "template1") -> Iterator[str]:
+    """A database like `template`, empty by default; yields its URL."""
     import psycopg
 
     name = f"board{number}"
     with psycopg.connect(host=host, user="tester", dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type, unused-ignore]
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")  # type: ignore[arg-type, unused-ignore]
         yield f"postgresql://tester@/{name}?host={host}"
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type, unused-ignore]

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from leaderboard.standing import Happened, Standing
+from leaderboard.ranking.standing import Happened, Standing
+from leaderboard.repository.studies import Shown
 from leaderboard.store.store import track_of
-from leaderboard.transfers import Shown
-from leaderboard.web.stored import at_end_of
+from leaderboard.web.store_source import at_end_of
 from metanas.evaluation import result
-from metanas.supernet.space import SearchSpace
+from metanas.space.space import SearchSpace
 from tests import runs
 
 SPACE = SearchSpace(layers=2)

@@ -9,15 +9,17 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from leaderboard import client, committed
+from leaderboard import client
 from leaderboard.accounts import tokens
 from leaderboard.client import Client, ServerRefused
+from leaderboard.repository import results
 from leaderboard.store.models import Account, Token, now
 from leaderboard.store.store import Store
-from metanas import config, run
-from metanas.cli import app
+from metanas.cli.app import app
+from metanas.data.datasets import Datasets
+from metanas.engine import collect, config, run
 from tests.leaderboard import bundles
-from tests.leaderboard.serving import Served, served
+from tests.leaderboard.serving import SQLITE, Served, served
 
 HERE = "http://testserver"
 
@@ -72,22 +74,27 @@ def test_a_token_is_created_listed_used_and_revoked(url: str, tmp_path: Path) ->
     assert "no scope named 'root'; there are: submit, read:own, review, admin" in str(unknown.exception)
 
 
+@SQLITE
 def test_serve_opens_the_committed_results_on_this_machine_alone(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: dict[str, Any] = {}
     monkeypatch.setattr("uvicorn.run", lambda app, **options: asked.update(options, app=app))
     opened: list[str] = []
-    monkeypatch.setattr(committed, "open_with", lambda store: opened.append(str(store.data)))
+    monkeypatch.setattr(results, "open_with", lambda store: opened.append(str(store.data)))
     printed("leaderboard", "serve", "--db", url, "--data", tmp_path / "data", "--port", "8123")
     assert (asked["host"], asked["port"]) == ("127.0.0.1", 8123)
     assert opened == [str(tmp_path / "data")]
     asked["app"].state.context.store.close()
 
 
+@SQLITE
 def test_a_bundle_is_submitted_watched_and_withdrawn(server: Served, tmp_path: Path) -> None:
     bundle, token = tmp_path / "mine.zip", server.secrets["owner"]
     bundle.write_bytes(bundles.zipped(tmp_path / "run"))
+    refused = program("submit", bundle, token=server.secrets["reader"])
+    assert isinstance(refused.exception, ServerRefused)
+    assert "your token's scopes do not include submit" in str(refused.exception), "in the server's own words"
     text = printed("submit", bundle, token=token)
     assert "accepted as" in text and text.splitlines()[-1].split()[1] == "published"
     receipt = tmp_path / "mine.receipt.json"
@@ -96,14 +103,6 @@ def test_a_bundle_is_submitted_watched_and_withdrawn(server: Served, tmp_path: P
     assert json.loads(printed("status", identity, "--json"))["state"] == "published"
     assert printed("withdraw", identity, "--reason", "a bug", token=token) == "withdrawn"
     assert "a bug" in printed("status", identity)
-
-
-def test_the_servers_own_words_reach_the_user(server: Served, tmp_path: Path) -> None:
-    bundle = tmp_path / "mine.zip"
-    bundle.write_bytes(bundles.zipped(tmp_path / "run"))
-    refused = program("submit", bundle, token=server.secrets["reader"])
-    assert isinstance(refused.exception, ServerRefused)
-    assert "your token's scopes do not include submit" in str(refused.exception)
 
 
 @pytest.mark.parametrize(
@@ -126,12 +125,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ProtoNet on langid, as the smallest budget has it."""
     folder = tmp_path_factory.mktemp("run") / "protonet"
     chosen = config.resolve("protonet", "mini-v1", budget="smoke", domains=("langid",))
-    for cell in run.prepare(chosen, folder, None):
+    data = Datasets.open(chosen.suite)
+    for cell in run.prepare(chosen, folder, data):
         run.work(cell, lambda what, done: None)
-    run.finish(chosen, folder, None)
+    collect.finish(chosen, folder, data)
     return folder
 
 
+@SQLITE
 def test_a_run_is_submitted_and_challenged_from_the_command_line(
     server: Served, trained: Path, tmp_path: Path
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_run_is_submitted_and_challenged_from_the_command_line(
     assert "each is only once" in str(again.exception)
 
 
+@SQLITE
 def test_weights_that_changed_after_the_commitment_are_refused(
     server: Served, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,22 +1,23 @@
 """One result, four ways in and out: the same scores to the last byte."""
 
-import subprocess
-import sys
 from pathlib import Path
 
-from leaderboard import committed
+from typer.testing import CliRunner
+
+from leaderboard.admin.pull_request import Change, check
 from leaderboard.bundle.pack import to_zip
-from leaderboard.pages import export
-from leaderboard.pull import Change, check
+from leaderboard.repository import results
 from leaderboard.store.store import Store
+from leaderboard.web.static_site import export
+from metanas.cli.app import app
 from tests.leaderboard import bundles
 from tests.leaderboard.serving import served
 
 
 def program(*words: str) -> bytes:
-    return subprocess.run(
-        [sys.executable, "-m", "metanas.cli", *words], capture_output=True, check=True, timeout=120
-    ).stdout
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    return done.stdout_bytes
 
 
 def test_program_server_static_site_and_pull_request_agree_to_the_last_byte(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_program_server_static_site_and_pull_request_agree_to_the_last_byte(tmp_
         from_page = found.client.get(f"/submissions/{identity}.json").content
     store = Store(db, tmp_path / "data")
     site = export(store, tmp_path / "site").parent
-    folder = committed.stage(members, tmp_path / "pull")
+    folder = results.stage(members, tmp_path / "pull")
     changed = [Change("A", str(path.relative_to(tmp_path / "pull"))) for path in sorted(folder.iterdir())]
     ways = {
         "program": program("score", str(bundle)),
@@ -44,7 +45,7 @@ def test_program_server_static_site_and_pull_request_agree_to_the_last_byte(tmp_
     assert set(ways.values()) == {ways["program"]}, {name: len(text or b"") for name, text in ways.items()}
 
     again = Store(tmp_path / "other.db")
-    committed.open_with(again, tmp_path / "pull" / committed.ROOT)
+    results.open_with(again, tmp_path / "pull" / results.ROOT)
     boards = {
         "server's store": program("leaderboard", "show", "--json", "--db", str(tmp_path / "board.db")),
         "static site": next(site.glob("*/leaderboard.json")).read_bytes(),

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from baselines.maml import Maml
+from metanas.base.seeding import generator
 from metanas.meta.batching import WAYS, Batching, fastest
-from metanas.method import Moment
-from metanas.networks.choice import Choice
-from metanas.seeding import generator
+from metanas.method import Progress
+from metanas.space.network_config import NetworkConfig
 from tests import tiny
 
 
@@ -36,11 +36,11 @@ def test_auto_measures_fixed_networks_and_not_the_supernet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("METANAS_CACHE", str(tmp_path))
-    for choice in (Choice(), Choice("conv4", width=4)):
+    for choice in (NetworkConfig(), NetworkConfig("conv4", width=4)):
         method = Maml([tiny.SPEC], Maml.Settings(network=choice, space=tiny.SPACE))
         state = method.start(generator(0, "auto"))
         episodes = tiny.episodes(2)
         support, query = (type(b)(b.x.float(), b.y) for b in (episodes.support, episodes.query))
-        method.step(state, Moment(0, 2), [type(episodes)(tiny.SPEC, support, query)])
+        method.step(state, Progress(0, 2), [type(episodes)(tiny.SPEC, support, query)])
         measured = list(tmp_path.glob("batching/*.json"))
         assert len(measured) == (0 if choice.kind == "supernet" else 1)

@@ -9,17 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metanas.episode import Episodes
+from metanas.base.seeding import generator
+from metanas.data.episode import Episodes
 from metanas.meta.batching import WAYS, Batching
-from metanas.meta.inner import Order, Rules, Stepper, TaskLoss, moves
-from metanas.meta.maml import last, meta_gradient
+from metanas.meta.inner import Order, ParamGroups, StepPolicy, moves
+from metanas.meta.loss import TaskLoss
+from metanas.meta.maml import final_step_weights, meta_gradient
+from metanas.meta.optimizers import sgd
 from metanas.meta.rates import LearnedRates, start
-from metanas.meta.rule import sgd
-from metanas.networks.choice import Choice, build
-from metanas.networks.network import Network, features
-from metanas.params import Params, Tensors, detach, each
-from metanas.seeding import generator
-from metanas.supernet.space import SearchSpace
+from metanas.models.build import build
+from metanas.models.network import Network, features
+from metanas.params import Params, Tensors, detach, tree_map
+from metanas.space.network_config import NetworkConfig
+from metanas.space.space import SearchSpace
 from tests import tiny
 
 RATE, STEPS, TASKS = 0.3, 2, 3
@@ -43,10 +45,10 @@ def l2l() -> ModuleType:
 def network(kind: str) -> tuple[Network, Params]:
     if kind == "supernet":
         return tiny.net()
-    choice = Choice("conv4", width=6, norm="batch" if kind == "conv4-batch" else "layer")
+    choice = NetworkConfig("conv4", width=6, norm="batch" if kind == "conv4-batch" else "layer")
     net, noise = build(choice, SearchSpace(), [tiny.SPEC]), generator(1, "l2l")
     fresh = net.init(generator(0, "l2l"))
-    params = each(lambda t: (t + 0.1 * torch.randn(t.shape, generator=noise)).double(), fresh)
+    params = tree_map(lambda t: (t + 0.1 * torch.randn(t.shape, generator=noise)).double(), fresh)
     return net.double(), params
 
 
@@ -76,12 +78,18 @@ def theirs(model: Theirs, meta: nn.Module, episodes: Episodes) -> Tensors:
 
 
 def ours(
-    kind: str, rules: Stepper, order: Order, batching: Batching, rates: Tensors | None = None
+    kind: str, policy: StepPolicy, order: Order, batching: Batching, rates: Tensors | None = None
 ) -> Tensors:
     net, params = network(kind)
     loss = TaskLoss(net, tiny.SPEC, batching=batching)
     found, _ = meta_gradient(
-        loss, detach(params), EPISODES, rules=rules, order=order, steps=last(STEPS), rates=rates
+        loss,
+        detach(params),
+        EPISODES,
+        policy=policy,
+        order=order,
+        steps=final_step_weights(STEPS),
+        rates=rates,
     )
     return found
 
@@ -100,7 +108,7 @@ def test_maml_and_fomaml_equal_learn2learn(
 ) -> None:
     model = Theirs(kind)
     meta = l2l.algorithms.MAML(model, lr=RATE, first_order=order == 1)
-    same(ours(kind, Rules(sgd(RATE), None), order, batching), theirs(model, meta, EPISODES))
+    same(ours(kind, ParamGroups(sgd(RATE), None), order, batching), theirs(model, meta, EPISODES))
 
 
 def test_anil_equals_learn2learn(l2l: ModuleType) -> None:
@@ -121,7 +129,7 @@ def test_anil_equals_learn2learn(l2l: ModuleType) -> None:
         (F.cross_entropy(asked, query.y[task]) / TASKS).backward()
     body = {name: t.grad for name, t in leaves.items() if t.grad is not None}
     expected = body | dict(zip(names, [head.weight.grad, head.bias.grad], strict=True))
-    same(ours("conv4", Rules(sgd(RATE), None, moves("head")), 2, "vmap"), expected)
+    same(ours("conv4", ParamGroups(sgd(RATE), None, moves("head")), 2, "vmap"), expected)
 
 
 def test_metasgd_equals_learn2learn_on_weights_and_rates(l2l: ModuleType) -> None:
@@ -159,9 +167,9 @@ def test_gradients_of_learned_rates_equal_finite_differences(kind: str, order: O
 
     def at(shift: float) -> tuple[Tensors, float]:
         moved = {name: (t + shift * way[name]).requires_grad_() for name, t in rates.items()}
-        rules = LearnedRates(moved, kind)  # type: ignore[arg-type]
+        policy = LearnedRates(moved, kind)  # type: ignore[arg-type]
         return meta_gradient(
-            loss, detach(params), EPISODES, rules=rules, order=order, steps=[1.0], rates=moved
+            loss, detach(params), EPISODES, policy=policy, order=order, steps=[1.0], rates=moved
         )
 
     slope = (at(1e-6)[1] - at(-1e-6)[1]) / 2e-6

@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from metanas.meta.inner import Rules, Stepper, TaskLoss, moves, trajectory
-from metanas.meta.maml import last, meta_gradient
+from metanas.meta.inner import ParamGroups, StepPolicy, moves, trajectory
+from metanas.meta.loss import TaskLoss
+from metanas.meta.maml import final_step_weights, meta_gradient
+from metanas.meta.optimizers import adam, sgd
 from metanas.meta.rates import LearnedRates, start
 from metanas.meta.recompute import recomputed_trajectory
-from metanas.meta.rule import adam, sgd
-from metanas.params import Tensors, detach, stack, tensors
+from metanas.params import Tensors, detach, expand_tasks, tensors
 from tests import tiny
 
 NET, PARAMS = tiny.net()
@@ -19,7 +20,7 @@ LOSS = TaskLoss(NET, tiny.SPEC)
 EPISODES = tiny.episodes(2)
 
 
-def learned(rates: Tensors) -> Stepper:
+def learned(rates: Tensors) -> StepPolicy:
     return LearnedRates(rates, "tensor", moves("both"))
 
 
@@ -31,7 +32,7 @@ def gradients(steps: int, *, again: bool) -> Tensors:
         LOSS,
         params,
         EPISODES,
-        rules=learned(rates),
+        policy=learned(rates),
         order=2,
         steps=[1 / steps] * steps,
         rates=rates,
@@ -63,13 +64,13 @@ def kept(steps: int, *, again: bool) -> int:
         boxes.add(box := Box(t))
         return box
 
-    params, rules = stack(detach(PARAMS), 2), Rules(sgd(0.1), sgd(0.1))
+    params, policy = expand_tasks(detach(PARAMS), 2), ParamGroups(sgd(0.1), sgd(0.1))
     batches = [EPISODES.support] * steps
     with saved_tensors_hooks(pack, lambda box: box.t):
         if again:
-            way = recomputed_trajectory(LOSS, params, batches, rules=lambda rates: rules, rates={})
+            way = recomputed_trajectory(LOSS, params, batches, policy=lambda rates: policy, rates={})
         else:
-            way = trajectory(LOSS, params, batches, rules=rules, order=2)
+            way = trajectory(LOSS, params, batches, policy=policy, order=2)
         alive = list(way)
         storages = [box.t.untyped_storage() for box in boxes]
         assert len(alive) == steps
@@ -83,8 +84,14 @@ def test_a_step_more_keeps_little_more_than_its_parameters() -> None:
 
 
 def test_rules_with_a_memory_are_refused() -> None:
-    rules = Rules(adam(0.1), None)
-    with pytest.raises(ValueError, match="rules have no memory .sgd., and these have one"):
+    policy = ParamGroups(adam(0.1), None)
+    with pytest.raises(ValueError, match="only steps of optimizers without a state .sgd. can be recomputed"):
         meta_gradient(
-            LOSS, detach(PARAMS), EPISODES, rules=rules, order=2, steps=last(2), again=lambda rates: rules
+            LOSS,
+            detach(PARAMS),
+            EPISODES,
+            policy=policy,
+            order=2,
+            steps=final_step_weights(2),
+            again=lambda rates: policy,
         )

@@ -8,19 +8,20 @@ from torch import Tensor
 from baselines.mamlpp import cosine, multi_step_weights
 from baselines.matchingnet import MatchingNet
 from baselines.protonet import ProtoNet
-from metanas.episode import Batch, Episodes
-from metanas.meta.embed import wide_loss
+from metanas.base.seeding import generator
+from metanas.data.episode import Batch, Episodes
 from metanas.meta.implicit import conjugate_gradient, meta_gradient, proximal
-from metanas.meta.inner import Rules, adapt, cross_entropy
-from metanas.meta.maml import last
+from metanas.meta.inner import ParamGroups, adapt
+from metanas.meta.loss import cross_entropy
+from metanas.meta.maml import final_step_weights
 from metanas.meta.maml import meta_gradient as maml_gradient
+from metanas.meta.optimizers import sgd
+from metanas.meta.prototypes import wide_loss
 from metanas.meta.rates import owner
-from metanas.meta.rule import sgd
-from metanas.method import Moment
-from metanas.networks.choice import Choice
-from metanas.networks.network import features
-from metanas.params import Params, detach, stack
-from metanas.seeding import generator
+from metanas.method import Progress
+from metanas.models.network import features
+from metanas.params import Params, detach, expand_tasks
+from metanas.space.network_config import NetworkConfig
 from tests import tiny
 
 STRENGTH = 2.0
@@ -50,7 +51,7 @@ def test_imaml_equals_the_closed_form_on_a_quadratic() -> None:
         quadratic,
         params,
         episodes,
-        rules=Rules(sgd(0.1), None),
+        policy=ParamGroups(sgd(0.1), None),
         steps=2000,
         strength=STRENGTH,
         cg_steps=size,
@@ -66,9 +67,9 @@ def test_imaml_equals_the_closed_form_on_a_quadratic() -> None:
 
 def test_the_proximal_inner_problem_ends_at_its_minimum() -> None:
     episodes = problems(3, 4)
-    start = stack(Params({"x": torch.ones(4, dtype=torch.float64)}, {}), 3)
+    start = expand_tasks(Params({"x": torch.ones(4, dtype=torch.float64)}, {}), 3)
     near = proximal(quadratic, start, STRENGTH)
-    found = adapt(near, start, [episodes.support] * 2000, rules=Rules(sgd(0.1), None), order=0)
+    found = adapt(near, start, [episodes.support] * 2000, policy=ParamGroups(sgd(0.1), None), order=0)
     bent = episodes.support.x + STRENGTH * torch.eye(4, dtype=torch.float64)
     torch.testing.assert_close(found.weights["x"], torch.linalg.solve(bent, episodes.support.y + STRENGTH))
 
@@ -87,12 +88,15 @@ def test_conjugate_gradients_stop_at_negative_curvature() -> None:
 
 def test_multi_step_loss_is_the_weighted_sum_of_each_steps_gradient() -> None:
     episodes, weights = problems(2, 3), [0.2, 0.3, 0.5]
-    params, rules = detach(Params({"x": torch.ones(3, dtype=torch.float64)}, {})), Rules(sgd(0.1), None)
+    params, policy = (
+        detach(Params({"x": torch.ones(3, dtype=torch.float64)}, {})),
+        ParamGroups(sgd(0.1), None),
+    )
 
     def gradient(steps: list[float]) -> Tensor:
-        return maml_gradient(quadratic, params, episodes, rules=rules, order=2, steps=steps)[0]["weights/x"]
+        return maml_gradient(quadratic, params, episodes, policy=policy, order=2, steps=steps)[0]["weights/x"]
 
-    parts = sum(w * gradient(last(i + 1)) for i, w in enumerate(weights))
+    parts = sum(w * gradient(final_step_weights(i + 1)) for i, w in enumerate(weights))
     torch.testing.assert_close(gradient(weights), parts)
 
 
@@ -102,9 +106,9 @@ def test_mamlpp_schedules() -> None:
     assert multi_step_weights(3, 7, 0) == [0, 0, 1]
     for at in range(12):
         assert sum(multi_step_weights(5, at, 8)) == pytest.approx(1)
-    assert cosine(Moment(0, 100), 0.01) == pytest.approx(1)
-    assert cosine(Moment(50, 100), 0.01) == pytest.approx(0.505)
-    assert cosine(Moment(100, 100), 0.01) == pytest.approx(0.01)
+    assert cosine(Progress(0, 100), 0.01) == pytest.approx(1)
+    assert cosine(Progress(50, 100), 0.01) == pytest.approx(0.505)
+    assert cosine(Progress(100, 100), 0.01) == pytest.approx(0.01)
 
 
 def test_eta_is_one_rate_per_node_candidate() -> None:
@@ -116,7 +120,7 @@ def test_eta_is_one_rate_per_node_candidate() -> None:
 
 
 def test_protonet_equals_ten_lines_of_numpy() -> None:
-    method = ProtoNet([tiny.SPEC], ProtoNet.Settings(network=Choice("conv4", width=6), sharpness=0))
+    method = ProtoNet([tiny.SPEC], ProtoNet.Settings(network=NetworkConfig("conv4", width=6), sharpness=0))
     state = method.start(generator(0, "proto"))
     episodes = tiny.episodes(2)
     x, y, asked = episodes.support.x.float(), episodes.support.y, episodes.query.x.float()
@@ -133,7 +137,9 @@ def test_protonet_equals_ten_lines_of_numpy() -> None:
 
 
 def test_matching_networks_equal_numpy() -> None:
-    method = MatchingNet([tiny.SPEC], MatchingNet.Settings(network=Choice("conv4", width=6), sharpness=10))
+    method = MatchingNet(
+        [tiny.SPEC], MatchingNet.Settings(network=NetworkConfig("conv4", width=6), sharpness=10)
+    )
     state = method.start(generator(0, "match"))
     episodes = tiny.episodes(1)
     x, y, asked = episodes.support.x.float(), episodes.support.y, episodes.query.x.float()

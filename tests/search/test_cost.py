@@ -7,22 +7,25 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from metanas.config import ConfigError, plain, settings_of
-from metanas.episode import TaskSpec
-from metanas.kinds import METHODS, OPS
-from metanas.meta.inner import Rules, TaskLoss, adapt
-from metanas.meta.rule import sgd
-from metanas.params import stack
-from metanas.search.budget import Cost
+from metanas.base.seeding import generator
+from metanas.data.episode import TaskSpec
+from metanas.engine.config import ConfigError, plain, settings_of
+from metanas.meta.inner import ParamGroups, adapt
+from metanas.meta.loss import TaskLoss
+from metanas.meta.optimizers import sgd
+from metanas.method import METHODS
+from metanas.models.derived import derived_net
+from metanas.models.macs import macs, op_macs, parameters, spec_of
+from metanas.models.relaxation import one_hot, softmax
+from metanas.models.supernet import SuperNet
+from metanas.params import expand_tasks
 from metanas.search.cost import expected_macs, expected_milliseconds, expected_parameters, penalty
 from metanas.search.latency import Latencies
-from metanas.search.relax import one_hot, softmax
 from metanas.search.variation import sample
-from metanas.seeding import generator
-from metanas.supernet.architecture import parse
-from metanas.supernet.macs import op_macs, spec_of
-from metanas.supernet.network import SuperNet
-from metanas.supernet.space import SearchSpace
+from metanas.space.architecture import parse
+from metanas.space.candidates import OPS
+from metanas.space.cost_budget import Cost
+from metanas.space.space import SearchSpace
 from tests import tiny
 
 EVERY = SearchSpace(ops=tuple(OPS), layers=3, channels=8)
@@ -45,20 +48,20 @@ def test_an_architectures_macs_are_what_torch_counts(shape: tuple[int, ...]) -> 
     g, spec = generator(0, "macs"), spec_of(shape, 5)
     for _ in range(4):
         architecture = sample(EVERY, g)
-        net = architecture.build(spec, generator=g)
+        net = derived_net(architecture, spec, generator=g)
         x = torch.zeros(1, *shape, dtype=torch.long if spec.modality == "text" else torch.float)
         with FlopCounterMode(display=False) as counter:
             net(x)
-        assert counter.get_total_flops() == 2 * architecture.macs(shape), str(architecture)
+        assert counter.get_total_flops() == 2 * macs(architecture, shape), str(architecture)
 
 
 def test_parameters_are_those_of_layers_and_exit() -> None:
     g = generator(0, "parameters")
     for _ in range(10):
         architecture = sample(EVERY, g)
-        net = architecture.build(tiny.SPEC, generator=g)
+        net = derived_net(architecture, tiny.SPEC, generator=g)
         parts = [*net.nodes.parameters(), *net.norms.parameters(), *net.exits.parameters()]
-        assert architecture.parameters() == sum(p.numel() for p in parts)
+        assert parameters(architecture) == sum(p.numel() for p in parts)
 
 
 @pytest.mark.parametrize("spec", tiny.SPECS, ids=lambda spec: spec.modality)
@@ -68,8 +71,8 @@ def test_expectations_are_the_architectures_costs_where_one_is_chosen(spec: Task
     for i in range(5):
         architecture = sample(space, generator(i, "expected"))
         chosen = one_hot(space, architecture)
-        assert float(expected_macs(space, chosen, spec)) == architecture.macs(spec.input_shape, spec.ways)
-        assert float(expected_parameters(space, chosen, spec)) == architecture.parameters()
+        assert float(expected_macs(space, chosen, spec)) == macs(architecture, spec.input_shape, spec.ways)
+        assert float(expected_parameters(space, chosen, spec)) == parameters(architecture)
 
 
 def test_an_expectation_is_the_mean_over_drawn_architectures() -> None:
@@ -82,7 +85,7 @@ def test_an_expectation_is_the_mean_over_drawn_architectures() -> None:
             for j in range(3):
                 text = " > ".join(f"{space.ops[k]}/relu" for k in (i, j)[: d + 1])
                 share = depth[d] * node[0, i] * node[1, j]  # for d = 0 the sum over j is 1
-                mean += float(share) * parse(text, space).macs((1, 28, 28))
+                mean += float(share) * macs(parse(text, space), (1, 28, 28))
     found = expected_macs(space, softmax(logits), TaskSpec("", "image", (1, 28, 28), 5))
     assert abs(float(found) / mean - 1) < 1e-5
 
@@ -118,9 +121,9 @@ def test_adapting_under_a_budget_ends_with_fewer_macs() -> None:
         net, params = tiny.net(replace(tiny.SPACE, cost=cost))
         end = adapt(
             TaskLoss(net, tiny.SPEC),
-            stack(params, 2),
+            expand_tasks(params, 2),
             [tiny.episodes(2).support] * 5,
-            rules=Rules(sgd(0.1), sgd(0.5)),
+            policy=ParamGroups(sgd(0.1), sgd(0.5)),
             order=0,
         )
         ends.append(expected_macs(net.space, softmax(end.arch), tiny.SPEC))
@@ -156,5 +159,5 @@ def test_latencies_are_measured_once_and_kept_for_one_machine(tmp_path: Path) ->
 
 def test_the_cost_of_a_mixture_of_tasks_is_one_number_each() -> None:
     net = SuperNet(EVERY, [tiny.SPEC])
-    mixture = softmax(stack(net.init(generator(0, "x")), 3).arch)
+    mixture = softmax(expand_tasks(net.init(generator(0, "x")), 3).arch)
     assert expected_macs(EVERY, mixture, tiny.SPEC).shape == (3,)

@@ -3,17 +3,17 @@
 import pytest
 import torch
 
-from metanas.meta.inner import TaskLoss
-from metanas.params import Params, stack
+from metanas.meta.loss import TaskLoss
+from metanas.params import Params, expand_tasks
 from metanas.search.darts import Order, arch_gradient, step
-from metanas.supernet.space import SearchSpace
+from metanas.space.space import SearchSpace
 from tests import tiny
 
 NET, PARAMS = tiny.net(SearchSpace(ops=("conv3", "gru", "attn"), layers=2, channels=4, reductions=()))
 LOSS = TaskLoss(NET, tiny.SPEC)
 TASKS, RATE = 2, 0.1
 EPISODES = tiny.episodes(TASKS)
-START = stack(PARAMS, TASKS)
+START = expand_tasks(PARAMS, TASKS)
 
 
 def gradient(order: Order) -> dict[str, torch.Tensor]:

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from metanas.params import each
-from metanas.search.harden import logits_of, single
+from metanas.base.seeding import generator
+from metanas.models.supernet import SuperNet
+from metanas.params import tree_map
+from metanas.search.discretize import logits_of, single
 from metanas.search.propose import Trial, best, by_sampler, evolve, goes_on
 from metanas.search.proxies import PROXIES, naswot
 from metanas.search.variation import sample
-from metanas.seeding import generator
-from metanas.supernet.architecture import Architecture, parse
-from metanas.supernet.network import SuperNet
-from metanas.supernet.space import SearchSpace
+from metanas.space.architecture import Architecture, parse
+from metanas.space.space import SearchSpace
 from tests import tiny
 
 SPACE = SearchSpace(layers=3, channels=8)
@@ -83,7 +83,7 @@ def test_bayesian_optimisation_says_that_it_wants_a_chain() -> None:
 
 def test_naswot_is_the_log_determinant_of_the_agreement() -> None:
     net = SuperNet(tiny.SPACE, [tiny.SPEC])
-    weights = each(lambda t: t, net.init(generator(0, "naswot"))).weights
+    weights = tree_map(lambda t: t, net.init(generator(0, "naswot"))).weights
     mixture = single(logits_of(tiny.SPACE, parse("conv3/relu > conv5/relu")))
     x, seen = tiny.inputs(tiny.SPEC, 5).float(), list[np.ndarray]()
     hook = [n.register_forward_hook(lambda m, i, out: seen.append(out.flatten(1).numpy())) for n in net.norms]

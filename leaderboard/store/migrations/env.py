@@ -1,4 +1,4 @@
-"""Alembic runs this file; `migrate.py` gives it the engine."""
+"""Alembic runs this file; it migrates the engine that `migrate.py` passes, one process at a time."""
 
 from alembic import context
 from sqlalchemy import text

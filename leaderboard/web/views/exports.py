@@ -1,7 +1,7 @@
-"""The ranked table as JSON, CSV, Markdown and LaTeX: the same numbers for programs, spreadsheets, papers.
+"""The ranked table as JSON, CSV, Markdown and LaTeX.
 
-`scores` is the form in which scores leave the board, everywhere: program, server, static export and pull
-request print its bytes.
+A writer takes a board and some of its lines (one per method, best first) and returns the text. The JSON of
+`scores` is the same to the last byte from the server, a static export and `metanas leaderboard show --json`.
 """
 
 import csv
@@ -10,14 +10,14 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from leaderboard.board import Board, Line
+from leaderboard.ranking.board import Board, Line
 from leaderboard.web import links
-from leaderboard.web.query import Choice, Query
+from leaderboard.web.formatting import heading
+from leaderboard.web.query import Query, TableQuery
 from leaderboard.web.render import File
 from leaderboard.web.site import Site
 from leaderboard.web.views import ranked
-from leaderboard.web.words import heading
-from metanas.evaluation.stats import Interval
+from metanas.evaluation.statistics import Interval
 
 MEDIA = {
     "json": "application/json",
@@ -28,38 +28,42 @@ MEDIA = {
 
 
 def export(site: Site, query: Query, track: str, form: str) -> File:
-    """The table of a track as the query wants it, all its rows."""
-    whole = site.board(track)
-    choice = Choice.of(query, whole.domains, [task.name for task in whole.tasks])
-    board = site.board(track, choice.domain, choice.as_of)
-    lines = ranked.ordered(ranked.chosen(board, choice), choice)
+    """A track's table with the filters and the sorting of the query, all its rows; form: a key of WRITERS.
+
+    Missing and QueryError as for the ranked table.
+    """
+    full_board = site.board(track)
+    table_query = TableQuery.of(query, full_board.domains, [task.name for task in full_board.tasks])
+    board = site.board(track, table_query.domain, table_query.as_of)
+    lines = ranked.ordered(ranked.filtered(board, table_query), table_query)
     return File(WRITERS[form](board, lines), MEDIA[form])
 
 
 def scores(board: Board, lines: Iterable[Line]) -> str:
-    """JSON: every number in full, as a fraction of 1, with what it was computed from."""
+    """JSON: all digits of every number, as a fraction of 1, with how its interval was computed."""
     return _json({"track": board.track, "rows": [_row(line) for line in lines]})
 
 
-def table(board: Board, lines: Iterable[Line]) -> str:
-    """CSV with plain numbers, in percent."""
+def _csv(board: Board, lines: Iterable[Line]) -> str:
+    """CSV with plain numbers, in percent: mean, low and high of the overall accuracy and of every task."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     tasks = [task.name for task in board.tasks]
-    spread = [f"{name} {part}" for name in ("mean", *tasks) for part in ("", "low", "high")]
-    writer.writerow(["first rank", "last rank", "method", *(name.strip() for name in spread)])
+    columns = [f"{name} {bound}".strip() for name in ("mean", *tasks) for bound in ("", "low", "high")]
+    writer.writerow(["first rank", "last rank", "method", *columns])
     for line in lines:
         intervals = [line.overall, *(line.tasks[name] for name in tasks)]
         numbers = [f"{100 * v:.4f}" for i in intervals for v in (i.mean, i.low, i.high)]
-        method = "'" + line.method if line.method[0] in "=+-@" else line.method  # no formula in a spreadsheet
+        # A spreadsheet would compute a name that starts like a formula.
+        method = "'" + line.method if line.method[0] in "=+-@" else line.method
         writer.writerow([line.first, line.last, method, *numbers])
     return out.getvalue()
 
 
 def markdown(board: Board, lines: Iterable[Line]) -> str:
-    """A table for a README."""
-    heads = ["rank", "method", "mean", *(heading(task) for task in board.tasks)]
-    rows = [heads, ["---"] * len(heads)]
+    """A Markdown table: accuracy in % with its 95 % interval."""
+    headings = ["rank", "method", "mean", *(heading(task) for task in board.tasks)]
+    rows = [headings, ["---"] * len(headings)]
     rows += [
         [line.ranks, line.method.replace("|", "\\|"), line.overall.percent()]
         + [line.tasks[task.name].percent() for task in board.tasks]
@@ -68,27 +72,28 @@ def markdown(board: Board, lines: Iterable[Line]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def latex(board: Board, lines: Iterable[Line]) -> str:
-    """A table for a paper (package booktabs); accuracy in % with half the width of the 95 % interval."""
-    heads = ["Rank", "Method", "Mean", *(heading(task) for task in board.tasks)]
+def _latex(board: Board, lines: Iterable[Line]) -> str:
+    """A LaTeX table (package booktabs): accuracy in % with half the width of the 95 % interval."""
+    headings = ["Rank", "Method", "Mean", *(heading(task) for task in board.tasks)]
     body = [
         [line.ranks.replace("\u2013", "--"), _tex(line.method), _plus_minus(line.overall)]
         + [_plus_minus(line.tasks[task.name]) for task in board.tasks]
         for line in lines
     ]
-    text = [
-        f"\\begin{{tabular}}{{rl{'r' * (len(heads) - 2)}}}",
+    head = [
+        f"\\begin{{tabular}}{{rl{'r' * (len(headings) - 2)}}}",
         "\\toprule",
-        _tex_row(map(_tex, heads)),
+        _tex_row(map(_tex, headings)),
         "\\midrule",
     ]
-    return "\n".join([*text, *map(_tex_row, body), "\\bottomrule", "\\end{tabular}", ""])
+    return "\n".join([*head, *map(_tex_row, body), "\\bottomrule", "\\end{tabular}", ""])
 
 
-WRITERS = {"json": scores, "csv": table, "md": markdown, "tex": latex}
+WRITERS = {"json": scores, "csv": _csv, "md": markdown, "tex": _latex}  # by file name extension
 
 
 def paths(site: Site) -> Iterable[str]:
+    """The table of every track in every form."""
     for track in site.tracks.values():
         for form in WRITERS:
             yield links.board(track, f"leaderboard.{form}")
@@ -119,6 +124,7 @@ def _plus_minus(interval: Interval) -> str:
 
 
 def _tex(text: str) -> str:
+    """A text with LaTeX's special characters escaped."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)
 

@@ -1,12 +1,15 @@
-"""All about one method on a track: scores, architectures, adaptation, costs, where it comes from."""
+"""The page of one method on a track: scores, adapted architectures, adaptation curves, costs, provenance.
+
+Everything comes from its submission on the board, a `Standing`, and its line (ranks and intervals) there.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from leaderboard.board import Board, Line
-from leaderboard.standing import Standing
+from leaderboard.ranking.board import Board, Line
+from leaderboard.ranking.standing import Standing
 from leaderboard.web import links
 from leaderboard.web.drawings import drawings
 from leaderboard.web.query import Query
@@ -14,21 +17,22 @@ from leaderboard.web.render import Missing, View
 from leaderboard.web.site import Site
 from metanas.evaluation.charts.curves import Step, curves
 from metanas.evaluation.charts.theme import Spec
-from metanas.evaluation.stats import Interval, estimate
+from metanas.evaluation.statistics import Interval, estimate
 
 EXTREMES = 5  # hardest and easiest episodes shown per task
+Episodes = tuple[tuple[int, float], ...]  # (index of the episode, accuracy averaged over seeds)
 
 
-class Extreme(NamedTuple):
-    """Episodes of a task by their accuracy averaged over seeds, hardest first and easiest first."""
+class ExtremeEpisodes(NamedTuple):
+    """The episodes of a task with the lowest accuracy, lowest first, and with the highest, highest first."""
 
     task: str
-    hardest: tuple[tuple[int, float], ...]
-    easiest: tuple[tuple[int, float], ...]
+    hardest: Episodes
+    easiest: Episodes
 
 
-class Fresh(NamedTuple):
-    """A task's score on so many fresh episodes."""
+class FreshScore(NamedTuple):
+    """The accuracy on the fresh episodes of a challenge, for one task, and their number."""
 
     task: str
     interval: Interval
@@ -36,24 +40,20 @@ class Fresh(NamedTuple):
 
 
 def page(site: Site, query: Query, track: str, name: str) -> View:
-    """The page of the method with that slug. Missing if the track has none."""
+    """The page of a method by its name in addresses. Missing if it is not on the track."""
     board = site.board(track)
-    found = [line for line in board.lines if links.name(line.method) == name]
-    if not found:
+    line = next((line for line in board.lines if links.name(line.method) == name), None)
+    if line is None:
         raise Missing(f"no method {name!r} on {track}")
-    history = site.source.history(found[0].method)
-    whole = next(s for s in history if s.id == found[0].standing.id)
-    return of_line(site.tracks, board, found[0], whole, history)
+    history = site.source.history(line.method)
+    standing = next(s for s in history if s.id == line.standing.id)  # unlike the board's, with its curves
+    return _view(site.tracks, board, line, standing, history)
 
 
-def of_line(
+def _view(
     tracks: Mapping[str, str], board: Board, line: Line, standing: Standing, history: Iterable[Standing]
 ) -> View:
-    """The page of a line, from values alone; a run folder's report is the same page.
-
-    standing: the line's own, with its architectures and curves.
-    """
-    found = steps(standing)
+    steps = _steps(standing)
     return View(
         "method.html",
         {
@@ -65,41 +65,41 @@ def of_line(
             "standing": standing,
             "s": standing.document,
             "drawings": drawings(standing.method, standing.architectures),
-            "steps": found,
-            "extremes": [extreme(task.name, standing) for task in board.tasks],
-            "claims": claims(standing),
-            "fresh": fresh(standing),
+            "steps": steps,
+            "extremes": [_extremes(task.name, standing) for task in board.tasks],
+            "claims": _claims(standing),
+            "fresh": _fresh(standing),
             "history": [other for other in history if other.track == board.track],
-            "command": command(standing),
-            "bibtex": bibtex(standing),
+            "command": _command(standing),
+            "bibtex": _bibtex(standing),
         },
-        _pictures(standing, found),
+        _pictures(standing, steps),
     )
 
 
-def steps(standing: Standing) -> list[Step]:
+def _steps(standing: Standing) -> list[Step]:
     """The adaptation curves in %, by task: mean over episodes and seeds with a 95 % band."""
-    found = []
+    steps = []
     for task, curve in standing.curves.items():
         for step, mean, low, high in zip(
             *(curve[key] for key in ("steps", "mean", "low", "high")), strict=True
         ):
-            found.append(Step(task, int(step), 100 * mean, 100 * low, 100 * high))
-    return found
+            steps.append(Step(task, int(step), 100 * mean, 100 * low, 100 * high))
+    return steps
 
 
-def extreme(task: str, standing: Standing) -> Extreme:
-    """The episodes a method found hardest and easiest."""
-    means = standing.accuracies[task].mean(0)
+def _extremes(task: str, standing: Standing) -> ExtremeEpisodes:
+    means = standing.accuracies[task].mean(0)  # (E,)
     order = np.argsort(means, kind="stable")
-    chosen = [
-        [(int(e), float(means[e])) for e in some] for some in (order[:EXTREMES], order[::-1][:EXTREMES])
-    ]
-    return Extreme(task, tuple(chosen[0]), tuple(chosen[1]))
+    hardest, easiest = (
+        tuple((int(e), float(means[e])) for e in episodes)
+        for episodes in (order[:EXTREMES], order[::-1][:EXTREMES])
+    )
+    return ExtremeEpisodes(task, hardest, easiest)
 
 
-def claims(standing: Standing) -> list[tuple[str, float, float]]:
-    """(task, what the entrant says, what we recomputed); claims are never used for anything."""
+def _claims(standing: Standing) -> list[tuple[str, float, float]]:
+    """(task, accuracy that the entrant reports, accuracy recomputed from the predictions)."""
     claimed: Mapping[str, Any] = (standing.entry or {}).get("claims") or {}
     return [
         (task, float(value), float(standing.accuracies[task].mean()))
@@ -108,23 +108,23 @@ def claims(standing: Standing) -> list[tuple[str, float, float]]:
     ]
 
 
-def fresh(standing: Standing) -> list[Fresh]:
-    """What it scored on the episodes of its challenge, by task."""
+def _fresh(standing: Standing) -> list[FreshScore]:
+    """The accuracies on the episodes of its challenge, by task; none if it answered no challenge."""
     return [
-        Fresh(task, estimate({task: found}).interval(), found.shape[1])
-        for task, found in standing.fresh.items()
+        FreshScore(task, estimate({task: accuracy}).interval(), accuracy.shape[1])
+        for task, accuracy in standing.fresh.items()
     ]
 
 
-def command(standing: Standing) -> str:
-    """What to type to run it again."""
+def _command(standing: Standing) -> str:
+    """The command that runs the method again."""
     s = standing.document
-    words = f"metanas run --method {s.method} --suite {s.suite} --budget {s.budget['name']}"
-    return f"{words} --seeds {','.join(map(str, s.seeds))}"
+    start = f"metanas run --method {s.method} --suite {s.suite} --budget {s.budget['name']}"
+    return f"{start} --seeds {','.join(map(str, s.seeds))}"
 
 
-def bibtex(standing: Standing) -> str:
-    """How to cite the entry itself."""
+def _bibtex(standing: Standing) -> str:
+    """A BibTeX entry for the submission."""
     s, key, year = standing.document, links.slug(standing.method), standing.accepted.year
     lines = (
         f"@misc{{metanas-bench-{key}-{year},",
@@ -136,14 +136,15 @@ def bibtex(standing: Standing) -> str:
     return "\n".join(lines)
 
 
-def _pictures(standing: Standing, found: list[Step]) -> dict[str, Spec]:
-    if not found:
+def _pictures(standing: Standing, steps: list[Step]) -> dict[str, Spec]:
+    if not steps:
         return {}
     chance = 100 / standing.document.tasks[0].ways
-    return {"curves": curves(f"Adaptation of {standing.method}", found, chance)}
+    return {"curves": curves(f"Adaptation of {standing.method}", steps, chance)}
 
 
 def paths(site: Site) -> Iterable[str]:
+    """Every method of every track."""
     for slug, track in site.tracks.items():
         for line in site.board(slug).lines:
             yield links.method(track, line.method)

@@ -1,89 +1,98 @@
-"""The ranked table: filters, sorting, columns, pages, permalinks. The first page of a board."""
+"""The ranked table of a track, with filters, sorting, columns and pages from its query string (`query.py`).
+
+It is the first page of a track, and that of the largest track is the first page of the site. The values that
+every page needs (`base_values`, `track_values`) are here too.
+"""
 
 from collections.abc import Iterable, Sequence
 
-from leaderboard.board import Board, Line
+from leaderboard.ranking.board import Board, Line
 from leaderboard.web import links
-from leaderboard.web.query import COLUMNS, NAMES, ROWS, TIERS, Choice, Query
+from leaderboard.web.query import COLUMNS, NAMES, ROWS, TIERS, Query, TableQuery
 from leaderboard.web.render import View
 from leaderboard.web.site import Site
 
 
 def home(site: Site, query: Query) -> View:
-    """The first page: the largest board, or how to make the first result."""
+    """The first page of the site: the table of the largest track, or how to make a first result."""
     if not site.tracks:
-        return View("empty.html", frame(site, "index.html"))
-    return ranked(site, query, largest(site))
+        return View("empty.html", base_values(site, "index.html"))
+    return ranked(site, query, _largest(site))
 
 
 def ranked(site: Site, query: Query, track: str) -> View:
-    """The table of a track as the query wants it."""
-    whole = site.board(track)
-    names = [task.name for task in whole.tasks]
-    choice = Choice.of(query, whole.domains, names)
-    board = site.board(track, choice.domain, choice.as_of)
-    lines = ordered(chosen(board, choice), choice)
+    """The table of a track as its query string says; a static site shows all rows on one page.
+
+    Missing if there is no such track, or nothing was published on it by `as_of`; QueryError: `TableQuery.of`.
+    """
+    full_board = site.board(track)
+    table_query = TableQuery.of(query, full_board.domains, [task.name for task in full_board.tasks])
+    board = site.board(track, table_query.domain, table_query.as_of)
+    lines = ordered(filtered(board, table_query), table_query)
     pages = max(1, -(-len(lines) // ROWS))
-    at = min(choice.page, pages)
-    shown = lines if not site.live else lines[(at - 1) * ROWS : at * ROWS]
+    page = min(table_query.page, pages)
+    shown = lines if not site.live else lines[(page - 1) * ROWS : page * ROWS]
     return View(
         "ranked.html",
         {
-            **of_track(site, board, "index.html"),
+            **track_values(site, board, "index.html"),
             "board": board,
             "lines": shown,
             "found": len(lines),
-            "choice": choice,
+            "choice": table_query,
             "pages": pages,
-            "at": at,
-            "domains": whole.domains,
+            "at": page,
+            "domains": full_board.domains,
             "tiers": TIERS,
             "columns": COLUMNS,
             "names": NAMES,
-            "shown_tasks": board.tasks if "tasks" in choice.columns else (),
+            "shown_tasks": board.tasks if "tasks" in table_query.columns else (),
         },
     )
 
 
-def frame(site: Site, page: str) -> dict[str, object]:
-    """What the frame of a page of no track needs: it leads back to the first page's track."""
-    return {"tracks": site.tracks, "track": largest(site) if site.tracks else None, "page": page}
+def base_values(site: Site, page: str) -> dict[str, object]:
+    """The values that `base.html` needs on a page of no track; its menu leads to the largest track.
+
+    page: the address, relative to the track's, of the menu entry that is marked as current.
+    """
+    return {"tracks": site.tracks, "track": _largest(site) if site.tracks else None, "page": page}
 
 
-def of_track(site: Site, board: Board, page: str) -> dict[str, object]:
-    """What the frame of every page of a track needs."""
+def track_values(site: Site, board: Board, page: str) -> dict[str, object]:
+    """The values that `base.html` needs on a page of a track; page: as in `base_values`."""
     return {"tracks": site.tracks, "track": links.slug(board.track), "board": board, "page": page}
 
 
-def largest(site: Site) -> str:
-    """The track with the most methods; of equals the first by name."""
-    return min(site.tracks, key=lambda slug: (-len(site.board(slug).lines), slug))
-
-
-def chosen(board: Board, choice: Choice) -> list[Line]:
+def filtered(board: Board, table_query: TableQuery) -> list[Line]:
     """The lines that pass the filters, in the board's order. Ranks stay those of the whole board."""
     return [
         line
         for line in board.lines
-        if choice.q.lower() in line.method.lower()
-        and choice.tier in ("", line.standing.tier)
-        and choice.transductive in ("", "yes" if line.standing.document.transductive else "no")
+        if table_query.q.lower() in line.method.lower()
+        and table_query.tier in ("", line.standing.tier)
+        and table_query.transductive in ("", "yes" if line.standing.document.transductive else "no")
     ]
 
 
-def ordered(lines: Sequence[Line], choice: Choice) -> list[Line]:
-    """Sorted by a column; equals keep the order of the board."""
-    if choice.sort in ("rank", "mean"):
-        backwards = choice.descending == (choice.sort == "rank")
+def ordered(lines: Sequence[Line], table_query: TableQuery) -> list[Line]:
+    """The lines, given in the board's order, sorted by the query's column; ties keep the board's order."""
+    if table_query.sort in ("rank", "mean"):  # the board's order: rising ranks, falling means
+        backwards = table_query.descending == (table_query.sort == "rank")
         return list(reversed(lines)) if backwards else list(lines)
-    return sorted(lines, key=lambda line: _key(line, choice.sort), reverse=choice.descending)
+    return sorted(lines, key=lambda line: _key(line, table_query.sort), reverse=table_query.descending)
+
+
+def _largest(site: Site) -> str:
+    """The slug of the track with the most methods; of equals the first in the alphabet."""
+    return min(site.tracks, key=lambda slug: (-len(site.board(slug).lines), slug))
 
 
 def _key(line: Line, column: str) -> float | str:
     document = line.standing.document
     if column in line.tasks:
         return line.tasks[column].mean
-    found: dict[str, float | str] = {
+    values: dict[str, float | str] = {
         "method": line.method,
         "worst": line.worst[1],
         "normalised": line.normalised,
@@ -93,9 +102,10 @@ def _key(line: Line, column: str) -> float | str:
         "attempts": line.standing.attempts,
         "date": line.standing.accepted.timestamp(),
     }
-    return found.get(column, 0.0)
+    return values.get(column, 0.0)
 
 
 def paths(site: Site) -> Iterable[str]:
+    """The table of every track."""
     for track in site.tracks.values():
         yield links.board(track)

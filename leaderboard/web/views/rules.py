@@ -1,4 +1,4 @@
-"""The rules, and how every number on the site is made."""
+"""The page of the rules, and of how every number on the site is computed. Its text is in `rules.html`."""
 
 from collections.abc import Iterable
 
@@ -7,9 +7,9 @@ from leaderboard.web import links
 from leaderboard.web.query import Query
 from leaderboard.web.render import View
 from leaderboard.web.site import Site
-from leaderboard.web.views.ranked import frame
+from leaderboard.web.views.ranked import base_values
 from metanas.evaluation.paired import LEVEL, ROPE
-from metanas.evaluation.stats import DRAWS
+from metanas.evaluation.statistics import DRAWS
 
 SECTIONS = (  # the anchor and the heading of each part of the page
     ("enter", "How to enter"),
@@ -22,7 +22,7 @@ SECTIONS = (  # the anchor and the heading of each part of the page
 
 
 def page(site: Site, query: Query) -> View:
-    """With the limits that a board has unless its administrator says otherwise."""
+    """The rules, with the default limits per account and the constants of the statistics."""
     values = {
         "sections": SECTIONS,
         "limits": _limits,
@@ -30,17 +30,18 @@ def page(site: Site, query: Query) -> View:
         "rope": 100 * ROPE,
         "draws": DRAWS,
     }
-    return View("rules.html", {**frame(site, links.RULES), **values})
+    return View("rules.html", {**base_values(site, links.RULES), **values})
 
 
 def _limits(kind: str) -> str:
-    """10 times a day and 60 times in 30 days"""
-    words = [
+    """The default limits of an action in words, e.g. 10 times a day and 60 times in 30 days."""
+    phrases = [
         f"{most} times {'a day' if window == DAY else f'in {window / DAY:g} days'}"
         for most, window in DEFAULT[kind]
     ]
-    return " and ".join(words)
+    return " and ".join(phrases)
 
 
 def paths(site: Site) -> Iterable[str]:
+    """The one page."""
     return [links.RULES]

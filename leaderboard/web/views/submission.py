@@ -1,12 +1,13 @@
-"""One published submission: the states it went through, when and why, and its files.
+"""The page of one submission: the states it went through, when and why, and its files; its scores as JSON.
 
-Before it is published only its owner sees it, with a token: `metanas leaderboard status ID`.
+Only published and withdrawn submissions have one. Before that its owner can follow it with a token:
+`metanas status ID`.
 """
 
 from collections.abc import Iterable
 
+from leaderboard.ranking.standing import Standing
 from leaderboard.scoring.document import document
-from leaderboard.standing import Standing
 from leaderboard.web import links
 from leaderboard.web.query import Query
 from leaderboard.web.render import File, Missing, View
@@ -20,7 +21,7 @@ NEXT = {
 
 
 def page(site: Site, query: Query, identity: str) -> View:
-    """The timeline of a submission by its id. Missing if there is none."""
+    """The page of a submission by its id. Missing if there is none that is published or withdrawn."""
     standing = _public(site, identity)
     slug = links.slug(standing.track)
     on_board = slug in site.tracks and standing.state == "published" and not standing.superseded
@@ -38,19 +39,21 @@ def page(site: Site, query: Query, identity: str) -> View:
 
 
 def scores(site: Site, query: Query, identity: str) -> File:
-    """All its scores: the bytes that `metanas score` and the API give. Missing if there is no such one."""
+    """All its scores as JSON, the same bytes as from `metanas score` and the API. Missing as for `page`."""
     standing = _public(site, identity)
     content = document(standing.document, standing.accuracies, standing.summaries)
     return File(content.decode(), "application/json")
 
 
 def paths(site: Site) -> Iterable[str]:
+    """Every public submission of the methods on the boards."""
     methods = {line.method for slug in site.tracks for line in site.board(slug).lines}
-    found = {s.id for name in methods for s in site.source.history(name) if s.state in PUBLIC_STATES}
-    return [links.submission(identity) for identity in sorted(found)]
+    public = {s.id for name in methods for s in site.source.history(name) if s.state in PUBLIC_STATES}
+    return [links.submission(identity) for identity in sorted(public)]
 
 
 def score_paths(site: Site) -> Iterable[str]:
+    """The scores of every submission in `paths`."""
     return [path.replace(".html", ".json") for path in paths(site)]
 
 

@@ -1,28 +1,31 @@
-"""One task of a track: its data, its pinned episodes, who does best on it, and since when."""
+"""The page of one task of a track: its data and pinned test episodes, the best methods, the record over time.
 
-from collections.abc import Iterable
+It also shows how hard the episodes are: how many have which accuracy, averaged over all methods.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from leaderboard.board import Board, Line
-from leaderboard.standing import Standing
+from leaderboard.ranking.board import Board, Line
+from leaderboard.ranking.standing import Standing
 from leaderboard.web import links
 from leaderboard.web.query import Query
 from leaderboard.web.render import Missing, View
 from leaderboard.web.site import Site
-from leaderboard.web.views.ranked import of_track
+from leaderboard.web.views.ranked import track_values
 
 BEST = 20  # methods in the table
 
 
 class Record(NamedTuple):
-    """A submission that was better on a task than all before it."""
+    """A submission whose accuracy on a task was higher than that of all earlier ones."""
 
     standing: Standing
     accuracy: float
 
 
-class Spread(NamedTuple):
-    """How many episodes have an accuracy, averaged over methods, from `low` to `high`."""
+class Bin(NamedTuple):
+    """The number of episodes with an accuracy, averaged over methods and seeds, in [low, high)."""
 
     low: float
     high: float
@@ -30,50 +33,50 @@ class Spread(NamedTuple):
 
 
 def page(site: Site, query: Query, track: str, name: str) -> View:
-    """The task with that slug. Missing if the track has none."""
+    """The page of a task by its slug. Missing if it is not on the track."""
     board = site.board(track)
-    found = [task for task in board.tasks if links.slug(task.name) == name]
-    if not found:
+    task = next((task for task in board.tasks if links.slug(task.name) == name), None)
+    if task is None:
         raise Missing(f"no task {name!r} on {track}")
-    task = found[0]
     lines = sorted(board.lines, key=lambda line: -line.tasks[task.name].mean)
     return View(
         "task.html",
         {
-            **of_track(site, board, "index.html"),
+            **track_values(site, board, "index.html"),
             "task": task,
             "lines": lines[:BEST],
-            "records": records(site, board, task.name),
-            "spread": spread(lines, task.name),
+            "records": _records(site, board, task.name),
+            "spread": _histogram(lines, task.name),
         },
     )
 
 
-def records(site: Site, board: Board, task: str) -> list[Record]:
-    """The history of the best score on a task, oldest first."""
-    known = {s.id: s for line in board.lines for s in site.source.history(line.method)}
-    ordered = sorted((s for s in known.values() if s.track == board.track), key=lambda s: (s.accepted, s.id))
-    found: list[Record] = []
+def _records(site: Site, board: Board, task: str) -> list[Record]:
+    """The best scores on a task over time, oldest first."""
+    by_id = {s.id: s for line in board.lines for s in site.source.history(line.method)}
+    ordered = sorted((s for s in by_id.values() if s.track == board.track), key=lambda s: (s.accepted, s.id))
+    records: list[Record] = []
     for standing in ordered:
         if task not in standing.accuracies:
             continue
         accuracy = float(standing.accuracies[task].mean())
-        if not found or accuracy > found[-1].accuracy:
-            found.append(Record(standing, accuracy))
-    return found
+        if not records or accuracy > records[-1].accuracy:
+            records.append(Record(standing, accuracy))
+    return records
 
 
-def spread(lines: Iterable[Line], task: str) -> list[Spread]:
-    """The distribution of difficulty: episodes by their accuracy averaged over all methods."""
-    total = sum(line.standing.accuracies[task].mean(0) for line in lines) / len(list(lines))
+def _histogram(lines: Sequence[Line], task: str) -> list[Bin]:
+    """Ten bins of accuracy from 0 to 1; the last one includes 1."""
+    means = sum(line.standing.accuracies[task].mean(0) for line in lines) / len(lines)  # (E,)
     edges = [i / 10 for i in range(11)]
     counts = [0] * 10
-    for value in total.tolist():
-        counts[min(int(value * 10), 9)] += 1
-    return [Spread(low, high, n) for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True)]
+    for accuracy in means.tolist():
+        counts[min(int(accuracy * 10), 9)] += 1
+    return [Bin(low, high, n) for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True)]
 
 
 def paths(site: Site) -> Iterable[str]:
+    """Every task of every track."""
     for slug, track in site.tracks.items():
         for task in site.board(slug).tasks:
             yield links.task(track, task.name)

@@ -1,4 +1,6 @@
-"""The critical-difference diagram (Demsar, 2006): mean ranks on a line, bars join what is not told apart."""
+"""The critical-difference diagram (Demsar, 2006): mean ranks on a line; bars join methods without a
+significant difference.
+"""
 
 from collections.abc import Mapping
 
@@ -6,18 +8,18 @@ from metanas.evaluation.charts.theme import BLUE, Spec, figure
 
 
 def groups(ranks: Mapping[str, float], difference: float) -> list[tuple[str, ...]]:
-    """Maximal runs of methods, best first, whose mean ranks lie within the critical difference."""
+    """Maximal runs of methods, best first, whose mean ranks lie within the critical `difference`."""
     order = sorted(ranks, key=lambda name: (ranks[name], name))
-    found: list[tuple[str, ...]] = []
+    runs: list[tuple[str, ...]] = []
     for i, name in enumerate(order):
         run = tuple(other for other in order[i:] if ranks[other] - ranks[name] <= difference)
-        if len(run) > 1 and not (found and set(run) <= set(found[-1])):
-            found.append(run)
-    return found
+        if len(run) > 1 and not (runs and set(run) <= set(runs[-1])):
+            runs.append(run)
+    return runs
 
 
 def critical(title: str, ranks: Mapping[str, float], difference: float) -> Spec:
-    """Methods by mean rank (1 is best); a bar joins methods closer than `difference`."""
+    """The diagram. ranks: mean rank by method, 1 is best; a bar joins methods closer than `difference`."""
     order = sorted(ranks, key=lambda name: (ranks[name], name))
     joined = groups(ranks, difference)
     rows: list[dict[str, object]] = [
@@ -52,7 +54,7 @@ def critical(title: str, ranks: Mapping[str, float], difference: float) -> Spec:
         "scale": {"domain": [len(order) - 0.2, top - 0.6], "nice": False, "zero": False},
     }
 
-    def of(kind: str) -> list[dict[str, str]]:
+    def only(kind: str) -> list[dict[str, str]]:
         return [{"filter": f"datum.kind == '{kind}'"}]
 
     middle = (1 + last) / 2
@@ -68,35 +70,37 @@ def critical(title: str, ranks: Mapping[str, float], difference: float) -> Spec:
         title,
         f"{len(order)} methods, critical difference {difference:.2f} ranks; "
         + (
-            f"not told apart: {'; '.join(', '.join(run) for run in joined)}." if joined else "all told apart."
+            f"not significantly different: {'; '.join(', '.join(run) for run in joined)}."
+            if joined
+            else "all significantly different."
         ),
         rows,
         width="container",
         height=60 + 26 * len(order) + 10 * len(joined),
         layer=[
             {
-                "transform": of("method"),
+                "transform": only("method"),
                 "mark": {"type": "rule", "strokeWidth": 1},
                 "encoding": {"x": x, "y": y, "y2": {"field": "top"}},
             },
             {
-                "transform": of("method"),
+                "transform": only("method"),
                 "mark": {"type": "point", "filled": True, "size": 60, "color": BLUE, "opacity": 1},
                 "encoding": {"x": x, "y": y},
             },
             *names,
             {
-                "transform": of("group"),
+                "transform": only("group"),
                 "mark": {"type": "rule", "strokeWidth": 5, "color": BLUE, "strokeCap": "round"},
                 "encoding": {"x": x, "x2": {"field": "end"}, "y": y},
             },
             {
-                "transform": of("cd"),
+                "transform": only("cd"),
                 "mark": {"type": "rule", "strokeWidth": 2},
                 "encoding": {"x": x, "x2": {"field": "end"}, "y": y},
             },
             {
-                "transform": of("cd"),
+                "transform": only("cd"),
                 "mark": {"type": "text", "align": "left", "dy": -9},
                 "encoding": {"x": x, "y": y, "text": {"value": f"critical difference {difference:.2f}"}},
             },

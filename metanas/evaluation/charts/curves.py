@@ -1,4 +1,4 @@
-"""Accuracy after 0, 1, 2, 5, ... steps of adaptation, with a band over episodes."""
+"""Adaptation curves: accuracy after 0, 1, 2, 5, ... adaptation steps, with a band over episodes."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from metanas.evaluation.charts.theme import Spec, figure
 
 @dataclass(frozen=True)
 class Step:
-    """After `step` inner steps on a task: accuracy and the band around it, in %."""
+    """Accuracy after `step` inner steps on a task and its interval, in %."""
 
     task: str
     step: int
@@ -17,7 +17,7 @@ class Step:
 
 
 def curves(title: str, steps: list[Step], chance: float) -> Spec:
-    """One small panel a task; the dashed line is chance (in %)."""
+    """One small panel per task; the dashed line is `chance` (in %)."""
     rows = [vars(step) for step in steps]
     x = {"field": "step", "type": "quantitative", "title": "adaptation steps", "axis": {"tickMinStep": 1}}
     y = {"field": "accuracy", "type": "quantitative", "title": "accuracy, %", "scale": {"zero": False}}

@@ -1,4 +1,4 @@
-"""Paired differences as a forest plot, and the episodes behind them as a scatter plot."""
+"""Forest plots of paired differences, and scatter plots of the episodes behind them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from metanas.evaluation.charts.theme import BLUE, Spec, figure
 
 @dataclass(frozen=True)
 class Difference:
-    """One paired comparison on a task, in points of accuracy; positive: the first method is better."""
+    """One paired difference on a task, in points of accuracy; positive: the first method is better."""
 
     task: str
     pair: str
@@ -19,7 +19,7 @@ class Difference:
 
 
 def forest(title: str, differences: Sequence[Difference], rope: float) -> Spec:
-    """Differences with 95 % intervals; the band +-`rope` points is practically equal."""
+    """Differences with 95 % intervals; the band of +-`rope` points means practically equal."""
     rows = [vars(d) for d in differences]
     tasks = list(dict.fromkeys(d.task for d in differences))
     pairs = list(dict.fromkeys(d.pair for d in differences))
@@ -27,12 +27,12 @@ def forest(title: str, differences: Sequence[Difference], rope: float) -> Spec:
     row, order = ("task", tasks) if len(pairs) == 1 else ("pair", pairs)
     y = {"field": row, "type": "nominal", "sort": order, "title": None, "axis": {"labelLimit": 260}}
     tooltip = [{"field": name, "type": "nominal"} for name in ("task", "pair")] + [
-        {"field": name, "type": "quantitative", "format": form}
-        for name, form in (("mean", "+.2f"), ("low", "+.2f"), ("high", "+.2f"), ("p", ".4f"))
+        {"field": name, "type": "quantitative", "format": number_format}
+        for name, number_format in (("mean", "+.2f"), ("low", "+.2f"), ("high", "+.2f"), ("p", ".4f"))
     ]
     layer = [
         {
-            "data": {"values": [{"rope_low": -rope, "rope_high": rope}]},  # once, not once a row
+            "data": {"values": [{"rope_low": -rope, "rope_high": rope}]},  # drawn once, not once per row
             "mark": {"type": "rect", "opacity": 0.25, "color": "#8a949e"},
             "encoding": {"x": {**x, "field": "rope_low"}, "x2": {"field": "rope_high"}},
         },
@@ -50,7 +50,7 @@ def forest(title: str, differences: Sequence[Difference], rope: float) -> Spec:
         },
     ]
     summary = f"{', '.join(pairs[:6])}, by task; the grey band is practically equal (+-{rope} points)."
-    if len(pairs) == 1:  # a row is a task, and the picture as wide as its container
+    if len(pairs) == 1:  # one row per task, as wide as the container
         return figure(title, summary, rows, width="container", height=28 * len(tasks), layer=layer)
     header = {"labelAngle": 0, "labelAlign": "left", "labelOrient": "top", "labelAnchor": "start"}
     return figure(
@@ -63,7 +63,10 @@ def forest(title: str, differences: Sequence[Difference], rope: float) -> Spec:
 
 
 def scatter(title: str, first: str, second: str, rows: Sequence[tuple[str, float, float]]) -> Spec:
-    """Every episode's accuracies (task, first, second) in %; above the diagonal the second is better."""
+    """One point per episode; above the diagonal the second method is better.
+
+    rows: (task, accuracy of the first, of the second method), in %.
+    """
     values = [{"task": task, "first": a, "second": b} for task, a, b in rows]
     scale = {"domain": [0, 100]}
     task = {"field": "task", "type": "nominal", "legend": {"orient": "bottom", "columns": 2}}
@@ -75,7 +78,7 @@ def scatter(title: str, first: str, second: str, rows: Sequence[tuple[str, float
         title,
         f"{len(rows)} episodes; a point is one episode.",
         values,
-        width=300,  # with its axis it fits a phone
+        width=300,  # fits a phone together with its axis
         height=300,
         layer=[
             {

@@ -1,21 +1,21 @@
-"""The transfer matrix: meta-training set in rows, test domain in columns, the value written in each cell."""
+"""The transfer matrix as a heatmap: sets of meta-training domains in rows, test domains in columns."""
 
 from collections.abc import Mapping, Sequence
 
 from metanas.evaluation.charts.theme import Spec, figure
 from metanas.evaluation.paired import LEVEL
-from metanas.evaluation.stats import Interval
+from metanas.evaluation.statistics import Interval
 from metanas.evaluation.transfer import Cell
 
-# Blue to orange through white, readable to colour-blind readers; the text carries the value anyway.
+# Blue to orange through white, distinguishable for colour-blind readers; the text gives the value anyway.
 DIVERGING = ["#4f9fd0", "#a6cde6", "#f4f4f4", "#f5cf9b", "#e88a45"]
-STRIPES = 14  # across a hatched cell
+STRIPES = 14  # of a hatched cell
 
 
 def heatmap(title: str, cells: Sequence[Cell], heads: Mapping[str, str]) -> Spec:
     """Colour: difference to in-domain training. Hatching and "ns": not significant at 5 %.
 
-    heads: what to write over the column of each test domain.
+    heads: the column heading of each test domain.
     """
     trains = list(dict.fromkeys(cell.train for cell in cells))
     tests = [heads[name] for name in dict.fromkeys(cell.test for cell in cells)]
@@ -64,22 +64,22 @@ def heatmap(title: str, cells: Sequence[Cell], heads: Mapping[str, str]) -> Spec
 
 
 def written(cell: Cell) -> str:
-    """The value as it stands in the cell: the difference with its sign, or the in-domain accuracy."""
+    """The text in a cell, in points: the difference with its sign, or the in-domain accuracy."""
     if cell.difference is None or cell.p is None:
         return f"{100 * cell.accuracy.mean:.1f}"
     return f"{100 * cell.difference.mean:+.1f}" + ("" if cell.p < LEVEL else " ns")
 
 
 def _values(cell: Cell) -> Spec:
-    """A cell in points of accuracy."""
-    here, gap = cell.accuracy, cell.difference
+    """A row of chart data: a cell in points of accuracy."""
+    accuracy, gap = cell.accuracy, cell.difference
     return {
-        "accuracy": 100 * here.mean,
-        "low": 100 * here.low,
-        "high": 100 * here.high,
+        "accuracy": 100 * accuracy.mean,
+        "low": 100 * accuracy.low,
+        "high": 100 * accuracy.high,
         "difference": 0.0 if gap is None else 100 * gap.mean,
         "text": written(cell),
-        "range": _range(here, "") if gap is None else _range(gap, "+"),
+        "range": _range(accuracy, "") if gap is None else _range(gap, "+"),
         "kind": "in-domain" if cell.p is None else ("clear" if cell.p < LEVEL else "ns"),
     }
 
@@ -89,7 +89,7 @@ def _range(interval: Interval, sign: str) -> str:
 
 
 def _words(field: str, x: Spec, y: Spec, **font: float) -> list[Spec]:
-    """A line of text in every cell, on a halo, so that it reads on stripes and on strong colours."""
+    """A line of text in every cell, on a halo, so that it is readable on stripes and strong colours."""
     halo = {"stroke": "white", "strokeWidth": 4, "strokeJoin": "round", "opacity": 0.9}
     encoding = {"x": x, "y": y, "text": {"field": field, "type": "nominal"}}
     return [
@@ -99,7 +99,7 @@ def _words(field: str, x: Spec, y: Spec, **font: float) -> list[Spec]:
 
 
 def _hatching() -> Spec:
-    """Slanted stripes as a gradient with hard steps: Vega-Lite has no patterns."""
+    """Slanted stripes, as a gradient with hard steps since Vega-Lite has no patterns."""
     clear, line = "#5a667200", "#5a667299"
     stops = [
         {"offset": (i + share) / STRIPES, "color": colour}

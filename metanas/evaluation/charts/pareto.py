@@ -1,13 +1,14 @@
-"""Accuracy against a cost: which methods give most for what they take (Pareto, 1906)."""
+"""Accuracy against cost with the Pareto front: the methods that no other beats in both."""
 
 from dataclasses import dataclass
 
+from metanas.base.errors import InvalidValue
 from metanas.evaluation.charts.theme import BLUE, Spec, figure
 
 
 @dataclass(frozen=True)
 class Point:
-    """A method: accuracy with its interval in %, and a positive cost in the axis' units."""
+    """A method: accuracy with its interval in %, and a positive cost in the unit of the axis."""
 
     method: str
     accuracy: float
@@ -17,7 +18,7 @@ class Point:
 
 
 def front(points: list[Point]) -> set[str]:
-    """Methods that no other beats in accuracy at the same or a lower cost, nor matches at a lower one."""
+    """Methods that no other beats in accuracy at the same or a lower cost, or equals at a lower one."""
     return {
         p.method
         for p in points
@@ -29,12 +30,12 @@ def front(points: list[Point]) -> set[str]:
 
 
 def pareto(title: str, points: list[Point], cost: str) -> Spec:
-    """The picture: front in colour and joined by steps, dominated methods grey; costs on a log axis.
+    """The chart: the front in colour and joined by steps, dominated methods in grey; costs on a log axis.
 
-    `cost` names the axis and its unit. Only positive costs have a place on it: ValueError otherwise.
+    cost: the title of the axis with its unit. InvalidValue for a cost that is not positive.
     """
-    if bad := [p.method for p in points if p.cost <= 0]:
-        raise ValueError(f"costs must be positive to stand on a log axis, {bad[0]} has none")
+    if free := [p.method for p in points if p.cost <= 0]:
+        raise InvalidValue(f"costs must be positive to stand on a log axis, {free[0]} has none")
     best = front(points)
     ordered = sorted(points, key=lambda p: (p.cost, -p.accuracy, p.method))
     rows = [
@@ -48,7 +49,7 @@ def pareto(title: str, points: list[Point], cost: str) -> Spec:
         }
         for p in ordered
     ]
-    units = {"format": "~s" if min(p.cost for p in points) >= 1 else "~g"}  # 2T; but not 500m for 0.5
+    units = {"format": "~s" if min(p.cost for p in points) >= 1 else "~g"}  # 2T, but not 500m for 0.5
     x = {"field": "cost", "type": "quantitative", "scale": {"type": "log"}, "axis": units, "title": cost}
     y = {"field": "accuracy", "type": "quantitative", "scale": {"zero": False}, "title": "accuracy, %"}
     places = {"field": "place", "type": "nominal", "legend": {"title": None, "orient": "top"}}
@@ -56,8 +57,8 @@ def pareto(title: str, points: list[Point], cost: str) -> Spec:
     colour = {**places, "scale": {"domain": order, "range": [BLUE, "#8a949e"]}}
     shape = {**places, "scale": {"domain": order, "range": ["circle", "square"]}}
     tooltip = [{"field": name, "type": "nominal"} for name in ("method", "place")] + [
-        {"field": name, "type": "quantitative", "format": form}
-        for name, form in (("accuracy", ".1f"), ("low", ".1f"), ("high", ".1f"), ("cost", ",.3~g"))
+        {"field": name, "type": "quantitative", "format": number_format}
+        for name, number_format in (("accuracy", ".1f"), ("low", ".1f"), ("high", ".1f"), ("cost", ",.3~g"))
     ]
     on_front = {"filter": "datum.place == 'on the front'"}
     names = {

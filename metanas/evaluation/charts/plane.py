@@ -1,4 +1,4 @@
-"""Tasks by their adapted architecture: every test episode a point on the two first principal components."""
+"""Test episodes by their adapted architecture: points on the first two principal components."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from metanas.evaluation.charts.theme import PALETTE, SHAPES, Spec, figure
 
 @dataclass(frozen=True)
 class Place:
-    """One test episode's architecture."""
+    """One test episode: the first and second principal component of its adapted architecture."""
 
     domain: str
     task: str
@@ -18,10 +18,13 @@ class Place:
 
 
 def plane(title: str, places: Sequence[Place], shares: tuple[float, float]) -> Spec:
-    """shares: of the variance, by each axis. Domains differ by colour and shape."""
+    """The map of episodes; domains differ by colour and shape. shares: of the variance, by each axis."""
     domains = list(dict.fromkeys(place.domain for place in places))
     names = [f"component {i + 1} ({100 * share:.0f} % of the variance)" for i, share in enumerate(shares)]
-    scale = {"domain": domains, "range": list(PALETTE[: len(domains)])}  # for both, or two legends are drawn
+    scale = {
+        "domain": domains,
+        "range": list(PALETTE[: len(domains)]),
+    }  # for colour and shape, or two legends are drawn
     kind = {"field": "domain", "type": "nominal", "legend": {"title": "domain", "orient": "top"}}
     near = {"zero": False, "nice": True}
     return figure(

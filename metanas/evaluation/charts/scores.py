@@ -1,4 +1,4 @@
-"""Scores with their intervals: one row a method, one panel a task, on one scale."""
+"""Scores with their intervals: one panel per task, one row per method, on one scale."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from metanas.evaluation.charts.theme import BLUE, Spec, figure
 
 @dataclass(frozen=True)
 class Score:
-    """A method's accuracy on a task (or the mean of all), in %."""
+    """A method's accuracy on a task, or the mean over tasks, with its interval, in %."""
 
     task: str
     method: str
@@ -18,7 +18,7 @@ class Score:
 
 
 def scores(title: str, values: Sequence[Score]) -> Spec:
-    """Points with 95 % intervals, methods in the given order."""
+    """Points with 95 % intervals; tasks and methods in the order in which they first occur."""
     tasks = list(dict.fromkeys(value.task for value in values))
     methods = list(dict.fromkeys(value.method for value in values))
     rows = [vars(value) for value in values]

@@ -1,9 +1,8 @@
-"""What all pictures share: colours, fonts and how a Vega-Lite specification becomes an SVG. No torch.
+"""Shared parts of all charts: colours, fonts, and how a Vega-Lite specification becomes an SVG. No torch.
 
-A picture is a function from plain rows to a specification (a dict of JSON values): `pareto.py`,
-`heatmap.py`, `critical.py`, `curves.py`, `forest.py`. Pages draw it in the browser; papers, static sites
-and readers without JavaScript get the SVG that `svg` makes through vl-convert. The same rows give the
-same bytes.
+A chart is a function from plain rows to a specification (a dict of JSON values), one file each in this
+folder. Pages draw it in the browser; papers, static sites and readers without JavaScript get the SVG that
+`svg` makes through vl-convert. The same rows give the same bytes.
 """
 
 import re
@@ -14,11 +13,11 @@ from typing import Any, Literal
 Spec = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
 Theme = Literal["light", "dark"]
-SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name, never fetched
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # an identifier, never fetched
 
-WIDTH = 640  # of an SVG whose picture fills its container on a page
+WIDTH = 640  # pixels of an SVG whose chart fills its container on a page
 
-# Okabe and Ito (2008): colour-blind readers can tell them apart.
+# Okabe and Ito (2008): distinguishable for colour-blind readers.
 BLUE, ORANGE, GREEN, PINK, VERMILION, SKY = (
     "#0072B2",
     "#E69F00",
@@ -33,7 +32,7 @@ _INK = {"light": ("#16202a", "#5a6672", "#d8dee4"), "dark": ("#e6ebf0", "#a3afba
 
 
 def figure(title: str, summary: str, rows: Rows, **rest: Any) -> Spec:
-    """A specification with its data inline. `summary` is what a screen reader says; no `null` titles."""
+    """A specification with its data inline. summary: the text for screen readers. rest: Vega-Lite fields."""
     return {
         "$schema": SCHEMA,
         "title": {"text": title, "anchor": "start"},
@@ -48,7 +47,7 @@ def config(theme: Theme) -> Spec:
     ink, soft, line = _INK[theme]
     label = {"labelColor": soft, "titleColor": ink, "labelFontSize": 12, "titleFontSize": 12}
     return {
-        "mark": {"aria": False},  # the picture as a whole has words, and its numbers a table
+        "mark": {"aria": False},  # the picture as a whole has a description, and its numbers a table
         "background": "transparent",
         "font": "system-ui, sans-serif",
         "title": {"color": ink, "fontSize": 14, "fontWeight": 600, "offset": 12},
@@ -67,10 +66,10 @@ def svg(spec: Spec, theme: Theme = "light") -> str:
     import vl_convert
 
     size = {"width": WIDTH} if spec.get("width") == "container" else {}
-    made: str = vl_convert.vegalite_to_svg({**spec, **size, "config": config(theme)})
-    numbered = dict.fromkeys(re.findall(r'id="([a-z]+_?)(\d+)"', made))  # counted per process, so count anew
+    drawing: str = vl_convert.vegalite_to_svg({**spec, **size, "config": config(theme)})
+    numbered = dict.fromkeys(re.findall(r'id="([a-z]+_?)(\d+)"', drawing))  # counted per process: renumber
     for i, (word, number) in enumerate(numbered):
-        made = re.sub(rf"{word}{number}(?=[\")])", f"{word}-{i}", made)
-    head, _, rest = made.partition(">")
+        drawing = re.sub(rf"{word}{number}(?=[\")])", f"{word}-{i}", drawing)
+    head, _, rest = drawing.partition(">")
     words = f"<title>{escape(spec['title']['text'])}</title><desc>{escape(spec['description'])}</desc>"
     return f'{head} role="img">{words}{rest}\n'

@@ -8,6 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
+    """Create the tables of the first schema and protect the audit chain."""
     op.create_table(
         "account",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -180,6 +181,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop everything."""
     op.drop_table("score")
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.drop_index("ix_job_next")
@@ -220,7 +222,7 @@ def downgrade() -> None:
 
 
 def _protect_audit() -> None:
-    """Rows of the audit chain can be added, not changed or deleted, whatever a program tries."""
+    """Triggers that refuse to change or delete rows of the audit chain."""
     if op.get_bind().dialect.name == "sqlite":
         for verb in ("UPDATE", "DELETE"):
             op.execute(

@@ -1,4 +1,4 @@
-"""Challenges: commitments to code and weights, and the fresh episodes that answer them."""
+"""Challenges: commitments to code and weights, and the fresh episodes drawn for them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
+    """Add the table challenge."""
     op.create_table(
         "challenge",
         sa.Column("id", sa.Text(), nullable=False),
@@ -31,6 +32,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop the table."""
     with op.batch_alter_table("challenge") as batch:
         batch.drop_index(batch.f("ix_challenge_submission_id"))
     op.drop_table("challenge")

@@ -1,0 +1,111 @@
+"""Scores of a bundle, computed from its predictions: a pure function of its files, without torch.
+
+`score` checks the files with `metanas.evaluation.result`, which recomputes the labels of the episodes, and
+counts right answers; no score that a submitter wrote is used. Command line, static site and pull requests
+call it directly, the server in a restricted process (`sandbox.py`). Next: `document.py` gives scores as JSON.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leaderboard.bundle.names import ARCHITECTURE, CURVES, Members
+from metanas.evaluation import result
+from metanas.evaluation.curves import grids
+from metanas.evaluation.result import Answers, Result, ResultError, Submission
+from metanas.evaluation.scores import score_task
+from metanas.evaluation.statistics import estimate
+
+SCORER = "1"  # version, raised whenever the same predictions would get other scores
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """Scores of one task. right: numbers of right answers (S, E): seeds, episodes; queries: per episode."""
+
+    task: str
+    right: NDArray[np.uint16]
+    queries: int
+    summary: Mapping[str, float]  # macro_f1, log_loss (nats), ece: means over seeds and episodes
+
+    @classmethod
+    def of(cls, answers: Answers) -> "TaskScore":
+        """The scores of checked answers."""
+        right = (answers.predicted == answers.labels).sum(2).astype(np.uint16)
+        metrics = score_task(answers)
+        summary = {
+            "macro_f1": float(metrics.macro_f1.mean()),
+            "log_loss": float(metrics.log_loss.mean()),
+            "ece": float(metrics.ece.mean()),
+        }
+        return cls(answers.task.name, right, answers.labels.shape[1], summary)
+
+    def accuracies(self) -> NDArray[np.float64]:
+        """Share of right answers (S, E), fractions of 1."""
+        return self.right.astype(np.float64) / self.queries
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Everything that is computed from a bundle: scores, and what its pages show."""
+
+    submission: Submission
+    tasks: tuple[TaskScore, ...]
+    architectures: Mapping[str, Any]  # per task, an entry of architecture.json
+    curves: Mapping[str, Mapping[str, Any]]  # per task: steps, mean, low, high
+
+
+def score(members: Members, *, secret: int = 0) -> Scored:
+    """Check and score a bundle. ResultError names the file and field of whatever is wrong.
+
+    secret: the evaluation seed that the labels follow from: 0 for the pinned episodes, a challenge's own
+    (`sealing.number_of`) for its fresh ones.
+    """
+    checked = result.check(members[result.SUBMISSION], members[result.PREDICTIONS], evaluation_seed=secret)
+    tasks = tuple(TaskScore.of(answers) for answers in checked.answers.values())
+    curve = curves(members.get(CURVES), checked) if not secret else {}
+    return Scored(checked.submission, tasks, architectures(members.get(ARCHITECTURE)), curve)
+
+
+def curves(content: bytes | None, checked: Result) -> dict[str, dict[str, list[float]]]:
+    """Accuracy after each number of steps, by task, with 95 % intervals; empty without a curves.parquet.
+
+    ResultError for tasks, seeds or episodes that are not the submission's, or a curve that contradicts the
+    predictions at the number of steps that these were made with.
+    """
+    by_task: dict[str, dict[str, list[float]]] = {}
+    submission = checked.submission
+    for (name, steps), grid in (grids(content) if content is not None else {}).items():
+        answers = checked.answers.get(name)
+        if answers is None:
+            raise ResultError(f"{CURVES}: task: {name!r:.80} is not in {result.SUBMISSION}")
+        seeds, episodes = grid.axes
+        if unknown := set(seeds) - set(submission.seeds):
+            raise ResultError(f"{CURVES}: {name}: seed {min(unknown)} was not asked for")
+        if episodes[0] < 0 or episodes[-1] >= answers.task.episodes:
+            raise ResultError(f"{CURVES}: {name}: episode {episodes[-1]} was not asked for")
+        ours = answers.accuracy[[submission.seeds.index(seed) for seed in seeds]][:, list(episodes)]
+        if steps == submission.settings.get("test_steps") and not np.allclose(grid.accuracy, ours, atol=1e-6):
+            raise ResultError(
+                f"{CURVES}: {name}: after {steps} steps it is not what {result.PREDICTIONS} gives"
+            )
+        interval = estimate({name: grid.accuracy}).interval()
+        curve = by_task.setdefault(name, {"steps": [], "mean": [], "low": [], "high": []})
+        for key, value in zip(curve, (steps, interval.mean, interval.low, interval.high), strict=True):
+            curve[key].append(value)
+    return by_task
+
+
+def architectures(content: bytes | None) -> dict[str, Any]:
+    """The entries of architecture.json by task; empty without one. ResultError if it is malformed."""
+    if content is None:
+        return {}
+    try:
+        tasks: dict[str, Any] = dict(json.loads(content)["tasks"])
+        return {task: dict(entry) for task, entry in tasks.items()}
+    except (ValueError, KeyError, TypeError) as error:
+        raise result.ResultError(f"{ARCHITECTURE}: not what metanas writes: {error!r}") from error

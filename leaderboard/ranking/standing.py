@@ -1,0 +1,205 @@
+"""Submissions with their scores as plain, frozen values, read from the store for pages, exports and the API.
+
+Comes after `store/`; code that uses these values sees no database row and may cache them until `revision`
+changes. Next: `board.py` ranks them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session, selectinload
+
+from leaderboard.store.models import Account, Challenge, Event, Submission
+from leaderboard.store.store import Store
+from metanas.evaluation.result import Submission as Document
+from metanas.evaluation.result import Task
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An event of a submission: the state it entered, when and why."""
+
+    at: datetime
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Challenged:
+    """An answered challenge: the commitment to code and weights, and when its episodes were answered."""
+
+    id: str
+    commitment: str  # SHA-256
+    committed: datetime
+    answered: datetime
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One submission with its recomputed scores.
+
+    accuracies: by task name, (S, E): seeds, episodes; empty until it is scored.
+    fresh: the same on the episodes of its answered `challenge`; empty and None if there is none.
+    architectures, curves: by task name, from the bundle. These, `files` and `events` are filled by `one` and
+    `history` only.
+    entry: entry.json without the contact address; None for a local run.
+    """
+
+    id: str
+    method: str
+    track: str
+    state: str
+    tier: str  # recomputed, challenged, reproduced
+    superseded: bool
+    accepted: datetime
+    owner: str | None
+    document: Document
+    entry: Mapping[str, Any] | None
+    accuracies: Mapping[str, NDArray[np.float64]]
+    fresh: Mapping[str, NDArray[np.float64]]
+    summaries: Mapping[str, Mapping[str, float]]
+    architectures: Mapping[str, Mapping[str, Any]]
+    curves: Mapping[str, Mapping[str, Any]]
+    files: Mapping[str, tuple[str, int]]  # name -> (SHA-256, bytes)
+    flags: tuple[tuple[str, str], ...]  # (kind, detail), not yet cleared
+    events: tuple[Happened, ...]
+    challenge: Challenged | None
+    attempts: int  # number of submissions of this method on this track
+
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks of submission.json."""
+        return self.document.tasks
+
+
+def revision(store: Store) -> int:
+    """A number that grows whenever a submission enters a state."""
+    with store.database.read() as session:
+        return session.scalar(select(func.max(Event.id))) or 0
+
+
+def shown_revision(store: Store) -> int:
+    """A number that grows whenever something is published or withdrawn, so that a ranking may change."""
+    with store.database.read() as session:
+        query = select(func.max(Event.id)).where(Event.state.in_(("published", "withdrawn")))
+        return session.scalar(query) or 0
+
+
+def tracks(store: Store) -> tuple[str, ...]:
+    """The tracks with a published submission, sorted by name."""
+    with store.database.read() as session:
+        query = select(Submission.track).where(Submission.state == "published").distinct()
+        return tuple(sorted(session.scalars(query)))
+
+
+def current(store: Store, track: str | None = None) -> tuple[Standing, ...]:
+    """Published submissions that are not superseded, sorted by track and method."""
+    condition = (Submission.state == "published") & ~Submission.superseded
+    if track is not None:
+        condition = condition & (Submission.track == track)
+    return _read(store, condition, whole=False)
+
+
+def published(store: Store, track: str) -> tuple[Standing, ...]:
+    """All published submissions of a track, superseded ones included, sorted by method."""
+    condition = (Submission.state == "published") & (Submission.track == track)
+    return _read(store, condition, whole=False)
+
+
+def history(store: Store, method: str) -> tuple[Standing, ...]:
+    """All submissions of a method that are or were published, oldest first."""
+    shown = Submission.state.in_(("published", "withdrawn"))
+    standings = _read(store, (Submission.method == method) & shown)
+    return tuple(sorted(standings, key=lambda s: s.id))
+
+
+def one(store: Store, submission_id: str) -> Standing | None:
+    """A submission by its id, in any state; None if there is none."""
+    return next(iter(_read(store, Submission.id == submission_id)), None)
+
+
+def _read(store: Store, condition: ColumnElement[bool], *, whole: bool = True) -> tuple[Standing, ...]:
+    """The submissions that fulfil a condition.
+
+    whole: with architectures, curves, files and events, which a ranking of a thousand methods does not need.
+    """
+    rest = (Submission.details, Submission.files, Submission.events)
+    with store.database.read() as session:
+        query = (
+            select(Submission)
+            .where(condition)
+            .order_by(Submission.track, Submission.method, Submission.id)
+            .options(selectinload(Submission.scores), selectinload(Submission.flags))
+            .options(*(selectinload(part) for part in rest if whole))
+        )
+        rows = list(session.scalars(query))
+        owners = {number: name for number, name in session.execute(select(Account.id, Account.name))}
+        counts = select(Submission.track, Submission.method, func.count()).group_by(
+            Submission.track, Submission.method
+        )
+        attempts = {(track, method): n for track, method, n in session.execute(counts)}
+        challenges = _challenges(session, condition)
+    return tuple(
+        _standing(
+            row,
+            owners.get(row.account_id or 0),
+            attempts[row.track, row.method],
+            challenges.get(row.id),
+            whole=whole,
+        )
+        for row in rows
+    )
+
+
+def _challenges(session: Session, condition: ColumnElement[bool]) -> dict[str, Challenged]:
+    """The answered challenges of the submissions that fulfil a condition, by submission id."""
+    answered = Challenge.state == "answered"
+    rows = session.scalars(select(Challenge).join(Submission).where(condition & answered))
+    return {
+        row.submission_id: Challenged(row.id, row.commitment, row.committed, row.answered)
+        for row in rows
+        if row.answered is not None
+    }
+
+
+def _standing(
+    row: Submission, owner: str | None, attempts: int, challenge: Challenged | None, *, whole: bool
+) -> Standing:
+    entry = None if row.entry is None else json.loads(row.entry)
+    return Standing(
+        id=row.id,
+        method=row.method,
+        track=row.track,
+        state=row.state,
+        tier=row.tier,
+        superseded=row.superseded,
+        accepted=row.accepted,
+        owner=owner,
+        document=row.parsed,
+        entry=None if entry is None else {k: v for k, v in entry.items() if k != "contact"},
+        accuracies={s.task: s.accuracies() for s in row.scores if s.kind == "pinned"},
+        fresh={s.task: s.accuracies() for s in row.scores if s.kind == "fresh"},
+        summaries={s.task: json.loads(s.summary) for s in row.scores if s.kind == "pinned"},
+        architectures=_details(row, "architecture") if whole else {},
+        curves=_details(row, "curve") if whole else {},
+        files={f.name: (f.sha256, f.size) for f in row.files} if whole else {},
+        flags=tuple((f.kind, f.detail) for f in row.flags if f.cleared is None),
+        events=tuple(_happened(row.events)) if whole else (),
+        challenge=challenge,
+        attempts=attempts,
+    )
+
+
+def _details(row: Submission, kind: str) -> dict[str, Any]:
+    return {d.task: json.loads(d.text) for d in row.details if d.kind == kind}
+
+
+def _happened(events: Iterable[Event]) -> Iterable[Happened]:
+    return (Happened(event.at, event.state, event.reason) for event in events)

@@ -1,0 +1,66 @@
+"""Results that are committed to git: the folder of each bundle, and a board that is filled from all of them.
+
+`leaderboard/results/<suite>/<method>/<digits>/` holds the files of a bundle; the digits are the first 12 of
+the SHA-256 of its predictions. Next: `admin/pull_request.py` checks a pull request that adds one.
+"""
+
+from pathlib import Path, PurePosixPath
+
+from sqlalchemy import select
+
+from leaderboard.bundle import reading
+from leaderboard.bundle.names import Members, bundle_digest
+from leaderboard.scoring.validate import validate
+from leaderboard.store.models import Submission
+from leaderboard.store.store import Store, track_of
+from metanas.base.atomic import write_atomically
+from metanas.evaluation.result import SUBMISSION, parse
+
+ROOT = PurePosixPath("leaderboard/results")  # in the repository
+FOLDER = Path(__file__).parents[1] / "results"
+DIGITS = 12
+
+
+def place(members: Members) -> PurePosixPath:
+    """The folder that a valid bundle belongs in, relative to the repository's root."""
+    document = parse(members[SUBMISSION])
+    return ROOT / document.suite / document.method / document.predictions_sha256[:DIGITS]
+
+
+def bundles(folder: Path = FOLDER) -> list[Path]:
+    """The folders of all committed bundles, sorted by the time of their runs."""
+    folders = [path.parent for path in folder.rglob(SUBMISSION)]
+    return sorted(folders, key=lambda path: (parse((path / SUBMISSION).read_bytes()).created, path))
+
+
+def stage(members: Members, repository: Path) -> Path:
+    """Write a bundle to its folder below `repository`; returns the folder. BundleError if it is invalid."""
+    validate(members)
+    folder = repository / place(members)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in members.items():
+        write_atomically(folder / name, content)
+    return folder
+
+
+def open_with(store: Store, folder: Path = FOLDER) -> int:
+    """Publish the committed results that are not on the board yet; returns their number.
+
+    Where the board has a result of its own for a method and track, committed ones are skipped. ResultError
+    if a committed result cannot be scored.
+    """
+    committed = [(path, reading.read(path)) for path in bundles(folder)]
+    digests = [bundle_digest(members) for _, members in committed]
+    with store.database.read() as session:
+        known = set(session.scalars(select(Submission.digest).where(Submission.digest.in_(digests))))
+        others = ~Submission.digest.in_(digests) & (Submission.state == "published")
+        own = {
+            tuple(row) for row in session.execute(select(Submission.track, Submission.method).where(others))
+        }
+    new = 0
+    for (path, members), digest in zip(committed, digests, strict=True):
+        document = parse(members[SUBMISSION])
+        if digest not in known and (track_of(document), document.method) not in own:
+            store.add(path)  # validated when it was merged, scored again here
+            new += 1
+    return new

@@ -1,0 +1,45 @@
+"""The `Source` that reads what pages show from a store. Pages know only the protocol (`site.py`)."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+from leaderboard.ranking import standing
+from leaderboard.ranking.standing import Standing
+from leaderboard.repository.studies import Shown
+from leaderboard.store.store import Store
+
+
+class Stored:
+    """A `site.Source` of a store and some transfer studies, which are kept in git and not in the store."""
+
+    def __init__(self, store: Store, studies: tuple[Shown, ...] = ()) -> None:
+        self._store, self._studies = store, studies
+
+    def tracks(self) -> tuple[str, ...]:
+        """The names of the tracks with a published submission, sorted."""
+        return standing.tracks(self._store)
+
+    def current(self, track: str, as_of: date | None = None) -> tuple[Standing, ...]:
+        """What a track's table ranks, one submission per method: now, or at the end of a day (UTC)."""
+        if as_of is None:
+            return standing.current(self._store, track)
+        return at_end_of(standing.published(self._store, track), as_of)
+
+    def history(self, method: str) -> tuple[Standing, ...]:
+        """The published and withdrawn submissions of a method on all tracks, oldest first."""
+        return standing.history(self._store, method)
+
+    def studies(self) -> tuple[Shown, ...]:
+        """The transfer studies to show."""
+        return self._studies
+
+    def one(self, identity: str) -> Standing | None:
+        """A submission by its id, in any state; None if there is none."""
+        return standing.one(self._store, identity)
+
+
+def at_end_of(published: Sequence[Standing], day: date) -> tuple[Standing, ...]:
+    """Of every method the newest submission accepted by the end of that day (UTC), sorted by method."""
+    end = datetime.combine(day + timedelta(days=1), time(), UTC)
+    newest = {s.method: s for s in sorted(published, key=lambda s: (s.accepted, s.id)) if s.accepted < end}
+    return tuple(newest[method] for method in sorted(newest))

@@ -1,0 +1,21 @@
+"""The errors that a user can cause and mend. Every other exception is a bug and shows its traceback.
+
+`cli/app.py` prints a `MetanasError` as one line and ends with its `exit_code`:
+2 a wrong option, value or input; 3 a result, bundle or board that is not valid; 4 a server that refuses.
+"""
+
+from typing import ClassVar
+
+
+class MetanasError(Exception):
+    """Base class. The message says what was wrong, the value, and what would be right."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class InvalidValue(MetanasError, ValueError):
+    """An argument or setting has a value that it cannot have."""
+
+
+class DataError(MetanasError):
+    """Data is missing, damaged, or not what the benchmark was pinned on."""

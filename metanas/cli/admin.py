@@ -1,0 +1,164 @@
+"""`metanas leaderboard serve | token | backup | restore | verify | verify-receipt`: a leaderboard server."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from metanas.base.plugins import load
+from metanas.cli.common import BOARD, AsJson, Database, Studies, fail, group, print_rows
+
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of stored files and keys. Default: next to the SQLite file.")
+]
+tokens = group("Access tokens of those who submit results.")
+
+
+def hook(app: typer.Typer) -> None:
+    """Add these commands to `metanas leaderboard`."""
+    for command in (serve, backup, restore, verify, verify_receipt):
+        app.command()(command)
+    app.add_typer(tokens, name="token")
+
+
+def serve(
+    db: Database = BOARD,
+    data: Data = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Access from other machines needs a proxy.")
+    ] = ("127.0.0.1"),
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    studies: Studies = None,
+) -> None:
+    """Serve the leaderboard: pages, API, and a worker that scores submissions.
+
+    The results committed in leaderboard/results are published on it first.
+    """
+    gc.disable()  # starting leaves no garbage; collection would take a quarter of the time to the first page
+    uvicorn = _server("uvicorn")
+    with _store(db, data) as store:
+        load("leaderboard.repository.results").open_with(store)
+    folder = studies or load("leaderboard.repository.studies").FOLDER
+    settings = _server("leaderboard.server.settings").Settings(db=db, data=data, studies=folder)
+    app = _server("leaderboard.server.app").create_app(settings)
+    gc.freeze()  # what is loaded now lives as long as the process
+    gc.enable()
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+
+
+@tokens.command("create")
+def create(
+    account: Annotated[str, typer.Argument(help="Account name; a new account is created.")],
+    scope: Annotated[list[str] | None, typer.Option(help="submit | read:own | review | admin")] = None,
+    label: Annotated[str, typer.Option(help="A note on its purpose.")] = "",
+    days: Annotated[int, typer.Option(min=1, help="Days until it expires.")] = 90,
+    db: Database = BOARD,
+    data: Data = None,
+) -> None:
+    """Create an access token; it is printed only once."""
+    with _store(db, data) as store, store.database.write() as session:
+        secret, row = load("leaderboard.accounts.tokens").issue(
+            session, account, label, tuple(scope or ("submit", "read:own")), days
+        )
+        load("leaderboard.accounts.audit").append(
+            session, "administrator", "token", account, {"scopes": row.scopes, "token": row.id}
+        )
+    print(secret)
+
+
+@tokens.command("list")
+def list_tokens(db: Database = BOARD, data: Data = None, as_json: AsJson = False) -> None:
+    """List all tokens with account, scopes and expiry. The secrets are not stored."""
+    from sqlalchemy import select
+
+    models = load("leaderboard.store.models")
+    with _store(db, data) as store, store.database.read() as session:
+        rows = [
+            {
+                "id": row.id,
+                "account": row.account.name,
+                "label": row.label,
+                "scopes": row.scopes,
+                "expires": row.expires.date().isoformat(),
+                "state": "revoked" if row.revoked else "valid" if row.expires > models.now() else "expired",
+                "used": _day(row.used),
+            }
+            for row in session.scalars(select(models.Token).order_by(models.Token.id))
+        ]
+    print_rows(rows, ("id", "account", "label", "scopes", "expires", "state", "used"), as_json=as_json)
+
+
+@tokens.command("revoke")
+def revoke(token: int, db: Database = BOARD, data: Data = None) -> None:
+    """Revoke a token at once. TOKEN is its id in `token list`."""
+    models = load("leaderboard.store.models")
+    with _store(db, data) as store, store.database.write() as session:
+        row = session.get(models.Token, token)
+        if row is None:
+            fail(f"there is no token number {token}; see `metanas leaderboard token list`")
+        row.revoked = models.now()
+        load("leaderboard.accounts.audit").append(
+            session, "administrator", "revoke", row.account.name, {"token": token}
+        )
+    print(f"token {token} is revoked")
+
+
+def backup(out: Path, db: Database = BOARD, data: Data = None) -> None:
+    """Write a backup of the leaderboard to a new folder, also while it is served."""
+    with _store(db, data) as store:
+        print(load("leaderboard.admin.backup").backup(store, out))
+
+
+def restore(folder: Path, db: Database = BOARD, data: Data = None) -> None:
+    """Restore a backup into an empty database, and verify it."""
+    print(load("leaderboard.admin.backup").restore(folder, db, data))
+
+
+def verify(
+    db: Database = BOARD,
+    data: Data = None,
+    rescore: Annotated[float, typer.Option(min=0, max=1, help="Fraction of submissions to rescore.")] = 0.01,
+) -> None:
+    """Check the audit log, the hash of every file, and a random part of the scores."""
+    with _store(db, data) as store:
+        print(load("leaderboard.admin.verify").verify(store, rescore))
+
+
+def verify_receipt(
+    receipt: Path,
+    key: Annotated[
+        str | None, typer.Option(help="The server's public key (hex), from a trusted source.")
+    ] = None,
+) -> None:
+    """Check the signature of a receipt, without the server."""
+    statement = _server("leaderboard.accounts.receipts").verify(receipt.read_text(encoding="utf-8"), key)
+    print(f"genuine: {statement['submission_id']} accepted at {statement['accepted_at']}")
+    if key is None:
+        print(f"signed by {statement['server_key']}; give --key to check whose that is")
+
+
+@contextmanager
+def _store(db: str, data: Path | None) -> Iterator[Any]:
+    store = load("leaderboard.store.store").Store(db, data)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _server(module: str) -> Any:
+    """Import a module that needs the server's packages; without them, a usage error names the extra."""
+    try:
+        return load(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("leaderboard", "metanas"):
+            raise
+        fail(f"this needs the package {error.name}: pip install 'metanas[leaderboard]'")
+
+
+def _day(moment: datetime | None) -> str:
+    return "never" if moment is None else moment.date().isoformat()

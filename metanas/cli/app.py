@@ -1,0 +1,149 @@
+"""The command line `metanas`: all commands, and how errors become exit codes.
+
+Every command imports what it needs when it runs, so that listing and help stay fast.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from metanas.base.errors import MetanasError
+from metanas.cli import (
+    admin,
+    arch,
+    board,
+    bundle,
+    challenge,
+    compare,
+    data,
+    evaluate,
+    grid,
+    new,
+    report,
+    reproduce,
+    transfer,
+    tune,
+)
+from metanas.cli.common import BOARD, AsJson, Database, Root, Workers, fail, names, numbers, print_rows
+
+app = typer.Typer(
+    help="MetaNAS-Bench: meta-learning and architecture search across images, text and speech.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of every error.")] = False,
+) -> None:
+    """MetaNAS-Bench: meta-learning and architecture search across images, text and speech."""
+
+
+app.add_typer(board.app, name="leaderboard")
+admin.hook(board.app)
+bundle.hook(app)
+new.hook(app)
+app.add_typer(data.app, name="data")
+app.add_typer(arch.app, name="arch")
+app.add_typer(challenge.app, name="challenge")
+for command in (compare.compare, evaluate.evaluate, report.report, reproduce.reproduce, transfer.transfer):
+    app.command()(command)
+app.command()(tune.tune)
+app.command()(grid.grid)
+KINDS = ("domains", "suites", "methods", "networks", "ops", "activations", "strategies", "rows")
+
+
+@app.command("list")
+def list_command(
+    kind: Annotated[str, typer.Argument(help=" | ".join(KINDS))], as_json: AsJson = False
+) -> None:
+    """List domains, suites, methods, networks, ops, activations, strategies or rows, with summaries."""
+    from metanas.cli import listing
+
+    if kind not in KINDS:
+        fail(f"nothing of kind {kind!r} to list; there are: {', '.join(KINDS)}")
+    print_rows(listing.rows(kind), ("name", "summary"), as_json=as_json)
+
+
+@app.command()
+def run(
+    method: Annotated[list[str], typer.Option("--method", help="A method; may be given several times.")],
+    suite: Annotated[str, typer.Option(help="A suite.")] = "mini-v1",
+    domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
+    seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: the suite's.")] = "",
+    budget: Annotated[str, typer.Option(help="smoke | small | full")] = "small",
+    out: Annotated[Path | None, typer.Option(help="Run folder (with several methods: its parent).")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
+    workers: Workers = 0,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value, e.g. steps=3, suite.shots=[1], tracking=wandb"),
+    ] = None,
+    root: Root = None,
+    db: Database = BOARD,
+    pages: Annotated[Path | None, typer.Option(help="Folder to write the leaderboard's pages to.")] = None,
+) -> None:
+    """Meta-train, evaluate on the pinned test episodes, and add the result to the leaderboard."""
+    from metanas.engine import config
+    from metanas.studies import grid as grids
+
+    configs = [
+        config.resolve(
+            name,
+            suite,
+            budget=budget,
+            domains=names(domains),
+            seeds=numbers(seeds),
+            overrides=overrides or (),
+        )
+        for name in dict.fromkeys(method)
+    ]
+    if out is not None and len(configs) > 1:
+        folders = [out / c.method for c in configs]
+    else:
+        folders = [out or Path("runs") / suite / budget / c.method for c in configs]
+    grids.run(
+        list(zip(configs, folders, strict=True)), root=root, jobs=jobs, workers=workers, db=db, pages=pages
+    )
+
+
+def main() -> NoReturn:
+    """Run the command line. An error that the user can correct is one line on stderr and its exit code.
+
+    Codes: 2 usage, 3 a result that is not valid, 4 a server that refuses, 130 Ctrl-C. Every other error is a
+    bug and shows its traceback; `--debug`, anywhere in the command, shows it for all errors.
+    """
+    words = sys.argv[1:]
+    if debug := "--debug" in words:
+        words.remove("--debug")
+    try:
+        code = app(words, standalone_mode=False)
+        if code == 130:  # how typer reports Ctrl-C
+            _print_error("interrupted; run the same command again to go on from the last checkpoint")
+    except Exception as error:
+        if debug or (code := _exit_code(error)) is None:
+            raise
+        _print_error(str(error) or type(error).__name__)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _exit_code(error: Exception) -> int | None:
+    """The exit code of an error that a user can cause; None for a bug."""
+    if isinstance(error, MetanasError):
+        return error.exit_code
+    if hasattr(error, "format_message") or isinstance(error, OSError):  # click's usage errors; files, network
+        return 2
+    return None
+
+
+def _print_error(message: str) -> None:
+    print(f"metanas: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

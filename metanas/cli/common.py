@@ -1,0 +1,63 @@
+"""Shared by the commands: option types, parsing of lists, usage errors, printing rows. Imports no torch."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import typer
+
+Root = Annotated[
+    Path | None, typer.Option("--data-root", envvar="METANAS_DATA", help="Folder with the data sets.")
+]
+Database = Annotated[
+    str, typer.Option("--db", envvar="METANAS_LEADERBOARD", help="The leaderboard: an SQLite file or a URL.")
+]
+Studies = Annotated[
+    Path | None,
+    typer.Option(exists=True, help="Folder of transfer studies to show. Default: leaderboard/studies."),
+]
+Workers = Annotated[
+    int, typer.Option(min=0, help="Processes per worker that draw meta-batches ahead. Same results.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+BOARD = "runs/leaderboard.db"
+
+
+def group(summary: str) -> typer.Typer:
+    """A new, empty group of commands."""
+    return typer.Typer(help=summary, no_args_is_help=True)
+
+
+def fail(message: str) -> NoReturn:
+    """Stop with a usage error: `message` on one line of stderr, exit code 2."""
+    raise typer.BadParameter(message)
+
+
+def print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:
+    """Print rows as JSON, or these columns as aligned text."""
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    widths = [max((len(str(row[c])) for row in rows), default=0) for c in columns]
+    for row in rows:
+        print("  ".join(f"{row[c]!s:<{w}}" for c, w in zip(columns, widths, strict=True)).rstrip())
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Parse a list of names: "a,b,a" to ("a", "b")."""
+    return tuple(dict.fromkeys(filter(None, text.split(","))))
+
+
+def executor_kind(text: str) -> Literal["local", "ray"]:
+    """Parse `--executor`."""
+    if text not in ("local", "ray"):
+        fail(f"--executor must be local or ray, got {text!r}")
+    return "ray" if text == "ray" else "local"
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Parse `--seeds`: "0,1,1" to (0, 1)."""
+    try:
+        return tuple(dict.fromkeys(int(part) for part in text.split(",") if part))
+    except ValueError:
+        fail(f"--seeds wants numbers like 0,1,2, got {text!r}")

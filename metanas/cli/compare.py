@@ -1,0 +1,40 @@
+"""`metanas compare RUN RUN ...`: statistical comparison of runs from their predictions. Imports no torch."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metanas.cli.common import AsJson, fail
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--md", help="Print Markdown.")] = False,
+    as_tex: Annotated[bool, typer.Option("--tex", help="Print LaTeX.")] = False,
+) -> None:
+    """Compare runs on the same episodes: scores, rank ranges and paired tests."""
+    from rich.console import Console
+
+    from metanas.evaluation import tables
+    from metanas.evaluation.compare import compare as compare_views
+    from metanas.evaluation.load_runs import load_runs
+
+    if as_json + as_markdown + as_tex > 1:
+        fail("give one of --json, --md and --tex")
+    loaded = load_runs(runs)
+    comparison = compare_views({name: run.scores.view() for name, run in loaded.items()})
+    if as_json:
+        print(json.dumps(dataclasses.asdict(comparison), indent=1))
+        return
+    for table in tables.tables(loaded, comparison):
+        if as_markdown:
+            print(tables.markdown(table) + "\n")
+        elif as_tex:
+            print(tables.tex(table) + "\n")
+        else:
+            console = Console()
+            console.print(*tables.terminal(table, console.width), sep="\n")

@@ -1,0 +1,25 @@
+"""`metanas evaluate RUN --suite S`: evaluate the checkpoints of a run on the episodes of another suite."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metanas.cli.common import Root
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder with checkpoints.")],
+    suite: Annotated[str, typer.Option(help="Suite of the test episodes. Default: the run's own.")] = "",
+    domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
+    budget: Annotated[str, typer.Option(help="Gives the number of episodes: smoke | small | full")] = "small",
+    out: Annotated[Path | None, typer.Option(help="The new run folder. Default: RUN/on-SUITE.")] = None,
+    curves: Annotated[bool, typer.Option(help="Also accuracy after 0,1,2,5,10,20 steps.")] = False,
+    root: Root = None,
+) -> None:
+    """Predict pinned test episodes with the checkpoints of a run; writes a new run folder."""
+    from metanas.studies import reevaluate
+
+    chosen = tuple(filter(None, domains.split(",")))
+    folder = reevaluate.reevaluate(run, suite, chosen, budget, out, root, curves=curves)
+    print(folder)

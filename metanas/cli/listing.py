@@ -1,0 +1,63 @@
+"""The rows that `metanas list` and `metanas data status` print. Imports no torch."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from metanas.base.errors import DataError
+from metanas.base.registry import Registry
+
+Rows = list[dict[str, str]]
+_REGISTRIES = {  # imported when they are listed: the command line starts quickly
+    "domains": "metanas.data.adapter:DOMAINS",
+    "methods": "metanas.method:METHODS",
+    "networks": "metanas.space.network_config:NETWORKS",
+    "ops": "metanas.space.candidates:OPS",
+    "activations": "metanas.space.candidates:ACTIVATIONS",
+}
+
+
+def rows(kind: str) -> Rows:
+    """Name and summary of everything of a kind (`KINDS` in `app.py`)."""
+    if kind in _REGISTRIES:
+        module, _, variable = _REGISTRIES[kind].partition(":")
+        registry: Registry[object] = getattr(import_module(module), variable)
+        return [{"name": e.name, "summary": e.summary, "module": e.module} for e in registry.entries()]
+    from metanas.data import suite
+    from metanas.space import strategy
+    from metanas.studies import paper_rows
+
+    files: dict[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
+        "suites": (suite.names(), lambda name: suite.load_suite(name).summary),
+        "strategies": (strategy.names(), lambda name: strategy.load(name).summary),
+        "rows": (paper_rows.names(), lambda name: paper_rows.load(name).summary),
+    }
+    names, summary = files[kind]
+    return [{"name": name, "summary": summary(name)} for name in names]
+
+
+def data_status(root: Path | None) -> Rows:
+    """Per domain: ready, to be built or missing; full or sample; fingerprint; and the next step to get it."""
+    from metanas.data import store
+    from metanas.data.adapter import DOMAINS
+
+    rows = []
+    for name in DOMAINS:
+        row = {"name": name, "state": "ready", "data": "", "fingerprint": "", "next": ""}
+        try:
+            if store.is_ready(name, root):
+                about = store.about(name, root)
+                row |= {"data": _kind(about["sample"]), "fingerprint": about["fingerprint"][:12]}
+            else:
+                row |= {"state": "to be built", "next": f"metanas data prepare {name}, or on first use"}
+        except DataError as error:
+            row |= {"state": "missing", "next": str(error)}
+        if unknown := [remote.path for remote in DOMAINS[name].remotes if not remote.digest]:
+            row["next"] += f" (no SHA-256 known beforehand: {', '.join(unknown)})"
+        rows.append({key: text.strip() for key, text in row.items()})
+    return rows
+
+
+def _kind(sample: bool) -> str:
+    """Whether a data set is whole; results on samples are ranked separately."""
+    return "sample" if sample else "full"

@@ -1,0 +1,80 @@
+"""`metanas reproduce ROW`: run a row of a paper's table and compare the result with the published one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from metanas.cli.common import BOARD, Database, Root
+
+if TYPE_CHECKING:
+    from metanas.studies.paper_rows import Figure, Row, Scale
+
+
+def reproduce(
+    row: Annotated[str, typer.Argument(help="A row; see `metanas list rows`.")],
+    scale: Annotated[Literal["paper", "small"], typer.Option(help="The paper's, or reduced.")] = "small",
+    out: Annotated[Path | None, typer.Option(help="Run folder. Default: runs/rows/ROW-SCALE.")] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: the row's.")] = "",
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value; replaces settings of the row."),
+    ] = None,
+    root: Root = None,
+    db: Database = BOARD,
+) -> None:
+    """Run a row of a paper's table; print the published accuracy, ours with its interval, and a verdict."""
+    from metanas.base import distributed
+    from metanas.engine import config as configs
+    from metanas.studies import grid
+    from metanas.studies import paper_rows as rows
+
+    loaded = rows.load(row)
+    if scale not in loaded.scales:
+        raise configs.ConfigError(f"{row} has no {scale} scale; it has: {', '.join(loaded.scales)}")
+    setup = loaded.scales[scale]
+    config = configs.resolve(
+        loaded.method,
+        loaded.suite,
+        budget=setup.budget,
+        domains=loaded.domains,
+        seeds=tuple(int(seed) for seed in seeds.split(",") if seed) or setup.seeds,
+        overrides=[*setup.overrides, *(overrides or ())],
+    )
+    folder = out or Path("runs") / "rows" / f"{row}-{scale}"
+    with distributed.process_group():
+        is_first = distributed.rank() == 0
+        if is_first:
+            print(f"{loaded.paper}, {loaded.table}\n{loaded.protocol}")
+            print(f"expected: {setup.hours} hours. {setup.note}")
+        grid.run([(config, folder)], root=root, jobs=jobs, db=db, pages=None)
+        if is_first:
+            _show(loaded, scale, folder)
+
+
+def _show(row: "Row", scale: "Scale", folder: Path) -> None:
+    """Print a table of the row's tasks with verdicts."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from metanas.evaluation import result, statistics
+    from metanas.studies import paper_rows as rows
+
+    table = Table("task", "published", "ours [95 %]", "verdict", title=f"{row.name}, {scale} scale")
+    for name, answers in result.read(folder).answers.items():
+        ours = statistics.estimate({name: answers.accuracy}).interval()
+        verdict = rows.verdict(row, scale, name, 100 * ours.mean, 100 * ours.low, 100 * ours.high)
+        table.add_row(
+            name,
+            _figure(verdict.published),
+            f"{verdict.ours:.2f} [{verdict.low:.2f}, {verdict.high:.2f}]",
+            verdict.word,
+        )
+    Console().print(table)
+
+
+def _figure(figure: "Figure | None") -> str:
+    if figure is None:
+        return ""
+    return f"{figure.accuracy:.2f}" + (f" +- {figure.interval:.2f}" if figure.interval is not None else "")

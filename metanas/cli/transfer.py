@@ -1,0 +1,81 @@
+"""`metanas transfer`: a cross-domain transfer study, meta-training on some domains and testing on others."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metanas.cli.common import Root, executor_kind, names, numbers
+
+
+def transfer(
+    method: Annotated[str, typer.Option(help="A method.")],
+    train: Annotated[list[str], typer.Option(help="Meta-training domains a,b; loo; lom. May be repeated.")],
+    test: Annotated[str, typer.Option(help="Test domains a,b. Default: all of the suite's.")] = "",
+    suite: Annotated[str, typer.Option(help="A suite.")] = "mini-v1",
+    domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
+    seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: the suite's.")] = "",
+    budget: Annotated[str, typer.Option(help="smoke | small | full")] = "small",
+    parts: Annotated[bool, typer.Option(help="Also weights only, architecture only, neither.")] = True,
+    out: Annotated[Path | None, typer.Option(help="The study's folder.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
+    executor: Annotated[str, typer.Option(help="local | ray")] = "local",
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as for `run`.")] = None,
+    root: Root = None,
+) -> None:
+    """Evaluate sets of meta-training domains on test domains; the same command resumes a killed study."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from metanas.base import executor as executors
+    from metanas.engine import config
+    from metanas.evaluation import tables
+    from metanas.evaluation import transfer as scored
+    from metanas.evaluation.study import VARIANTS
+    from metanas.studies import transfer as study
+
+    kind = executor_kind(executor)
+    resolved = config.resolve(
+        method,
+        suite,
+        budget=budget,
+        domains=names(domains),
+        seeds=numbers(seeds),
+        overrides=overrides or (),
+    )
+    folder = out or Path("runs") / "transfer" / suite / budget / method
+    tests = names(test)
+    variants = VARIANTS if parts else VARIANTS[:1]
+    pieces = study.plan(resolved, train, tests, variants, folder, root)
+    done = executors.run(study.work, pieces, jobs=jobs, kind=kind)
+    for _ in track(done, f"{method}: rows x seeds", total=len(pieces)):
+        pass
+    study.finish(
+        pieces, _arguments(method, train, test, suite, domains, seeds, budget, parts, overrides or ())
+    )
+    console = Console()
+    for table in tables.transfer(scored.read(folder)):
+        console.print(*tables.terminal(table, console.width), sep="\n")
+    print(folder)
+
+
+def _arguments(
+    method: str,
+    train: Sequence[str],
+    test: str,
+    suite: str,
+    domains: str,
+    seeds: str,
+    budget: str,
+    parts: bool,
+    overrides: Sequence[str],
+) -> list[str]:
+    """The options that determine the predictions of a study, as typed; none that depend on this machine."""
+    options = [("--method", method), *(("--train", row) for row in train), ("--suite", suite)]
+    options += [
+        (f"--{name}", text) for name, text in (("test", test), ("domains", domains), ("seeds", seeds)) if text
+    ]
+    options += [("--budget", budget), *(("--set", text) for text in overrides)]
+    return [*(word for pair in options for word in pair), *([] if parts else ["--no-parts"])]

@@ -1,0 +1,53 @@
+"""`metanas tune METHOD`: hyperparameter search on meta-validation episodes."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from metanas.cli.common import Root, names
+
+
+def tune(
+    method: Annotated[str, typer.Argument(help="A method.")],
+    trials: Annotated[int, typer.Option(min=1, help="Ended trials to reach, earlier ones included.")] = 20,
+    sampler: Annotated[Literal["tpe", "gp", "random"], typer.Option(help="Search algorithm.")] = "tpe",
+    over: Annotated[
+        list[str] | None,
+        typer.Option("--over", help="key=low..high or key=a|b. Default: learning rates and channels."),
+    ] = None,
+    suite: Annotated[str, typer.Option(help="A suite.")] = "mini-v1",
+    domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
+    budget: Annotated[str, typer.Option(help="smoke | small | full")] = "small",
+    episodes: Annotated[int, typer.Option(min=1, help="Meta-validation episodes per task.")] = 100,
+    storage: Annotated[str, typer.Option(help="Database of the trials.")] = "sqlite:///runs/tune.db",
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as for `run`.")] = None,
+    root: Root = None,
+) -> None:
+    """Search hyperparameters on meta-validation episodes; repeat to resume, or run several at once."""
+    from metanas.data.datasets import Datasets
+    from metanas.engine import config as configs
+    from metanas.studies import tune as tuning
+
+    ranges = tuning.ranges(method, over or ())
+    config = configs.resolve(
+        method,
+        suite,
+        budget=budget,
+        domains=names(domains),
+        overrides=overrides or (),
+    )
+    if storage.startswith("sqlite:///"):
+        Path(storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    best = tuning.tune(
+        config,
+        ranges,
+        overrides=overrides or (),
+        trials=trials,
+        sampler=sampler,
+        storage=storage,
+        episodes=episodes,
+        data=Datasets.open(config.suite, root),
+    )
+    print(f"best of {best.trials} trials: {100 * best.accuracy:.2f} % on meta-validation")
+    print(" ".join(f"--set {key}={value}" for key, value in best.settings.items()))

@@ -1,0 +1,93 @@
+"""Data source adapters: the `Adapter` protocol, the `Examples` it returns, and the registry `DOMAINS`.
+
+One adapter is one file in `tasks/`. `files.py` has the base class of adapters that read files; `store.py`
+caches what an adapter returns.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanas.base.registry import Registry
+from metanas.data.episode import Modality, Split
+
+Clip = tuple[NDArray[np.int16], int]  # samples and rate (Hz)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """All examples of a domain, preprocessed but not normalised.
+
+    x: (n, *input_shape), uint8 images | int16 byte tokens (0 = padding) | float16 log-mels (NaN = padding).
+    words: (n, width) int32 word tokens of a text, over a vocabulary of the meta-train classes.
+    labels: (n,) index into `classes`. groups: (n,) number of the speaker or drawer, None where unknown.
+    splits: class names by split; the splits are disjoint.
+    source: SHA-256 of what was read, before any floating point (which differs between machines).
+    sample: this is only a part of the data set; its scores are never ranked with those of the full set.
+    vocabulary: number of byte token ids, 0 where x is not text.
+    extra: JSON values that are loaded only on use: "text" (n,) and "clip" (n,), for `episode_page.py`;
+    "vocabulary", the words behind `words`.
+    """
+
+    x: NDArray[Any]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    splits: Mapping[Split, tuple[str, ...]]
+    source: str
+    words: NDArray[np.int32] | None = None
+    groups: NDArray[np.int64] | None = None
+    sample: bool = False
+    vocabulary: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Adapter(Protocol):
+    """One data source: a class with these attributes, registered in DOMAINS.
+
+    synthetic: generated data; shown wherever a score on it is. packages: pip packages whose version decides
+    the data. recipe: version of the preprocessing ("v1"), to be raised when it changes. remotes: the files
+    of the full set (`files.py`).
+    """
+
+    modality: ClassVar[Modality]
+    licence: ClassVar[str]
+    citation: ClassVar[str]
+    synthetic: ClassVar[bool]
+    packages: ClassVar[tuple[str, ...]]
+    recipe: ClassVar[str]
+    remotes: ClassVar[tuple["Remote", ...]] = ()
+
+    def locate(self, root: Path | None) -> Sequence[Path]:
+        """The files that `load` reads; none for data from a pip package.
+
+        root: the data folder, None for downloads. DataError says what is missing and how to get it.
+        """
+        ...
+
+    def load(self, root: Path | None) -> Examples:
+        """Read and preprocess all examples. root: as for `locate`. DataError names a file that is damaged."""
+        ...
+
+    def clips(self, root: Path | None, names: Sequence[str]) -> Iterator[tuple[str, Clip]]:
+        """The recordings behind `Examples.extra["clip"]`, by name; only for `episode_page.py`."""
+        yield from ()
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One file of a data set.
+
+    path: below the data folder. digest: "sha256:..." or "md5:..."; empty where none could be verified, then
+    the first download is trusted (`download.py`).
+    """
+
+    path: str
+    url: str
+    digest: str = ""
+
+
+DOMAINS: "Registry[type[Adapter]]" = Registry("domain", "DOMAINS", ("tasks",), "metanas.domains")

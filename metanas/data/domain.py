@@ -1,0 +1,197 @@
+"""Domains: a data set with its class splits, from which tasks are drawn as tensors.
+
+Comes after `store.py` (arrays on disk) and `sampler.py` (example indices); its `Episodes` are the input of
+every stem (`models/stem.py`).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from metanas.base import philox
+from metanas.base.errors import InvalidValue
+from metanas.data.adapter import DOMAINS
+from metanas.data.augment import spec_augment
+from metanas.data.episode import (
+    EVALUATION_SEED,
+    Batch,
+    Episodes,
+    EpisodeShape,
+    Ints,
+    Modality,
+    Split,
+    TaskSpec,
+    split_named,
+)
+from metanas.data.sampler import ClassTable, class_tables, sample
+from metanas.data.store import Store, open_store
+from metanas.data.suite import DomainOptions
+from metanas.data.tasks import TaskDataset
+from metanas.data.word_vectors import word_table
+
+# Mean and standard deviation where there are no meta-train classes to measure them on: pixels to [-1, 1], and
+# log-mels of speech at a usual level, from silence (log 1e-6, about -14) to loud vowels (about 2).
+FIXED = {"image": (127.5, 127.5), "speech": (-6.0, 4.0)}
+
+
+class Domain:
+    """A few-shot data set: draws the tasks of a split, with inputs as a stem takes them.
+
+    Images and spectrograms are normalised by statistics of the meta-train classes alone, or by FIXED ones.
+    The arrays are memory maps of the cache's files, shared between processes. InvalidValue for options that
+    the data does not allow. tables: one per split that the domain has.
+    """
+
+    def __init__(self, store: Store, options: DomainOptions | None = None) -> None:
+        self.store = store
+        self.options = options or DomainOptions()
+        self.name = store.name
+        self.modality: Modality = DOMAINS[store.name].modality
+        self.synthetic: bool = DOMAINS[store.name].synthetic
+        examples = store.examples
+        index = {name: i for i, name in enumerate(examples.classes)}
+        splits: dict[Split, Ints] = {
+            split: np.array([index[name] for name in names], np.int64)
+            for split, names in examples.splits.items()
+        }
+        groups = None if examples.groups is None else np.asarray(examples.groups)
+        self.tables: dict[Split, ClassTable] = class_tables(
+            store.name, np.asarray(examples.labels), splits, groups
+        )
+        if self.options.group_disjoint:
+            self.tables["test"] = replace(self.tables["test"], disjoint=True)
+        if self.options.augment and self.modality != "speech":
+            raise InvalidValue(f"{self.name}: augment masks spectrograms, and this is {self.modality}")
+        self._x = torch.from_numpy(self._inputs())
+
+    def _inputs(self) -> NDArray[Any]:
+        """The array (n, *input_shape) that tasks are drawn from: `x`, or the word tokens."""
+        examples, options = self.store.examples, self.options
+        if options.tokens == "words" and examples.words is None:
+            raise InvalidValue(
+                f"{self.name} has no words, which need a text with meta-train classes; use tokens: bytes"
+            )
+        if options.vectors is not None and options.tokens != "words":
+            raise InvalidValue(f"{self.name}: vectors are of words; set tokens: words as well")
+        return examples.x if options.tokens == "bytes" or examples.words is None else examples.words
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has meta-train classes; a domain without is only evaluated on (transfer)."""
+        return "train" in self.tables
+
+    @classmethod
+    def open(cls, name: str, root: Path | None = None, options: DomainOptions | None = None) -> "Domain":
+        """Build or open the domain's store. UnknownName for the name, DataError for missing data.
+
+        root: the data folder, None for downloads and pip data.
+        """
+        return cls(open_store(name, root), options)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the data as methods see it: the store's, with word tokens and vectors if used."""
+        if self.options.tokens == "bytes":
+            return self.store.fingerprint
+        vectors = np.load(self._vectors).tobytes() if self._vectors else b""
+        return hashlib.sha256(f"{self.store.fingerprint} words ".encode() + vectors).hexdigest()
+
+    @cached_property
+    def _vectors(self) -> str:
+        if self.options.vectors is None:
+            return ""
+        return str(word_table(self.options.vectors, self.store.extra["vocabulary"]))
+
+    def spec(self, ways: int) -> TaskSpec:
+        """What a network must know of this domain's tasks: input shape, vocabulary, number of classes."""
+        shape = tuple(self._x.shape[1:])
+        classes = len(self.tables["train"].sizes) if self.trains else 0
+        spec = TaskSpec(
+            self.name, self.modality, shape, ways, self.store.examples.vocabulary, classes=classes
+        )
+        if self.options.tokens == "bytes":
+            return spec
+        words = self.store.words + 2
+        return replace(spec, vocabulary=words, lexicon=self.name, vectors=self._vectors)
+
+    def episodes(self, split: Split, shape: EpisodeShape, seed: int, ids: Sequence[int]) -> Episodes:
+        """The tasks numbered `ids` of (seed, split), normalised, with augmentation in meta-training if set.
+
+        support x: (T, ways * shots, *input_shape), query x: (T, ways * queries, *input_shape); T = len(ids).
+        InvalidValue if the split is too small for the shape.
+        """
+        numbers = np.asarray(ids, np.int64)
+        drawn = sample(self.tables[split], seed, shape, numbers)
+        support, query = self.gather(drawn.support), self.gather(drawn.query)
+        if self.options.augment and split == "train":
+            address = ("augment-v1", self.name, seed, shape)
+            support = spec_augment(support, philox.key(*address, "support"), numbers)
+            query = spec_augment(query, philox.key(*address, "query"), numbers)
+        return Episodes(
+            self.spec(shape.ways),
+            Batch(support, torch.from_numpy(drawn.support_y)),
+            Batch(query, torch.from_numpy(drawn.query_y)),
+            self._classes(drawn.support, shape) if split == "train" else None,
+        )
+
+    def tasks(
+        self,
+        split: str,
+        *,
+        ways: int = 5,
+        shots: int = 1,
+        queries: int = 15,
+        seed: int = EVALUATION_SEED,
+        size: int = 10_000,
+    ) -> TaskDataset:
+        """Tasks 0..size-1 of (seed, split) as a torch Dataset; split: meta-train, meta-validation, meta-test.
+
+        shots and queries are examples per class. InvalidValue for a split that this domain lacks, or that is
+        too small for such tasks.
+        """
+        short, shape = split_named(split), EpisodeShape(ways, shots, queries)
+        if short not in self.tables:
+            raise InvalidValue(f"{self.name} has no {split} classes; it has: {', '.join(self.tables)}")
+        self.tables[short].check(shape)
+        return TaskDataset(partial(self.episodes, short, shape, seed), size)
+
+    def _classes(self, support: Ints, shape: EpisodeShape) -> Tensor:
+        """The meta-train class, counted from 0, that each label of a task stands for: (T, ways)."""
+        rows = support.reshape(len(support), shape.ways, shape.shots)[:, :, 0]
+        return torch.from_numpy(self._train_classes[self.store.examples.labels[rows]])
+
+    @cached_property
+    def _train_classes(self) -> Ints:
+        """The number of each class among the meta-train classes, -1 for the others: (C,)."""
+        table, examples = self.tables["train"], self.store.examples
+        numbers = np.full(len(examples.classes), -1)
+        numbers[examples.labels[table.rows[table.starts[:-1]]]] = np.arange(len(table.sizes))
+        return numbers
+
+    def gather(self, rows: Ints) -> Tensor:
+        """The examples in these rows of the store, normalised: (*rows.shape, *input_shape)."""
+        x = self._x.index_select(0, torch.from_numpy(np.ascontiguousarray(rows).ravel()))
+        return self.inputs(x.reshape(*rows.shape, *self._x.shape[1:]))
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """Normalise raw examples (..., *input_shape) as this domain's own; text becomes int64. Same shape."""
+        if self.modality == "text":
+            return x.long()
+        mean, scale = self._normalisation
+        return x.float().sub_(mean).mul_(scale)  # in place: new tensors cost ten times as much
+
+    @cached_property
+    def _normalisation(self) -> tuple[Tensor, Tensor]:
+        """Mean and 1 / standard deviation, to be broadcast over one image or spectrogram."""
+        mean, deviation = self.store.scale or tuple([value] for value in FIXED[self.modality])
+        shape = (-1, 1, 1) if self.modality == "image" else (-1, 1)
+        level, spread = (torch.tensor(values).reshape(shape) for values in (mean, deviation))
+        return level, 1 / spread

@@ -1,0 +1,105 @@
+"""Few-shot tasks as values: `Episodes` with support and query sets, `EpisodeShape`, `TaskSpec`, splits.
+
+A task is drawn by `sampler.py` as example indices and by `domain.py` as tensors. Task `i` of (seed, split)
+is a pure function of its address: any worker may draw any task, a resumed run sees the same ones, and the
+meta-test tasks are pinned by the SHA-256 of their index lists (`manifest.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanas.base.errors import InvalidValue
+
+if TYPE_CHECKING:  # indices and labels are numpy: scoring a submission never imports torch
+    from torch import Tensor
+
+Modality = Literal["image", "text", "speech"]
+Split = Literal["train", "val", "test"]  # meta-train, meta-validation, meta-test: disjoint classes
+SPLITS: tuple[Split, ...] = get_args(Split)
+Ints = NDArray[np.int64]
+META_SPLITS: Mapping[str, Split] = {"meta-train": "train", "meta-validation": "val", "meta-test": "test"}
+EVALUATION_SEED = 0  # of the pinned meta-test tasks: the same for every method and every seed run
+VALIDATION_SEED = 1  # of the meta-validation tasks: the same for every trial and every check
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What a network must know of a domain's tasks before it sees data.
+
+    name: the domain. ways: classes per task.
+    input_shape: (1 or 3, H, W) for images, (W,) token ids for text, (bands, frames) for speech.
+    vocabulary: number of token ids, 0 where there are none; id 0 is padding.
+    lexicon: the domain whose word tokens these are; empty for bytes, which all domains share.
+    vectors: path of a .npy of frozen word vectors (vocabulary, dimensions); empty where there are none.
+    classes: number of meta-train classes, for methods that pretrain on all of them.
+    """
+
+    name: str
+    modality: Modality
+    input_shape: tuple[int, ...]
+    ways: int
+    vocabulary: int = 0
+    lexicon: str = ""
+    vectors: str = ""
+    classes: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples of T tasks side by side: x (T, B, *input_shape), y (T, B) int64 in [0, ways)."""
+
+    x: "Tensor"
+    y: "Tensor"
+
+    def tasks(self, which: slice) -> "Batch":
+        """The examples of some of the tasks."""
+        return Batch(self.x[which], self.y[which])
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """T few-shot tasks of one spec: a learner adapts on the support sets and is scored on the query sets.
+
+    classes: the meta-train class that each label stands for (T, ways); None in other splits.
+    """
+
+    spec: TaskSpec
+    support: Batch  # B = ways * shots
+    query: Batch  # B = ways * queries
+    classes: "Tensor | None" = None
+
+    def tasks(self, which: slice) -> "Episodes":
+        """Some of the tasks."""
+        classes = None if self.classes is None else self.classes[which]
+        return Episodes(self.spec, self.support.tasks(which), self.query.tasks(which), classes)
+
+
+@dataclass(frozen=True)
+class EpisodeShape:
+    """N-way K-shot tasks with `queries` query examples per class. InvalidValue unless all are positive."""
+
+    ways: int
+    shots: int
+    queries: int
+
+    def __post_init__(self) -> None:
+        for name, least in (("ways", 2), ("shots", 1), ("queries", 1)):
+            value = getattr(self, name)
+            if value < least:
+                bound = "positive" if least == 1 else f"at least {least}"
+                raise InvalidValue(f"{name} must be {bound}, got {value}")
+
+    def __str__(self) -> str:
+        return f"{self.ways}w{self.shots}s{self.queries}q"
+
+
+def split_named(name: str) -> Split:
+    """The split named meta-train, meta-validation or meta-test, in short train, val or test. InvalidValue."""
+    for long, short in META_SPLITS.items():
+        if name in (long, short):
+            return short
+    raise InvalidValue(f"no split named {name!r}; there are: {', '.join(META_SPLITS)}")

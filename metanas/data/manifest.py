@@ -1,0 +1,154 @@
+"""Manifests: the data fingerprints and episode hashes that a suite was pinned on.
+
+`python -m metanas.data.manifest SUITE [DATA_ROOT]` writes `tasks/manifests/<suite>.json`. A run checks it, so
+that a changed package or file is an error that shows both hashes, never a silently different score. The
+entries for the full data set and for a sample of it stand side by side.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metanas.base import plugins
+from metanas.base.atomic import write_atomically
+from metanas.base.errors import DataError
+from metanas.data.adapter import DOMAINS
+from metanas.data.episode import EVALUATION_SEED, SPLITS, EpisodeShape, Split
+from metanas.data.sampler import digest, sample
+from metanas.data.suite import Suite, load_suite
+
+if TYPE_CHECKING:  # the table of the manifests is written without torch
+    from metanas.data.domain import Domain
+
+PINNED: tuple[Split, ...] = ("val", "test")
+
+
+def path(suite: str) -> Path:
+    """The manifest file of a suite; it need not exist."""
+    return plugins.folder("tasks") / "manifests" / f"{suite}.json"
+
+
+def read(suite: str) -> dict[str, dict[str, Any]]:
+    """Entries by domain, then by kind of data ("full" or "sample"); empty if there is no manifest."""
+    file = path(suite)
+    entries: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return entries
+
+
+def episodes_hash(domain: "Domain", shape: EpisodeShape, episodes: int, split: Split = "test") -> str:
+    """SHA-256 of the index lists of the pinned tasks 0..episodes-1 of a split."""
+    return digest(sample(domain.tables[split], EVALUATION_SEED, shape, np.arange(episodes)))
+
+
+def describe(domain: "Domain", suite: Suite) -> dict[str, Any]:
+    """The manifest entry of an opened domain: fingerprint, counts, and hashes by split and shape."""
+    examples = domain.store.examples
+    hashes: dict[str, Any] = {
+        split: {
+            str(shape): episodes_hash(domain, shape, suite.episodes, split)
+            for shape in suite.shapes(domain.name)
+            if split == "test" or domain.tables[split].holds(shape)
+        }
+        for split in PINNED
+        if split in domain.tables
+    }
+    return {
+        "fingerprint": domain.store.fingerprint,
+        "episodes": suite.episodes,
+        "examples": len(examples.labels),
+        "classes": {split: len(examples.splits.get(split, ())) for split in SPLITS},
+        **hashes,
+    }
+
+
+def check(domain: "Domain", suite: Suite) -> None:
+    """DataError with both hashes if the data or the test episodes are not what the suite was pinned on."""
+    kind = "sample" if domain.store.examples.sample else "full"
+    pinned = read(suite.name).get(domain.name, {}).get(kind)
+    if pinned is None:
+        raise DataError(f"{domain.name} ({kind}) is not pinned in {suite.name}; it has no manifest entry")
+    if domain.store.fingerprint != pinned["fingerprint"]:
+        raise DataError(
+            f"{domain.name}: the data has fingerprint {domain.store.fingerprint}, {suite.name} was pinned on "
+            f"{pinned['fingerprint']}; a package version or file has changed (see requirements.txt)"
+        )
+    if pinned["episodes"] != suite.episodes:
+        return
+    for shape in suite.shapes(domain.name):
+        expected = pinned["test"].get(str(shape))
+        if expected is not None and (actual := episodes_hash(domain, shape, suite.episodes)) != expected:
+            raise DataError(
+                f"{domain.name}: the test episodes {shape} hash to {actual}, "
+                f"{suite.name} was pinned on {expected}"
+            )
+
+
+def write(suite: Suite, root: Path | None) -> None:
+    """Pin a suite on the data below `root`; entries for the other kind of data are kept."""
+    from metanas.data.domain import Domain
+
+    entries = read(suite.name)
+    for name in suite.domains:
+        domain = Domain.open(name, root, suite.of(name))
+        kind = "sample" if domain.store.examples.sample else "full"
+        entries.setdefault(name, {})[kind] = describe(domain, suite)
+    text = json.dumps(entries, indent=1, sort_keys=True) + "\n"
+    write_atomically(path(suite.name), text.encode())
+
+
+COLUMNS = (
+    "domain",
+    "modality",
+    "train / val / test classes",
+    "examples",
+    "ways",
+    "licence",
+    "data",
+    "fingerprint",
+    "test episodes",
+)
+
+
+def page(suites: Iterable[str]) -> str:
+    """The domains of these suites as a Markdown page, from the manifests and the adapters alone."""
+    lines = ["# Domains", "", "Made by `metanas data table --out docs/domains.md`; do not edit."]
+    for name in suites:
+        suite = load_suite(name)
+        lines += ["", f"## {suite.name} {suite.version}", "", suite.summary, ""]
+        lines += [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+        lines += [f"| {' | '.join(row)} |" for row in _rows(suite)]
+    lines += [
+        "",
+        "Fingerprints and hashes of index lists are SHA-256; twelve digits of them stand here, all in",
+        "`tasks/manifests/`. *sample*: a part of the data set, never ranked together with all of it. A",
+        "domain without meta-train classes is not meta-trained on; it is what transfer is measured on.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _rows(suite: Suite) -> Iterator[tuple[str, ...]]:
+    entries = read(suite.name)
+    for name in suite.domains:
+        adapter = DOMAINS[name]
+        for kind, pinned in sorted(entries.get(name, {}).items()):
+            hashes = [f"{shape} `{sha256[:12]}`" for shape, sha256 in sorted(pinned["test"].items())]
+            yield (
+                name + (" (synthetic)" if adapter.synthetic else ""),
+                adapter.modality,
+                " / ".join(str(pinned["classes"][split]) for split in SPLITS),
+                f"{pinned['examples']:,}",
+                str(suite.ways_of(name)),
+                adapter.licence,
+                kind,
+                f"`{pinned['fingerprint'][:12]}`",
+                ", ".join(hashes),
+            )
+
+
+if __name__ == "__main__":
+    write(load_suite(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)

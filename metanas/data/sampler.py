@@ -1,0 +1,234 @@
+"""Episode sampling: tasks as lists of example indices, each a pure function of its address.
+
+`sample` draws the indices from a `ClassTable`, one per domain and split; `domain.py` turns them into tensors.
+The labels of the query sets come from a random stream of their own that knows neither data nor classes, so
+the leaderboard recomputes every score from the predictions alone (`query_labels`). No torch here.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanas.base import philox
+from metanas.base.errors import InvalidValue
+from metanas.data.episode import EpisodeShape, Ints, Split
+
+ATTEMPTS = 64  # orders of groups that are tried for one task
+
+
+class Indices(NamedTuple):
+    """The examples of T tasks as rows of the store, and their labels in [0, ways)."""
+
+    support: Ints  # (T, ways * shots), class by class
+    support_y: Ints  # (T, ways * shots)
+    query: Ints  # (T, ways * queries), shuffled: a place says nothing of the class
+    query_y: Ints  # (T, ways * queries)
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """The examples of one split, sorted by class.
+
+    rows: (n,) store rows, class by class. starts: (C + 1,) where each class begins in `rows`.
+    groups: (n,) speaker or drawer of each row, None where the domain has none. disjoint: no group has
+    examples in both the support and the query set of a task.
+    """
+
+    domain: str
+    split: Split
+    rows: Ints
+    starts: Ints
+    groups: Ints | None = None
+    disjoint: bool = False
+
+    @classmethod
+    def build(
+        cls, domain: str, split: Split, labels: Ints, classes: Ints, groups: Ints | None = None
+    ) -> "ClassTable":
+        """The rows whose label is in `classes` (C,), sorted by class. InvalidValue for a class without any.
+
+        labels, groups: (n,) of all examples of the domain.
+        """
+        order = np.argsort(labels, kind="stable")
+        at = np.searchsorted(labels[order], classes)
+        end = np.searchsorted(labels[order], classes, side="right")
+        if (at == end).any():
+            raise InvalidValue(f"{domain}: class {int(classes[at == end][0])} of {split} has no examples")
+        rows = np.concatenate([order[a:b] for a, b in zip(at, end, strict=True)])
+        starts = np.concatenate([[0], np.cumsum(end - at)])
+        return cls(domain, split, rows, starts, None if groups is None else groups[rows])
+
+    @property
+    def sizes(self) -> Ints:
+        """Number of examples of each class (C,)."""
+        return np.diff(self.starts)
+
+    def holds(self, shape: EpisodeShape) -> bool:
+        """Whether there are enough classes for such a task, and enough examples of each."""
+        return shape.ways <= len(self.sizes) and shape.shots + shape.queries <= int(self.sizes.min())
+
+    def check(self, shape: EpisodeShape) -> None:
+        """InvalidValue with the numbers if the split is too small for such a task."""
+        needed, smallest = shape.shots + shape.queries, int(self.sizes.min())
+        if shape.ways > len(self.sizes):
+            raise InvalidValue(
+                f"{self.domain}/{self.split} has {len(self.sizes)} classes, too few for {shape.ways} ways"
+            )
+        if needed > smallest:
+            raise InvalidValue(
+                f"{self.domain}/{self.split} has a class with {smallest} examples, "
+                f"too few for {shape.shots} shots + {shape.queries} queries"
+            )
+
+
+def query_labels(domain: str, split: Split, seed: int, shape: EpisodeShape, episodes: Ints) -> Ints:
+    """True labels of the query sets (T, ways * queries): a shuffle of equal counts, from its own stream.
+
+    episodes: (T,) the numbers of the tasks.
+    """
+    return _shuffled(philox.words(*_order(domain, split, seed, shape, episodes)), shape)
+
+
+def _order(
+    domain: str, split: Split, seed: int, shape: EpisodeShape, episodes: Ints
+) -> tuple[int, Ints, int]:
+    """(key, rows, count) of the stream by which query sets are shuffled, for `philox.words_of`."""
+    return _key("order", domain, split, seed, shape), episodes, shape.ways * shape.queries
+
+
+def _shuffled(bits: NDArray[np.uint32], shape: EpisodeShape) -> Ints:
+    return np.argsort(bits, axis=1, kind="stable") % shape.ways
+
+
+def sample(table: ClassTable, seed: int, shape: EpisodeShape, episodes: Ints) -> Indices:
+    """The tasks numbered `episodes` (T,). No example stands in a task twice, so the two sets are disjoint.
+
+    InvalidValue if the split is too small, or its groups cannot be kept apart (`ClassTable.disjoint`).
+    """
+    table.check(shape)
+    count, ways, per_class = len(episodes), shape.ways, shape.shots + shape.queries
+    address = (table.domain, table.split, seed, shape)
+    streams = (episodes[:, None] * ways + np.arange(ways)).ravel()  # one per class of a task
+    bits, inside, order = philox.words_of(
+        (_key("classes", *address), episodes, 2 * ways),
+        (_key("examples", *address), streams, 2 * per_class),
+        _order(*address, episodes),
+    )
+    classes = _subset(np.full(count, len(table.sizes)), bits[:, :ways], bits[:, ways:])  # (T, ways)
+    if table.disjoint:
+        places = _groups_apart(table, seed, shape, episodes, classes)
+    else:
+        chosen = _subset(table.sizes[classes].ravel(), inside[:, :per_class], inside[:, per_class:])
+        places = table.starts[classes].ravel()[:, None] + chosen
+    rows = table.rows[places].reshape(count, ways, per_class)
+    query_y = _shuffled(order, shape)
+    turn = _occurrence(query_y, ways)
+    return Indices(
+        support=rows[:, :, : shape.shots].reshape(count, -1),
+        support_y=np.tile(np.repeat(np.arange(ways), shape.shots), (count, 1)),
+        query=rows[np.arange(count)[:, None], query_y, shape.shots + turn],
+        query_y=query_y,
+    )
+
+
+def digest(indices: Indices) -> str:
+    """SHA-256 of the index lists and labels, as little-endian int64 with their shapes."""
+    sha = hashlib.sha256()
+    for name, array in zip(indices._fields, indices, strict=True):
+        sha.update(f"{name}{array.shape}".encode())
+        sha.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
+    return sha.hexdigest()
+
+
+def _groups_apart(table: ClassTable, seed: int, shape: EpisodeShape, episodes: Ints, classes: Ints) -> Ints:
+    """Places in `table.rows` (T * ways, shots + queries): groups of shots and of queries are disjoint.
+
+    The groups are put in a random order; as many of the first as give every class (T, ways) its shots go to
+    the support set, the others to the query set. An order that leaves too few queries is drawn anew.
+    InvalidValue if ATTEMPTS orders did.
+    """
+    if table.groups is None:
+        raise InvalidValue(f"{table.domain} has no speakers or drawers to keep apart (group_disjoint)")
+    members, group = np.unique(table.groups, return_inverse=True)
+    key = _key("groups", table.domain, table.split, seed, shape)
+    places_by_class = []
+    for episode, chosen in zip(episodes.tolist(), classes.tolist(), strict=True):
+        places = [np.arange(table.starts[c], table.starts[c + 1]) for c in chosen]
+        size = max(map(len, places))
+        for attempt in range(ATTEMPTS):
+            address = np.array([episode * ATTEMPTS + attempt], np.int64)
+            bits = philox.words(key, address, len(members) + shape.ways * size)[0]
+            rank = np.argsort(np.argsort(bits[: len(members)], kind="stable"), kind="stable")
+            ranks = [rank[group[place]] for place in places]
+            last = max(
+                int(np.sort(r)[shape.shots - 1]) for r in ranks
+            )  # rank of the support set's last group
+            if all(int((r > last).sum()) >= shape.queries for r in ranks):
+                order = bits[len(members) :].reshape(shape.ways, size)
+                places_by_class += [
+                    _shots_and_queries(p, r <= last, o, shape)
+                    for p, r, o in zip(places, ranks, order, strict=True)
+                ]
+                break
+        else:
+            raise InvalidValue(
+                f"{table.domain}/{table.split}: episode {episode}: no order of {len(members)} speakers or "
+                f"drawers leaves {shape.shots} shots and {shape.queries} queries a class without one in both"
+            )
+    return np.stack(places_by_class)
+
+
+def _shots_and_queries(
+    places: Ints, support: NDArray[np.bool_], order: NDArray[np.uint32], shape: EpisodeShape
+) -> Ints:
+    """Of one class: shots from where `support` is true, then queries from the rest, each in random order."""
+    shuffled = np.argsort(order[: len(places)], kind="stable")
+    in_support = support[shuffled]
+    shots, queries = shuffled[in_support][: shape.shots], shuffled[~in_support][: shape.queries]
+    return places[np.concatenate([shots, queries])]
+
+
+def _key(stream: str, domain: str, split: Split, seed: int, shape: EpisodeShape) -> int:
+    return philox.key("episode-v1", stream, domain, split, seed, shape)
+
+
+def _subset(sizes: Ints, bits: NDArray[np.uint32], order: NDArray[np.uint32]) -> Ints:
+    """k different numbers of range(size) in random order, one row per size: (R, k).
+
+    Floyd's algorithm (Bentley and Floyd, 1987) for the set, then a shuffle. sizes: (R,). bits, order: (R, k).
+    """
+    count = bits.shape[1]
+    top = sizes - count + np.arange(count)[:, None]  # (k, R), the largest value allowed at each step
+    chosen = philox.below(top + 1, bits.T)
+    for j in range(1, count):
+        taken = (chosen[:j] == chosen[j]).any(axis=0)
+        np.copyto(chosen[j], top[j], where=taken)
+    return np.take_along_axis(chosen.T, np.argsort(order, axis=1, kind="stable"), axis=1)
+
+
+def _occurrence(labels: Ints, ways: int) -> Ints:
+    """For each entry of a row, how often its value occurred earlier in the row: (T, Q) -> (T, Q).
+
+    Every value must occur equally often in a row.
+    """
+    turn, queries = np.empty_like(labels), labels.shape[1] // ways
+    places = np.argsort(labels.astype(np.int16), axis=1, kind="stable")  # by value, then by place
+    np.put_along_axis(turn, places, np.tile(np.arange(queries), ways)[None], axis=1)
+    return turn
+
+
+def class_tables(
+    domain: str, labels: Ints, splits: Mapping[Split, Ints], groups: Ints | None
+) -> dict[Split, ClassTable]:
+    """One table per split. labels, groups: (n,); splits: class numbers. InvalidValue for a shared class."""
+    split_of: dict[int, Split] = {}
+    for split, classes in splits.items():
+        for label in classes.tolist():
+            if label in split_of:
+                raise InvalidValue(f"{domain}: class {label} is in both {split_of[label]} and {split}")
+            split_of[label] = split
+    return {s: ClassTable.build(domain, s, labels, c, groups) for s, c in splits.items()}

@@ -1,0 +1,199 @@
+"""The data cache: a domain's preprocessed arrays in a folder, built once and memory-mapped afterwards.
+
+An adapter (`tasks/*.py`) turns its source into `Examples`; `open_store` builds the folder on first use, under
+a lock, in a temporary folder that is renamed when complete. So two processes may call it at once, and after a
+kill at any moment the cache is either absent or complete. `domain.py` draws tasks from it.
+"""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+from filelock import FileLock
+
+from metanas.base.atomic import cache_folder, flushed, sha256
+from metanas.base.errors import DataError, InvalidValue
+from metanas.data.adapter import DOMAINS, Examples
+from metanas.data.episode import Modality, Split
+
+ARRAYS = ("x", "words", "labels", "groups")
+FORMAT = 3  # version of the cache folder's layout
+
+
+@dataclass(frozen=True)
+class Store:
+    """An opened cache folder: `Examples` on disk, and the fingerprint that pins them.
+
+    scale: (mean, standard deviation) per image channel or mel band over the meta-train classes; None for
+    text and where there are no such classes. words: size of the word vocabulary, 0 where there is none.
+    """
+
+    name: str
+    path: Path
+    examples: Examples
+    fingerprint: str
+    scale: tuple[list[float], list[float]] | None = None
+    words: int = 0
+
+    @cached_property
+    def extra(self) -> dict[str, Any]:
+        """`Examples.extra`, read from its file on first use."""
+        extra: dict[str, Any] = json.loads((self.path / "extra.json").read_text(encoding="utf-8"))
+        return extra
+
+
+class About(TypedDict):
+    """A summary of a built domain; examples: their number."""
+
+    fingerprint: str
+    sample: bool
+    examples: int
+    classes: dict[Split, int]  # number per split
+
+
+def fingerprint(name: str, recipe: str, examples: Examples) -> str:
+    """SHA-256 of what pins a domain: source, preprocessing, labels, classes, splits and groups."""
+    text = json.dumps([name, recipe, examples.source, examples.classes, dict(examples.splits)])
+    sha = hashlib.sha256(text.encode())
+    for array in (examples.labels, examples.groups):
+        sha.update(b"-" if array is None else np.ascontiguousarray(array, "<i8").tobytes())
+    return sha.hexdigest()
+
+
+def folder_of(name: str, root: Path | None) -> Path:
+    """The cache folder of a domain; new source files or package versions give a new one. DataError."""
+    adapter = DOMAINS[name]()
+    stamps = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in adapter.locate(root)]
+    versions = [(package, _version(package, name)) for package in adapter.packages]
+    text = json.dumps([FORMAT, name, adapter.recipe, sorted(stamps), versions])
+    return cache_folder() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def open_store(name: str, root: Path | None = None) -> Store:
+    """The domain's store, built if need be. DataError if the source is missing or the cache is damaged."""
+    folder = folder_of(name, root)
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(folder.name + ".lock")):
+            if not folder.is_dir():  # another process may have built it in the meantime
+                _build(name, root, folder)
+    return _open(name, folder)
+
+
+def is_ready(name: str, root: Path | None = None) -> bool:
+    """Whether `open_store` would find a built cache. DataError if the source is missing."""
+    return folder_of(name, root).is_dir()
+
+
+def about(name: str, root: Path | None = None) -> About:
+    """A built domain's summary, without opening its arrays. DataError if it is not built, or damaged."""
+    folder = folder_of(name, root)
+    try:
+        fields = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        classes = {split: len(names) for split, names in fields["splits"].items()}
+        return About(
+            fingerprint=fields["fingerprint"],
+            sample=fields["sample"],
+            examples=fields["examples"],
+            classes=classes,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _build(name: str, root: Path | None, folder: Path) -> None:
+    adapter = DOMAINS[name]()
+    examples = adapter.load(root)
+    _check_classes(name, examples)
+    temporary = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)  # left by a kill; this process has the lock
+    temporary.mkdir()
+    try:
+        for key in ARRAYS:
+            if (array := getattr(examples, key)) is not None:
+                with flushed(temporary / f"{key}.npy") as file:
+                    np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+        with flushed(temporary / "extra.json") as file:
+            file.write(json.dumps(dict(examples.extra)).encode())
+        files = {path.name: sha256(path) for path in sorted(temporary.iterdir())}
+        about = {
+            "name": name,
+            "fingerprint": fingerprint(name, adapter.recipe, examples),
+            "files": files,
+            "classes": examples.classes,
+            "splits": dict(examples.splits),
+            "source": examples.source,
+            "sample": examples.sample,
+            "examples": len(examples.labels),
+            "vocabulary": examples.vocabulary,
+            "words": len(examples.extra.get("vocabulary", ())),
+            "scale": _scale(adapter.modality, examples),
+        }
+        with flushed(temporary / "about.json") as file:
+            file.write(json.dumps(about).encode())
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_classes(name: str, examples: Examples) -> None:
+    """DataError if a class of a split has no examples."""
+    counts = np.bincount(examples.labels, minlength=len(examples.classes))
+    filled = {c for c, count in zip(examples.classes, counts, strict=True) if count}
+    for split, classes in examples.splits.items():
+        if empty := [c for c in classes if c not in filled]:
+            raise DataError(f"{name}: class {empty[0]!r} of {split} has no examples")
+
+
+def _scale(modality: Modality, examples: Examples) -> tuple[list[float], list[float]] | None:
+    """Mean and standard deviation per channel or band over the meta-train classes, in float64."""
+    train = [i for i, name in enumerate(examples.classes) if name in set(examples.splits.get("train", ()))]
+    if modality == "text" or not train:
+        return None
+    axes = (0, 2, 3) if modality == "image" else (0, 2)
+    count, total, squares = (np.zeros(examples.x.shape[1]) for _ in range(3))
+    rows = np.flatnonzero(np.isin(examples.labels, train))
+    for part in np.array_split(rows, len(rows) // 4096 + 1):  # in pieces: all in float64 may not fit
+        x = examples.x[part].astype(np.float64)
+        real = ~np.isnan(x)  # not padding
+        count, total = count + real.sum(axes), total + np.nansum(x, axes)
+        squares = squares + np.nansum(x**2, axes)
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 1e-6))
+    return mean.tolist(), deviation.tolist()
+
+
+def _open(name: str, folder: Path) -> Store:
+    try:
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        for file, expected in about["files"].items():
+            if sha256(folder / file) != expected:
+                raise InvalidValue(f"{file} does not have the SHA-256 it was written with")
+        arrays = {  # "c": pages are shared with other processes and never written back
+            key: np.load(folder / f"{key}.npy", mmap_mode="c", allow_pickle=False)
+            for key in ARRAYS
+            if f"{key}.npy" in about["files"]
+        }
+        rest = {key: about[key] for key in ("source", "sample", "vocabulary")}
+        splits = {split: tuple(names) for split, names in about["splits"].items()}
+        examples = Examples(**arrays, classes=tuple(about["classes"]), splits=splits, **rest)
+        return Store(name, folder, examples, about["fingerprint"], about["scale"], about["words"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> DataError:
+    return DataError(f"the cache {folder} is damaged ({error}); delete that folder and run again")
+
+
+def _version(package: str, domain: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        raise DataError(f"domain {domain!r} needs the package {package!r}: pip install {package}") from None

@@ -1,0 +1,62 @@
+"""Checkpoints of meta-training: one safetensors file per seed run, written atomically.
+
+The file holds the learner's state by tensor name. Its metadata entry "about" is JSON: iteration, seconds, the
+order of the names, and whether early stopping has ended training.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from metanas.base import distributed
+from metanas.base.atomic import write_atomically
+from metanas.base.errors import DataError
+from metanas.method import State
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A learner's state after `iteration` meta-iterations that took `seconds`.
+
+    done: early stopping has ended training; the state is the best one on meta-validation.
+    """
+
+    state: State
+    iteration: int
+    seconds: float
+    done: bool = False
+
+
+def checkpoint(run: Path, seed: int) -> Trained:
+    """The checkpoint of a run and seed. DataError if it is missing or damaged."""
+    trained = load(run / f"seed{seed}" / "state.safetensors")
+    if trained is None:
+        raise DataError(f"{run} has no checkpoint of seed {seed}: it was not trained, or deleted")
+    return trained
+
+
+def load(path: Path) -> Trained | None:
+    """The checkpoint at `path`, None if there is none. DataError if it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads(file.metadata()["about"])
+            names = about.get("names") or file.keys()  # safetensors sorts; a method may rely on its order
+            state = State({name: file.get_tensor(name) for name in names})
+        done = bool(about.get("done", False))
+        return Trained(state, int(about["iteration"]), float(about["seconds"]), done)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"the checkpoint {path} is damaged ({error}); delete it to start again") from error
+
+
+def save_checkpoint(path: Path, trained: Trained) -> None:
+    """Write a checkpoint atomically; of several processes only the first one writes."""
+    if distributed.rank() == 0:
+        about = {"iteration": trained.iteration, "seconds": trained.seconds, "names": list(trained.state)}
+        about |= {"done": True} if trained.done else {}
+        state = {name: t.contiguous() for name, t in trained.state.items()}
+        write_atomically(path, save(state, {"about": json.dumps(about)}))

@@ -1,0 +1,168 @@
+"""Combine the finished seed runs of a run into its result files, and measure costs.
+
+In: per seed, predictions of every task, metrics.jsonl, architecture choices and costs.json. Out: the run's
+predictions.parquet, metrics.jsonl, choices.parquet, architecture.json with drawings, and submission.json
+(format: `evaluation/result.py`).
+"""
+
+import dataclasses
+import json
+import resource
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from metanas.base import machine, plugins
+from metanas.base.atomic import write_atomically
+from metanas.base.errors import DataError
+from metanas.base.machine import revision
+from metanas.data import manifest
+from metanas.data.datasets import Datasets
+from metanas.data.domain import Domain
+from metanas.data.episode import Episodes, EpisodeShape
+from metanas.engine import flops
+from metanas.engine.checkpoint import Trained
+from metanas.engine.config import RunConfig
+from metanas.engine.seed_run import SeedRun, build, predictions_path, task_name
+from metanas.evaluation import choices, result
+from metanas.evaluation.result import Provenance
+from metanas.method import Method
+from metanas.space.architecture import derive
+from metanas.space.drawing import draw
+from metanas.space.space import SearchSpace
+
+
+def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
+    """Write the result files of a run whose seed runs are done. submission.json is written last."""
+    seed_runs = [SeedRun(config, folder, data, seed) for seed in config.seeds]
+    names = [task_name(*task) for task in data.tasks()]
+    tables = [
+        result.read_table(predictions_path(seed_run.path, name), result.SCHEMA)
+        for seed_run in seed_runs
+        for name in names
+    ]
+    digest = result.write_table(folder / result.PREDICTIONS, pa.concat_tables(tables).combine_chunks())
+    rows = list(_metric_rows(seed_runs))
+    write_atomically(folder / "metrics.jsonl", "".join(row + "\n" for row in rows).encode())
+    _finish_arch(seed_runs, names)
+    choices.join(folder, [seed_run.path for seed_run in seed_runs], names)
+    submission = result.Submission(
+        method=config.method,
+        settings=config.settings,
+        transductive=build(config, data.values()).transductive,
+        suite=config.suite.name,
+        suite_version=config.suite.version,
+        budget=config.budget.named(config.budget_name),
+        seeds=config.seeds,
+        tasks=tuple(task_of(config, *task) for task in data.tasks()),
+        costs=_costs(config, [_parsed(seed_run.costs, seed_run.costs.read_text()) for seed_run in seed_runs]),
+        environment=machine.environment(),
+        package_version=version("metanas"),
+        provenance=provenance(),
+        created=datetime.now(UTC).replace(microsecond=0),
+        predictions_sha256=digest,
+    )
+    result.write(folder, submission)
+
+
+def _costs(config: RunConfig, parts: Sequence[dict[str, Any]]) -> result.Costs:
+    """Means of the seconds, maxima of parameters and bytes over the seeds; FLOPs of the first seed."""
+    largest = {key: max(c[key] for c in parts) for key in ("parameters", "peak_bytes")}
+    seconds = {key: sum(c[key] for c in parts) / len(parts) for key in ("train_seconds", "evaluate_seconds")}
+    counts: dict[str, Any] = {
+        key: next((c[key] for c in parts if key in c), None)
+        for key in ("train_flops", "adapt_flops", "predict_macs")
+    }
+    return result.Costs(**largest, **seconds, **counts, trials=config.trials)
+
+
+def task_of(config: RunConfig, domain: Domain, shape: EpisodeShape) -> result.Task:
+    """A task as submission.json lists it: shape, hash of its pinned episodes, fingerprint of its data."""
+    episodes, store = config.budget.eval_episodes, domain.store
+    return result.Task(
+        domain=domain.name,
+        **dataclasses.asdict(shape),
+        episodes=episodes,
+        manifest=manifest.episodes_hash(domain, shape, episodes),
+        fingerprint=domain.fingerprint,
+        sample=store.examples.sample,
+        synthetic=domain.synthetic,
+    )
+
+
+def keep_costs(
+    seed_run: SeedRun,
+    method: Method,
+    trained: Trained,
+    tasks: Sequence[tuple[Domain, EpisodeShape]],
+    seconds: float,
+    batches: Sequence[list[Episodes]] | None,
+) -> None:
+    """Write costs.json of a seed run, the sign that it is complete.
+
+    seconds: of evaluation, in this process only; training time is summed over interruptions. batches: one
+    meta-batch per number of shots, None where another run did the training. FLOPs are counted on the run's
+    first seed only: they depend on shapes alone, and counting is slow.
+    """
+    costs = {
+        "train_seconds": trained.seconds,
+        "evaluate_seconds": seconds,
+        "parameters": sum(t.numel() for t in trained.state.learned().values()),
+        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    if seed_run.seed == seed_run.config.seeds[0]:
+        if batches is not None:
+            costs["train_flops"] = flops.train_flops(method, trained.state, batches, trained.iteration)
+        costs |= flops.answer_flops(method, trained.state, tasks)
+    write_atomically(seed_run.costs, json.dumps(costs).encode())
+
+
+def _metric_rows(seed_runs: list[SeedRun]) -> Iterator[str]:
+    for seed_run in seed_runs:
+        path = seed_run.path / "metrics.jsonl"
+        for row in path.read_text().splitlines():
+            yield json.dumps({"seed": seed_run.seed, **_parsed(path, row)})
+
+
+def _finish_arch(seed_runs: list[SeedRun], names: list[str]) -> None:
+    """Write architecture.json and a drawing per task, from probabilities averaged over the seeds."""
+    config, folder = seed_runs[0].config, seed_runs[0].folder
+    space = SearchSpace(**config.settings["space"]) if "space" in config.settings else None
+    tasks: dict[str, Any] = {}
+    for name in names:
+        means = [choices.mean(seed_run.path, name) for seed_run in seed_runs]
+        if space is None or not means[0]:
+            continue
+        mean = {k: torch.tensor([m[k] for m in means]).mean(0).tolist() for k in means[0]}
+        text = str(derive(space, **mean))
+        tasks[name] = {"text": text, "ops": space.ops, "activations": space.activations, **mean}
+        probabilities = {key: mean[key] for key in ("node", "activation", "depth")}
+        drawing = draw(f"{config.method} on {name}", space, **probabilities, text=text)
+        path = folder / f"architecture-{name.replace('/', '-')}.svg"
+        write_atomically(path, drawing.encode())
+    content = json.dumps({"schema_version": 1, "tasks": tasks}, indent=1)
+    write_atomically(folder / "architecture.json", content.encode())
+
+
+def provenance() -> Provenance | None:
+    """The git commit of this code and whether it has local changes; None outside a git checkout."""
+    checkout = revision(plugins.folder("metanas").parent)
+    return None if checkout is None else Provenance(commit=checkout[0], dirty=checkout[1])
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    """A JSON object of one of a seed run's files. DataError names a damaged file."""
+    try:
+        content = json.loads(text)
+        if isinstance(content, dict):
+            return content
+        raise ValueError(f"not an object: {text[:40]!r}")
+    except ValueError as error:
+        raise DataError(
+            f"{path} is damaged ({error}); delete {path.parent} to compute this seed again"
+        ) from error

@@ -1,0 +1,217 @@
+"""The configuration of a run: checked options and overrides as one value, stored as config.yaml.
+
+An override `key=value` (`--set`) changes the suite (`suite.episodes=50`), the budget
+(`budget.iterations=10`), `tracking`, `trials`, or otherwise a hyperparameter of the method
+(`weight_rate=0.1`, `space.layers=4`).
+"""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from metanas.base.atomic import write_atomically
+from metanas.base.errors import InvalidValue
+from metanas.data.suite import Budget, Suite, load_suite
+from metanas.method import METHODS, Method
+from metanas.space.strategy import as_text
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class ConfigError(InvalidValue):
+    """An option or override is wrong; the message gives the value and what would be right."""
+
+
+class RunConfig(BaseModel):
+    """The resolved configuration of a run: what determines its results. No paths, no number of processes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")  # clip=.inf
+
+    method: str
+    settings: dict[str, Any]  # all hyperparameters of the method, defaults filled in
+    suite: Suite
+    budget_name: str
+    budget: Budget
+    seeds: tuple[int, ...]
+    tracking: Literal["none", "wandb"] = "none"
+    trials: int | None = None  # settings tried before these, as the user declares; shown with the scores
+
+
+def resolve(
+    method: str,
+    suite: str | Path | Suite,
+    *,
+    budget: str = "small",
+    domains: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    overrides: Sequence[str] = (),
+) -> RunConfig:
+    """The configuration that these options and overrides ask for.
+
+    domains, seeds: empty for those of the suite. ConfigError or UnknownName name the wrong value and what
+    would be right.
+    """
+    base = suite if isinstance(suite, Suite) else load_suite(suite)
+    given = parse_overrides(overrides)
+    if budget not in base.budgets:
+        raise ConfigError(f"no budget named {budget!r} in {base.name}; there are: {', '.join(base.budgets)}")
+    if unknown := [domain for domain in domains if domain not in base.domains]:
+        raise ConfigError(f"{base.name} has no domain {unknown[0]!r}; it has: {', '.join(base.domains)}")
+    if bad := [seed for seed in seeds if seed < 0 or seed > 30_000]:
+        raise ConfigError(f"seeds must lie in 0..30000, got {bad[0]}")
+    suite_changes = {**given.pop("suite", {}), **({"domains": tuple(domains)} if domains else {})}
+    tracking = given.pop("tracking", "none")
+    if tracking not in ("none", "wandb"):
+        raise ConfigError(f"tracking must be none or wandb, got {tracking!r}")
+    trials = given.pop("trials", None)
+    if trials is not None and (not isinstance(trials, int) or trials < 0):
+        raise ConfigError(f"trials must be a number of settings tried, got {trials!r}")
+    updated_suite = _updated(Suite, base, suite_changes, "suite")
+    return RunConfig(
+        method=method,
+        budget_name=budget,
+        budget=_checked_budget(
+            _updated(Budget, base.budgets[budget], given.pop("budget", {}), "budget"), updated_suite
+        ),
+        settings=plain(settings_of(METHODS[method], given)),
+        suite=updated_suite,
+        seeds=tuple(seeds) or base.seeds,
+        tracking=tracking,
+        trials=trials,
+    )
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """["a.b=1", "c=x"] to {"a": {"b": 1}, "c": "x"}; values are YAML. ConfigError if one is not key=value."""
+    result: dict[str, Any] = {}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set wants key=value, got {text!r}")
+        *path, last = key.split(".")
+        node = result
+        for part in path:
+            node = node.setdefault(part, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"--set {text}: {part} was given a value already")
+        node[last] = yaml.safe_load(value)
+    return result
+
+
+def as_overrides(settings: Mapping[str, Any] | None) -> list[str]:
+    """{"weight_rate": 0.1} to ["weight_rate=0.1"], as `--set` takes them."""
+    return [f"{key}={_as_yaml(value)}" for key, value in (settings or {}).items()]
+
+
+def _as_yaml(value: object) -> str:
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n...\n").strip()
+
+
+def settings_of(method: type[Method], given: Mapping[str, Any]) -> Any:
+    """An instance of the method's Settings: defaults, overridden by `given` and type-checked.
+
+    ConfigError for an unknown key or a value that does not fit; it names the nearest known key.
+    """
+    given = _with_space(given)
+    known = known_keys(method.Settings)
+    for key in _flat(given):
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+            raise ConfigError(f"no setting named {key!r}; {hint}")
+    default = dataclasses.asdict(method.Settings())
+    merged = {
+        key: {**default[key], **value} if isinstance(value, dict) else value for key, value in given.items()
+    }
+    try:
+        return TypeAdapter(method.Settings).validate_python({**default, **merged})
+    except ValidationError as error:
+        raise ConfigError(_first(error)) from error
+
+
+def _with_space(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Expand abbreviations: `cost` to `space.cost`; a mapping or file in space.strategy to its text."""
+    given = dict(given)
+    if "cost" in given:
+        given["space"] = {**given.get("space", {}), "cost": given.pop("cost")}
+    space = given.get("space")
+    if not isinstance(space, dict) or "strategy" not in space:
+        return given
+    try:
+        return {**given, "space": {**space, "strategy": as_text(space["strategy"])}}
+    except ValidationError as error:
+        raise ConfigError(f"space.strategy.{_first(error)}") from error
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """Settings as JSON values, so that they equal what is read back from config.yaml."""
+    result: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
+    return result
+
+
+def known_keys(settings: type[Any]) -> list[str]:
+    """Every key of a Settings class that `--set` takes, nested ones with dots: "steps", "space.layers"."""
+    default = settings()
+    return _flat(dataclasses.asdict(default))
+
+
+def write(config: RunConfig, path: Path) -> None:
+    """Write config.yaml atomically."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    write_atomically(path, text.encode())
+
+
+def of_run(run: Path) -> RunConfig:
+    """The configuration of a run folder. ConfigError if there is no config.yaml or it is damaged."""
+    if not (run / "config.yaml").exists():
+        raise ConfigError(f"{run} is not a run folder: it has no config.yaml")
+    return read(run / "config.yaml")
+
+
+def read(path: Path) -> RunConfig:
+    """Read a config.yaml. ConfigError if it is damaged or of another version."""
+    try:
+        return RunConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, UnicodeDecodeError, ValidationError) as error:
+        raise ConfigError(f"{path} is damaged or from another version: {error}") from error
+
+
+def _updated(kind: type[M], base: M, changes: Mapping[str, Any], what: str) -> M:
+    try:
+        return kind.model_validate(_merged(base.model_dump(), changes))
+    except ValidationError as error:
+        raise ConfigError(f"{what}.{_first(error)}") from error
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`changes` over `base`, key by key at every depth."""
+    both = {k: _merged(base.get(k) or {}, v) if isinstance(v, dict) else v for k, v in changes.items()}
+    return {**base, **both}
+
+
+def _checked_budget(budget: Budget, suite: Suite) -> Budget:
+    if budget.eval_episodes > suite.episodes:
+        raise ConfigError(
+            f"budget.eval_episodes is {budget.eval_episodes}, but {suite.name} pins {suite.episodes}"
+        )
+    return budget
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
+    keys = []
+    for key, value in tree.items():
+        keys += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+    return keys
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{field}: {message}, got {first['input']!r:.80}" if field else message

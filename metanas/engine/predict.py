@@ -1,0 +1,149 @@
+"""Ask a trained method for predictions: on the pinned test episodes, or on meta-validation episodes.
+
+The method gets support sets and query inputs, never query labels. Queries go in together for speed; that this
+changes nothing is checked on the first episodes of every task (`check_independent`), unless the method
+declares itself transductive. What comes out is written by `evaluation/result.py` and scored without torch.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from metanas.base import distributed
+from metanas.base.errors import MetanasError
+from metanas.data.domain import Domain
+from metanas.data.episode import EVALUATION_SEED, Batch, Episodes, EpisodeShape, Split
+from metanas.engine.seed_run import ProgressCallback, SeedRun, predictions_path, task_name
+from metanas.evaluation import choices, result
+from metanas.method import Adapted, Method, State
+
+CHUNK = 10  # episodes adapted side by side
+
+
+class ProtocolError(MetanasError):
+    """A method broke a rule of the evaluation."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Predictions of one task: class probabilities (E, Q, ways) of the queries of E episodes.
+
+    arch: adapted architecture logits (E, ...) by name, None for a method without an architecture.
+    """
+
+    probabilities: NDArray[np.float32]
+    arch: dict[str, Tensor] | None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Some episodes and a method's class probabilities (T, Q, ways) for their queries."""
+
+    tasks: Episodes
+    adapted: Adapted
+    probabilities: Tensor
+    done: int  # episodes answered so far, these included
+
+
+def answers(
+    method: Method, state: State, domain: Domain, split: Split, shape: EpisodeShape, seed: int, episodes: int
+) -> Iterator[Answered]:
+    """Adapt to episodes 0..episodes-1 of (seed, split), some side by side, and predict their queries.
+
+    The one loop of test and meta-validation. ProtocolError for probabilities that are none.
+    """
+    for first in range(0, episodes, CHUNK):
+        ids = range(first, min(first + CHUNK, episodes))
+        tasks = domain.episodes(split, shape, seed, ids)
+        adapted = method.adapt(state, tasks.spec, tasks.support)
+        yield Answered(tasks, adapted, checked(adapted.predict(tasks.query.x), tasks.query), ids.stop)
+
+
+def evaluate(
+    method: Method,
+    state: State,
+    domain: Domain,
+    shape: EpisodeShape,
+    episodes: int,
+    *,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Evaluated:
+    """Predictions on the pinned test episodes 0..episodes-1 of this domain and shape."""
+    parts: list[Tensor] = []
+    archs: list[dict[str, Tensor]] = []
+    for part in answers(method, state, domain, "test", shape, EVALUATION_SEED, episodes):
+        if not parts and not method.transductive:
+            check_independent(part.adapted, part.tasks.query.x, part.probabilities)
+        parts.append(part.probabilities)
+        if part.adapted.arch:
+            archs.append(part.adapted.arch)
+        on_progress(part.done)
+    arch = {name: torch.cat([a[name] for a in archs]) for name in archs[0]} if archs else None
+    return Evaluated(torch.cat(parts).numpy(), arch)
+
+
+def predict_tasks(
+    seed_run: SeedRun,
+    method: Method,
+    state: State,
+    tasks: Sequence[tuple[Domain, EpisodeShape]],
+    report: ProgressCallback,
+    *,
+    folder: Path | None = None,
+) -> float:
+    """Write the predictions on every task that has none yet; returns the seconds it took.
+
+    folder: where they go, if not to the seed run's own. Several processes share the tasks.
+    """
+    folder = folder or seed_run.path
+    started, done, episodes = time.monotonic(), 0, seed_run.config.budget.eval_episodes
+    for index, (domain, shape) in enumerate(tasks):
+        before, name = done, task_name(domain, shape)
+        mine = index % distributed.world_size() == distributed.rank()
+        if mine and not predictions_path(folder, name).exists():
+            evaluated = evaluate(
+                method,
+                state,
+                domain,
+                shape,
+                episodes,
+                on_progress=lambda e, name=name, before=before: report(f"testing {name}", before + e),  # type: ignore[misc]
+            )
+            choices.keep(folder, name, seed_run.seed, evaluated.arch)
+            table = result.table(name, seed_run.seed, 0, evaluated.probabilities)
+            result.write_table(predictions_path(folder, name), table)
+        done += episodes
+        report(f"testing {name}", done)
+    return time.monotonic() - started
+
+
+def checked(probabilities: Tensor, query: Batch) -> Tensor:
+    """ProtocolError unless every query has finite probabilities that sum to 1."""
+    if probabilities.shape[:2] != query.y.shape:
+        raise ProtocolError(
+            f"predict returned shape {tuple(probabilities.shape)} for {tuple(query.y.shape)} queries"
+        )
+    sums = probabilities.sum(-1)
+    if not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+        raise ProtocolError(
+            f"probabilities must sum to 1, got sums from {sums.min():.4f} to {sums.max():.4f}"
+        )
+    return probabilities.detach().float()
+
+
+def check_independent(adapted: Adapted, x: Tensor, together: Tensor) -> None:
+    """ProtocolError if a query's prediction changes when it is asked alone. x: (T, Q, *input_shape)."""
+    for query in range(0, x.shape[1], max(1, x.shape[1] // 5)):
+        by_itself = adapted.predict(x[:, query : query + 1])[:, 0]
+        gap = float((by_itself - together[:, query]).abs().max())
+        if gap > 1e-3:
+            raise ProtocolError(
+                f"predictions depend on the other queries (probability of query {query} differs by {gap:.3g} "
+                "when it is asked alone); declare the method `transductive = True`"
+            )

@@ -1,0 +1,116 @@
+"""A run: meta-train and evaluate one method over seeds, and leave a run folder that is whole or absent.
+
+The unit of work is a `SeedRun`. Everything it leaves is written atomically and reused, so a killed run
+resumes. `collect.finish` puts the seeds together; submission.json is written last and says that all is there.
+
+    run/  config.yaml  metrics.jsonl  predictions.parquet  choices.parquet  architecture.json
+          architecture-*.svg  report.html  submission.json  seed0/{state.safetensors, *.parquet, costs.json}
+"""
+
+from pathlib import Path
+
+from metanas.base import distributed
+from metanas.base.allocator import keep_freed_memory
+from metanas.base.seeding import generator
+from metanas.data.datasets import Datasets
+from metanas.data.episode import Episodes
+from metanas.data.meta_batches import MetaBatchSampler
+from metanas.engine import config as configs
+from metanas.engine.collect import keep_costs
+from metanas.engine.config import ConfigError, RunConfig
+from metanas.engine.early_stopping import EarlyStop, affordable
+from metanas.engine.predict import predict_tasks
+from metanas.engine.seed_run import ProgressCallback, SeedRun, build
+from metanas.engine.tracking import Tracker
+from metanas.engine.trainer import meta_train
+from metanas.engine.validation import accuracy
+from metanas.evaluation import result
+from metanas.method import Method, State
+
+
+def prepare(config: RunConfig, folder: Path, data: Datasets, *, workers: int = 0) -> list[SeedRun]:
+    """Make the run folder and return what is to be done; nothing if the run is complete.
+
+    A complete run of some of the seeds grows: what these have stays. ConfigError if the folder holds another
+    run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "config.yaml"
+    known = configs.read(path) if path.exists() else None
+    if known is not None and known != config:
+        if not _grows(known, config):
+            raise ConfigError(f"{folder} holds a run with other settings; give another --out, or delete it")
+        (folder / result.SUBMISSION).unlink(missing_ok=True)  # first: killed here, nothing is lost
+    if known != config:
+        configs.write(config, path)
+    if (folder / result.SUBMISSION).exists():
+        return []
+    return [SeedRun(config, folder, data, seed, workers) for seed in config.seeds]
+
+
+def _grows(known: RunConfig, config: RunConfig) -> bool:
+    """Whether `config` is `known` with more seeds."""
+    same = known.model_copy(update={"seeds": config.seeds}) == config
+    return same and set(known.seeds) < set(config.seeds)
+
+
+def work(seed_run: SeedRun, report: ProgressCallback) -> None:
+    """Meta-train and test, resuming from what is there; together with the other processes, if any."""
+    keep_freed_memory()
+    config, data = seed_run.config, seed_run.data
+    method = build(config, data.values())
+    sampler = meta_batches(config, data, seed_run.seed)
+    iterations = num_iterations(config, method, sampler)
+    units = config.budget.iterations if method.trains else 0  # of progress, as `SeedRun.steps` has it
+    with Tracker(config, seed_run.seed, seed_run.folder) as tracker:
+        trained = meta_train(
+            method,
+            sampler,
+            iterations,
+            seed_run.path,
+            workers=seed_run.workers,
+            stop=early_stop(config, method, data),
+            on_progress=lambda i: report("meta-training", i * units // max(iterations, 1)),
+            log=tracker.log,
+        )
+    seconds = predict_tasks(
+        seed_run, method, trained.state, data.tasks(), lambda doing, done: report(doing, units + done)
+    )
+    distributed.barrier()
+    if distributed.rank() == 0 and not seed_run.costs.exists():
+        kinds = sample_batches(config, sampler) if iterations else []
+        with distributed.single_process():
+            keep_costs(seed_run, method, trained, data.tasks(), seconds, kinds)
+
+
+def meta_batches(config: RunConfig, data: Datasets, seed: int) -> MetaBatchSampler:
+    """The meta-training batches of this seed."""
+    return MetaBatchSampler(tuple(data.values()), config.suite.train_shapes, config.budget.tasks, seed)
+
+
+def num_iterations(config: RunConfig, method: Method, sampler: MetaBatchSampler) -> int:
+    """Iterations of meta-training: the budget's, or as many as its operations pay for."""
+    if not method.trains:
+        return 0
+    if config.budget.flops is None:
+        return config.budget.iterations
+    with distributed.single_process():
+        state = method.start(generator(sampler.seed, "start"))
+        return affordable(method, state, sample_batches(config, sampler), config.budget.flops)
+
+
+def sample_batches(config: RunConfig, sampler: MetaBatchSampler) -> list[list[Episodes]]:
+    """One meta-batch of each shape that training takes in turn."""
+    return [sampler[i] for i in range(len(config.suite.shots))]
+
+
+def early_stop(config: RunConfig, method: Method, data: Datasets) -> EarlyStop | None:
+    """The early stopping that the budget asks for. DataError if a domain has no meta-validation classes."""
+    budget = config.budget
+    if budget.patience is None:
+        return None
+
+    def check(state: State) -> float:
+        return accuracy(method, state, data.tasks(), budget.check_episodes)
+
+    return EarlyStop(budget.check_every, budget.patience, check)

@@ -1,0 +1,81 @@
+"""One method and seed of a run, the unit of work: its settings, its data and the paths of its files."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from metanas.data.datasets import Datasets
+from metanas.data.domain import Domain
+from metanas.data.episode import EpisodeShape
+from metanas.engine.config import ConfigError, RunConfig, settings_of
+from metanas.method import METHODS, Method
+
+ProgressCallback = Callable[[str, int], None]  # (what is being done, units done)
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One method and seed of a run.
+
+    folder: the run's. workers: background processes that draw meta-training batches; they change no number.
+    """
+
+    config: RunConfig
+    folder: Path
+    data: Datasets
+    seed: int
+    workers: int = 0
+
+    @property
+    def name(self) -> str:
+        """As progress and errors call it: "maml seed 0"."""
+        return f"{self.config.method} seed {self.seed}"
+
+    @property
+    def path(self) -> Path:
+        """The folder of this seed."""
+        return self.folder / f"seed{self.seed}"
+
+    @property
+    def costs(self) -> Path:
+        """The file that is written last: with it the seed run is complete."""
+        return self.path / "costs.json"
+
+    def is_done(self) -> bool:
+        """Whether all that the run needs of this seed is there."""
+        names = [task_name(*task) for task in self.data.tasks()]
+        return self.costs.exists() and all(predictions_path(self.path, name).exists() for name in names)
+
+    @property
+    def steps(self) -> int:
+        """Units of progress: meta-training iterations and test episodes."""
+        method, suite, budget = METHODS[self.config.method], self.config.suite, self.config.budget
+        train = budget.iterations if method.trains else 0
+        return train + budget.eval_episodes * len(suite.domains) * len(suite.shots)
+
+
+def check_trains(config: RunConfig, data: Datasets) -> None:
+    """ConfigError for a method that would have nothing to meta-train on."""
+    if METHODS[config.method].trains and not any(domain.trains for domain in data.values()):
+        raise ConfigError(
+            f"{config.method} has nothing to meta-train on: {', '.join(config.suite.domains)} only has "
+            "meta-test classes; add a domain to --domains"
+        )
+
+
+def build(config: RunConfig, domains: Iterable[Domain]) -> Method:
+    """The method of a run, for tasks of these domains."""
+    kind = METHODS[config.method]
+    specs = [domain.spec(config.suite.ways_of(domain.name)) for domain in domains]
+    method: Method = kind(specs, settings_of(kind, config.settings))
+    return method
+
+
+def task_name(domain: Domain, shape: EpisodeShape) -> str:
+    """digits/5w1s, as in `result.Task`."""
+    return f"{domain.name}/{shape.ways}w{shape.shots}s"
+
+
+def predictions_path(folder: Path, task: str) -> Path:
+    """Where a seed run keeps its predictions on a task."""
+    return folder / f"{task.replace('/', '-')}.parquet"

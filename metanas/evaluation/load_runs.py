@@ -1,0 +1,52 @@
+"""Several run folders loaded together, for a comparison or a report. No torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from metanas.evaluation import result
+from metanas.evaluation.result import ResultError, Submission
+from metanas.evaluation.scores import Scores, score
+
+
+@dataclass(frozen=True)
+class Run:
+    """A checked run folder with its recomputed scores."""
+
+    name: str  # the method; the folder where two runs have the same method
+    folder: Path
+    submission: Submission
+    scores: Scores
+
+
+def load_runs(folders: Sequence[Path]) -> dict[str, Run]:
+    """Runs by name. ResultError if one cannot be read or was not tested on the same episodes as the first."""
+    results = [(folder, result.read(folder)) for folder in dict.fromkeys(folders)]
+    methods = [checked.submission.method for _, checked in results]
+    runs: dict[str, Run] = {}
+    for folder, checked in results:
+        method = checked.submission.method
+        name = method if methods.count(method) == 1 else str(folder)
+        runs[name] = Run(name, folder, checked.submission, score(checked.answers))
+    first, *others = runs.values()
+    for other in others:
+        _check(first, other)
+    return runs
+
+
+def _check(first: Run, other: Run) -> None:
+    """ResultError, with the field, unless both were tested on the same pinned episodes of the same data."""
+    tasks = {task.name: task for task in first.submission.tasks}
+    theirs = {task.name: task for task in other.submission.tasks}
+    if tasks.keys() != theirs.keys():
+        odd = sorted(tasks.keys() ^ theirs.keys())[0]
+        raise ResultError(
+            f"{other.folder}: tasks: {odd} was answered by one of {first.name}, {other.name} only"
+        )
+    for name, task in tasks.items():
+        for field in ("manifest", "fingerprint", "sample", "episodes", "queries"):
+            expected, actual = getattr(task, field), getattr(theirs[name], field)
+            if actual != expected:
+                raise ResultError(
+                    f"{other.folder}: {name}: {field} is {actual}, that of {first.name} is {expected}"
+                )

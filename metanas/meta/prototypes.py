@@ -1,0 +1,45 @@
+"""Embeddings and class prototypes of T tasks under one network, for metric-based methods.
+
+Used by ProtoNet, Matching Networks and MetaNAS-ours. All tasks share the network, so they are one big batch,
+unless batch statistics (`network.norm=batch`) would then mix the tasks.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.func import vmap
+
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.models.network import Network, features
+from metanas.params import Params
+
+
+def embed(net: Network, params: Params, spec: TaskSpec, x: Tensor, *, apart: bool) -> Tensor:
+    """x (T, B, *input_shape) to features (T, B, F). apart: no batch statistics over several tasks."""
+    if apart:
+        embedded: Tensor = vmap(lambda x: features(net, params, x, spec))(x)
+        return embedded
+    return features(net, params, x.flatten(0, 1), spec).unflatten(0, x.shape[:2])
+
+
+def prototypes(embedded: Tensor, support: Batch, ways: int) -> Tensor:
+    """Class means (T, ways, F) of support features (T, B, F) (Snell et al., 2017, eq. 1)."""
+    of_class = F.one_hot(support.y, ways).transpose(1, 2).to(embedded.dtype)  # (T, ways, B)
+    return of_class @ embedded / of_class.sum(-1, keepdim=True)
+
+
+def wide_loss(queries: Tensor, weight: Tensor, bias: Tensor, episodes: Episodes) -> Tensor:
+    """Mean cross-entropy () of T tasks' queries (T, Q, F) under the heads of all T tasks side by side.
+
+    weight (T, ways, F), bias (T, ways): each task's head. More ways in training than at test make better
+    features (Snell et al., 2017, on the composition of episodes). Another task's logit for a query's own
+    class is left out.
+    """
+    assert episodes.classes is not None  # meta-training episodes have them
+    tasks, ways = episodes.classes.shape
+    logits = queries.flatten(0, 1) @ weight.flatten(0, 1).T + bias.flatten()  # (T * Q, T * ways)
+    first = ways * torch.arange(tasks, device=queries.device)[:, None]
+    own = (first + episodes.query.y).flatten()  # (T * Q,)
+    same = episodes.classes.gather(1, episodes.query.y).flatten()[:, None] == episodes.classes.flatten()
+    same = same.scatter(1, own[:, None], False)
+    return F.cross_entropy(logits.masked_fill(same, -torch.inf), own)

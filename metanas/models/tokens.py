@@ -1,0 +1,79 @@
+"""Input layers of the fixed networks: raw input to a feature map (`Entry`) or to tokens (`Patches`).
+
+conv4 and resnet12 read a map, gru and transformer read tokens. Images and spectrograms are passed on
+unchanged; text is embedded. Padding is set to 0 and marked with 0 in a mask; None without padding.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from metanas.data.episode import TaskSpec
+from metanas.models.ops import Mask
+from metanas.models.stem import Words
+
+
+class Entry(nn.Module):
+    """The feature map of the raw input: `channels`, `height` and `width` are its C, H and W."""
+
+    def __init__(self, spec: TaskSpec, width: int) -> None:
+        super().__init__()
+        self.modality = spec.modality
+        self.channels = {"image": spec.input_shape[0], "text": width, "speech": 1}[spec.modality]
+        shape = {"image": spec.input_shape[1:], "text": (1, *spec.input_shape), "speech": spec.input_shape}
+        self.height, self.width = shape[spec.modality]
+        if spec.modality == "text":
+            self.words = Words(spec, width)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Mask]:
+        """x (B, *input_shape) to a map (B, C, H, W), H = 1 for text, and its mask (B, 1, H, W) or None."""
+        if self.modality == "text":
+            h = self.words.embed(x).transpose(1, 2)[:, :, None, :]
+            mask = (x != 0).to(h.dtype)[:, None, None, :]
+            return h * mask, mask
+        if self.modality == "speech":  # padded frames are NaN
+            present = ~torch.isnan(x[:, None, :, :])
+            return torch.nan_to_num(x)[:, None], present.to(x.dtype)
+        return x, None
+
+
+class Patches(nn.Module):
+    """Tokens of the raw input, `features` (F) values each.
+
+    A token is a text token, all bands of `patch` frames, or a patch x patch square of an image. With
+    `patch` = 0, as in recurrent networks, it is one frame or one row of an image.
+    """
+
+    def __init__(self, spec: TaskSpec, width: int, patch: int) -> None:
+        super().__init__()
+        self.entry, self.patch = Entry(spec, width), patch
+        channels, height, columns = self.entry.channels, self.entry.height, self.entry.width
+        self.features = {
+            "text": width,
+            "speech": height * max(patch, 1),
+            "image": channels * (patch * patch or columns),
+        }[spec.modality]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """x (B, *input_shape) to tokens (B, S, F) and their mask (B, S) or None."""
+        h, mask = self.entry(x)
+        if self.entry.modality == "text":
+            return h.squeeze(2).transpose(1, 2), None if mask is None else mask[:, 0, 0]
+        step = max(self.patch, 1)
+        if self.entry.modality == "speech":
+            h = F.pad(h, (0, -h.shape[-1] % step))
+            frame_mask = None if mask is None else F.pad(mask[:, 0, 0], (0, -mask.shape[-1] % step))
+            frames = h.squeeze(1).unflatten(2, (-1, step)).permute(0, 2, 1, 3).flatten(2)
+            return frames, None if frame_mask is None else frame_mask.unflatten(1, (-1, step)).amax(-1)
+        if self.patch == 0:
+            return h.transpose(1, 2).flatten(2), None
+        h = F.pad(h, (0, -h.shape[-1] % step, 0, -h.shape[-2] % step))
+        squares = h.unflatten(3, (-1, step)).unflatten(2, (-1, step))  # (B, C, H', p, W', p)
+        return squares.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2), None
+
+
+def mean_token(tokens: Tensor, mask: Tensor | None) -> Tensor:
+    """Mean over the unpadded tokens: tokens (B, S, F), mask (B, S) or None, to (B, F)."""
+    if mask is None:
+        return tokens.mean(1)
+    return (tokens * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)

@@ -1,0 +1,40 @@
+"""Discretization: from a mixture to hard architecture logits, which stand for one architecture per task.
+
+Used where a search ends (DARTS derives, T-NAS decodes) and where there was none (a random architecture).
+Hard logits are 0 for the chosen candidates and `OUT` for the rest, so that their softmax is exactly one-hot
+and under `single` the network computes the chosen candidates only.
+"""
+
+import torch
+from torch import Tensor
+
+from metanas.models.relaxation import Mixture, one_hot, pruned
+from metanas.params import Tensors
+from metanas.space.architecture import Architecture
+from metanas.space.space import SearchSpace
+
+OUT = -1e4
+single = pruned(temperature=1.0, threshold=0.5)  # the relaxation for hard logits
+
+
+def discretize(space: SearchSpace, logits: Tensors) -> Tensors:
+    """Hard logits of the strongest candidate of every mixture, in the shapes of `logits`.
+
+    `none` is never chosen (Liu et al., 2019, sec. 2.4), unless it is the only operation.
+    """
+    return {name: _hard(_without_none(space, t) if name == "node" else t) for name, t in logits.items()}
+
+
+def logits_of(space: SearchSpace, architecture: Architecture) -> Tensors:
+    """Hard logits of one architecture of the space, shaped as `SuperNet.arch` returns them."""
+    mixture: Mixture = one_hot(space, architecture)
+    return {name: torch.where(t > 0, 0.0, OUT) for name, t in mixture.weights.items()}
+
+
+def _hard(t: Tensor) -> Tensor:
+    return torch.full_like(t, OUT).scatter(-1, t.argmax(-1, keepdim=True), 0.0)
+
+
+def _without_none(space: SearchSpace, t: Tensor) -> Tensor:
+    is_none = torch.tensor([op == "none" and len(space.ops) > 1 for op in space.ops], device=t.device)
+    return t.masked_fill(is_none, float("-inf"))

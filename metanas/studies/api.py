@@ -1,0 +1,179 @@
+"""Run, load and compare from Python: what `import metanas` offers beside the command line.
+
+Tables are `pyarrow.Table`s; `.to_pandas()` makes a data frame of one. `docs/api.md` shows all of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+from torch import Tensor
+
+from metanas.base.errors import InvalidValue
+from metanas.base.executor import Kind
+from metanas.data.datasets import Datasets, LoadedSuite, load_suite
+from metanas.data.domain import Domain
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.data.suite import Suite
+from metanas.engine import config as configs
+from metanas.engine.checkpoint import checkpoint
+from metanas.engine.config import RunConfig
+from metanas.engine.seed_run import build
+from metanas.evaluation import frames
+from metanas.evaluation.compare import Comparison
+from metanas.evaluation.compare import compare as compare_views
+from metanas.evaluation.load_runs import load_runs
+from metanas.evaluation.result import Result, read
+from metanas.evaluation.scores import score
+from metanas.method import Adapted, Method, State
+from metanas.studies import grid
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A meta-trained method that is ready to adapt to tasks."""
+
+    method: Method
+    state: State
+    domains: Mapping[str, Domain]
+
+    def adapt(self, support: Batch | Episodes, domain: str | None = None) -> "AdaptedLearner":
+        """Adapt to T tasks from their support sets, x (T, ways * shots, *input_shape) and y.
+
+        domain: whose inputs they are; needed only where several domains of the run have this input shape.
+        InvalidValue if no domain of the run fits.
+        """
+        if isinstance(support, Episodes):
+            return AdaptedLearner(self.method.adapt(self.state, support.spec, support.support))
+        return AdaptedLearner(self.method.adapt(self.state, self._spec(support, domain), support))
+
+    def _spec(self, support: Batch, domain: str | None) -> TaskSpec:
+        shape, ways = tuple(support.x.shape[2:]), int(support.y.max()) + 1
+        specs = {name: opened.spec(ways) for name, opened in self.domains.items()}
+        fitting = [name for name, spec in specs.items() if spec.input_shape == shape]
+        if domain is None and len(fitting) == 1:
+            return specs[fitting[0]]
+        if domain is None or domain not in fitting:
+            known = ", ".join(f"{name} {spec.input_shape}" for name, spec in specs.items())
+            what = f"{len(fitting)} domains have" if domain is None else f"{domain!r} does not have"
+            raise InvalidValue(f"{what} inputs of shape {shape}; give one of the run's domains: {known}")
+        return specs[domain]
+
+
+@dataclass(frozen=True)
+class AdaptedLearner:
+    """T tasks' predictors. adapted: with the adapted architecture and weights, where the method has any."""
+
+    adapted: Adapted
+
+    def predict(self, query: Batch | Tensor) -> Tensor:
+        """Class probabilities (T, Q, ways) of query inputs (T, Q, *input_shape); labels are not looked at."""
+        return self.adapted.predict(query.x if isinstance(query, Batch) else query).detach()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run folder. data_root: where its data sets lie, None for pip's and downloaded data."""
+
+    folder: Path
+    data_root: Path | None = None
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """What the run was asked for."""
+        return configs.of_run(self.folder)
+
+    @cached_property
+    def result(self) -> Result:
+        """The checked result. ResultError if the run is not finished or a file is damaged."""
+        return read(self.folder)
+
+    @cached_property
+    def data(self) -> Datasets:
+        """The data of the run's suite, opened when first asked for."""
+        return Datasets.open(self.config.suite, self.data_root)
+
+    def scores(self) -> pa.Table:
+        """One row a task: accuracy with its 95 % interval, and the other scores."""
+        return frames.scores(score(self.result.answers))
+
+    def predictions(self) -> pa.Table:
+        """One row a query: task, seed, episode, query, predicted class, true label, probabilities."""
+        return frames.predictions(self.result.answers, self.config.seeds)
+
+    def learner(self, seed: int) -> Learner:
+        """The method as it was meta-trained with this seed. DataError without its checkpoint."""
+        trained = checkpoint(self.folder, seed)
+        return Learner(build(self.config, self.data.values()), trained.state, self.data)
+
+
+def run(
+    method: str,
+    suite: str | Path | Suite = "mini-v1",
+    *,
+    seeds: Sequence[int] = (),
+    budget: str = "small",
+    domains: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    data_root: str | Path | None = None,
+    jobs: int = 1,
+    workers: int = 0,
+) -> Run:
+    """Meta-train a method and answer the pinned test episodes; resumes what is there already.
+
+    settings: as of `--set`: {"weight_rate": 0.1, "space.layers": 2, "budget.iterations": 50}. out: the run
+    folder, by default runs/SUITE/BUDGET/METHOD. jobs: 1 works in this process (so that a method defined in a
+    notebook is known), more in so many worker processes. InvalidValue, DataError, SeedRunFailed.
+    """
+    loaded = suite if isinstance(suite, Suite) else load_suite(suite)
+    chosen = loaded.plain() if isinstance(loaded, LoadedSuite) else loaded
+    config = configs.resolve(
+        method, chosen, budget=budget, domains=domains, seeds=seeds, overrides=configs.as_overrides(settings)
+    )
+    folder = Path(out) if out is not None else Path("runs") / chosen.name / budget / method
+    root = None if data_root is None else Path(data_root)
+    kind: Kind = "inline" if jobs == 1 else "local"
+    quiet = Console(quiet=True)
+    grid.run([(config, folder)], root=root, jobs=jobs, kind=kind, workers=workers, db=None, console=quiet)
+    return Run(folder, root)
+
+
+def load_run(folder: str | Path, *, data_root: str | Path | None = None) -> Run:
+    """An existing run folder. InvalidValue if it has no valid config.yaml."""
+    loaded = Run(Path(folder), None if data_root is None else Path(data_root))
+    configs.of_run(loaded.folder)
+    return loaded
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Runs beside each other. comparison: every figure as a value."""
+
+    comparison: Comparison
+
+    def methods(self) -> pa.Table:
+        """One row a method, best mean first: mean accuracy with its interval and the range of its rank."""
+        return frames.methods(self.comparison)
+
+    def pairs(self) -> pa.Table:
+        """One row a pair of methods: difference, interval and adjusted p-value of the paired test."""
+        return frames.pairs(self.comparison)
+
+    def to_pandas(self) -> Any:
+        """`methods()` as a data frame."""
+        return self.methods().to_pandas()
+
+
+def compare(runs: Sequence[str | Path | Run]) -> Compared:
+    """Scores, rank ranges and paired tests of runs that answered the same episodes.
+
+    ResultError if one did not, or cannot be read.
+    """
+    folders = [run.folder if isinstance(run, Run) else Path(run) for run in runs]
+    loaded = load_runs(folders)
+    return Compared(compare_views({name: run.scores.view() for name, run in loaded.items()}))

@@ -1,0 +1,162 @@
+"""Several runs at once: their seed runs over worker processes, then the leaderboard.
+
+A seed run's error stops the rest and is shown as one line; what finished stays, so the same command goes on
+from there. Two commands at once share the work: no seed run is done twice.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from metanas.base import distributed, executor, plugins
+from metanas.base.errors import MetanasError
+from metanas.base.executor import Kind, OnProgress
+from metanas.data.datasets import Datasets
+from metanas.engine import collect
+from metanas.engine import run as runs
+from metanas.engine.config import RunConfig
+from metanas.engine.seed_run import ProgressCallback, SeedRun, check_trains
+from metanas.evaluation import report
+from metanas.evaluation.result import SUBMISSION
+
+Wanted = Sequence[tuple[RunConfig, Path]]  # what is to be run, and its run folder
+COLUMNS = (
+    TextColumn("{task.description:<18}"),
+    BarColumn(bar_width=24),
+    TextColumn("{task.percentage:>3.0f} %"),
+    TimeElapsedColumn(),
+    TextColumn("left"),
+    TimeRemainingColumn(),
+    TextColumn("{task.fields[doing]}"),
+)
+
+
+class SeedRunFailed(MetanasError):
+    """A seed run stopped with an error; what the others finished is kept."""
+
+
+def run(
+    wanted: Wanted,
+    *,
+    root: Path | None,
+    jobs: int,
+    db: str | None,
+    kind: Kind = "local",
+    workers: int = 0,
+    pages: Path | None = None,
+    console: Console | None = None,
+) -> list[Datasets]:
+    """Do all seed runs, complete the run folders, store the runs and print them; returns each run's data.
+
+    What is done already is not done again. Under torchrun all processes work on each seed run together.
+    jobs, kind: see `executor.run`. workers: processes that draw batches, for each seed run. db: the
+    leaderboard, None for none. pages: a folder for its pages.
+    """
+    with distributed.process_group():
+        console = console or Console()
+        console.quiet = console.quiet or distributed.rank() > 0
+        data = _open(wanted, root, console)
+        seed_runs = _prepare(wanted, data, workers)
+        if distributed.world_size() > 1:
+            kind = "inline"
+        with _bars(seed_runs, console) as on_progress:
+            for _ in executor.run(seed_run_once, seed_runs, jobs=jobs, kind=kind, on_progress=on_progress):
+                pass
+        distributed.barrier()
+        if distributed.rank() == 0:
+            for (config, folder), opened in zip(wanted, data, strict=True):
+                if not (folder / SUBMISSION).exists():
+                    collect.finish(config, folder, opened)
+            if db is not None:
+                _publish(wanted, db, pages, console)
+        return data
+
+
+def seed_run_once(seed_run: SeedRun, report_progress: ProgressCallback) -> None:
+    """Do a seed run unless it is done; whoever comes second waits and finds it done.
+
+    SeedRunFailed for an error that the user can mend.
+    """
+    seed_run.path.mkdir(parents=True, exist_ok=True)
+    try:
+        if distributed.world_size() > 1:
+            runs.work(seed_run, report_progress)
+            return
+        with FileLock(seed_run.path / "seed_run.lock"):
+            if not seed_run.is_done():
+                runs.work(seed_run, report_progress)
+        report_progress("done", seed_run.steps)
+    except (MetanasError, OSError) as error:
+        raise SeedRunFailed(f"{seed_run.name}: {error}") from error
+
+
+def _open(wanted: Wanted, root: Path | None, console: Console) -> list[Datasets]:
+    """The data of every run; runs of the same suite share one value."""
+    opened: dict[str, Datasets] = {}
+    datasets = []
+    for config, _ in wanted:
+        key = config.suite.model_dump_json()
+        if key not in opened:
+            with console.status(f"preparing the data of {config.suite.name}"):
+                opened[key] = Datasets.open(config.suite, root)
+        check_trains(config, opened[key])
+        datasets.append(opened[key])
+    return datasets
+
+
+def _prepare(wanted: Wanted, data: Sequence[Datasets], workers: int) -> list[SeedRun]:
+    """The seed runs that are not done."""
+    if distributed.rank() > 0:
+        distributed.barrier()  # the first process makes the folders
+    seed_runs = [
+        seed_run
+        for (config, folder), opened in zip(wanted, data, strict=True)
+        for seed_run in runs.prepare(config, folder, opened, workers=workers)
+    ]
+    if distributed.rank() == 0:
+        distributed.barrier()
+    return seed_runs
+
+
+@contextmanager
+def _bars(seed_runs: Sequence[SeedRun], console: Console) -> Iterator[OnProgress]:
+    """One progress bar a seed run."""
+    with Progress(*COLUMNS, console=console, disable=console.quiet or not seed_runs) as progress:
+        bars = [
+            progress.add_task(seed_run.name, total=seed_run.steps, start=False, doing="waiting")
+            for seed_run in seed_runs
+        ]
+
+        def update(index: int, doing: str, done: int) -> None:
+            progress.start_task(bars[index])
+            progress.update(bars[index], completed=done, doing=doing)
+
+        yield update
+
+
+def _publish(wanted: Wanted, db: str, pages: Path | None, console: Console) -> None:
+    """Store the runs on the leaderboard, write their reports, and print what came out."""
+    store: Any = plugins.load("leaderboard.store.store").Store(db)
+    board: Any = plugins.load("leaderboard.web.static_site")
+    for _, folder in wanted:
+        store.add(folder)
+    for config, folder in wanted:
+        report.build([folder], folder / "report.html", twins=False)
+        _print_architectures(console, config, folder)
+    for table in board.show(store, console.width):
+        console.print(table)
+    console.print("runs:", ", ".join(str(folder) for _, folder in wanted), soft_wrap=True)
+    if pages is not None:
+        console.print(f"leaderboard pages: {board.export(store, pages).resolve()}", soft_wrap=True)
+
+
+def _print_architectures(console: Console, config: RunConfig, folder: Path) -> None:
+    tasks = json.loads((folder / "architecture.json").read_text(encoding="utf-8"))["tasks"]
+    for name, task in tasks.items():
+        console.print(f"{config.method:>10} {name:<20} {task['text']}", highlight=False)

@@ -1,0 +1,126 @@
+"""Evaluate the checkpoints of a run on another suite, other domains, or other numbers of adaptation steps.
+
+The network is built for the domains of both suites. Parameters that the run did not train (the stem of
+another modality, a head with another number of ways) keep their random initialisation.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from metanas.base.seeding import generator
+from metanas.data import manifest
+from metanas.data.datasets import Datasets
+from metanas.data.domain import Domain
+from metanas.data.episode import EVALUATION_SEED
+from metanas.data.sampler import query_labels
+from metanas.engine import config as configs
+from metanas.engine.checkpoint import Trained, checkpoint
+from metanas.engine.collect import finish, keep_costs
+from metanas.engine.config import ConfigError, RunConfig
+from metanas.engine.predict import evaluate, predict_tasks
+from metanas.engine.run import prepare
+from metanas.engine.seed_run import SeedRun, build, task_name
+from metanas.evaluation import result
+from metanas.evaluation.curves import CURVES, SCHEMA, STEPS
+from metanas.evaluation.result import ResultError
+
+_CURVE_EPISODES = 50  # per task
+
+
+def reevaluate(
+    run: Path,
+    suite: str,
+    domains: Sequence[str],
+    budget: str,
+    out: Path | None,
+    root: Path | None,
+    *,
+    curves: bool,
+) -> Path:
+    """Predict the test episodes of a suite with the checkpoints of `run`; returns the new run folder.
+
+    suite: empty for the run's own. domains: empty for all of the suite. budget: gives the number of test
+    episodes. out: the new run folder, None for RUN/on-SUITE. root: the data folder. curves: also write
+    curves.parquet. ConfigError; DataError; ResultError if a result in either folder is on other episodes than
+    the suite pins.
+    """
+    trained = configs.of_run(run)
+    requested = configs.resolve(trained.method, suite or trained.suite.name, budget=budget, domains=domains)
+    config = requested.model_copy(
+        update={"settings": trained.settings, "seeds": trained.seeds, "trials": trained.trials}
+    )
+    folder = out or run / f"on-{config.suite.name}"
+    data = Datasets.open(config.suite, root)
+    for result_folder in (run, folder):
+        _check_pins(result_folder, config, data)
+    seed_runs = prepare(config, folder, data)
+    if not seed_runs and not curves:
+        return folder
+    trained_data = Datasets.open(trained.suite, root)  # the checkpoints need the stems of all its domains
+    domains_of_both = [*(domain for name, domain in trained_data.items() if name not in data), *data.values()]
+    for seed_run in seed_runs:
+        _predict(seed_run, run, domains_of_both)
+    if seed_runs:
+        finish(config, folder, data)
+    if curves:
+        _curves(config, folder, data, run, domains_of_both)
+    return folder
+
+
+def _check_pins(folder: Path, config: RunConfig, data: Datasets) -> None:
+    """ResultError if the result in `folder` is of this suite, but on other episodes than it pins here."""
+    if not (folder / result.SUBMISSION).exists():
+        return
+    submission = result.read_submission(folder / result.SUBMISSION)
+    if (submission.suite, submission.suite_version) != (config.suite.name, config.suite.version):
+        return  # another suite has other episodes
+    for task in submission.tasks:
+        if task.domain in data:
+            pinned = manifest.episodes_hash(data[task.domain], task.shape, task.episodes)
+            if task.manifest != pinned:
+                raise ResultError(
+                    f"{folder / result.SUBMISSION}: tasks: {task.name}: manifest is {task.manifest}, "
+                    f"{config.suite.name} {config.suite.version} pins {pinned}"
+                )
+
+
+def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain]) -> None:
+    """Write predictions and costs from the checkpoint of `run`. domains: those the network is built for."""
+    method = build(seed_run.config, domains)
+    trained = checkpoint(run, seed_run.seed)
+    state = method.start(generator(seed_run.seed, "start")) | trained.state
+    seed_run.path.mkdir(exist_ok=True)
+    tasks = seed_run.data.tasks()
+    seconds = predict_tasks(seed_run, method, state, tasks, lambda doing, done: None)
+    (seed_run.path / "metrics.jsonl").touch()
+    keep_costs(seed_run, method, Trained(state, trained.iteration, trained.seconds), tasks, seconds, None)
+
+
+def _curves(config: RunConfig, folder: Path, data: Datasets, run: Path, domains: Sequence[Domain]) -> None:
+    """Write curves.parquet: accuracy per episode after each number of adaptation steps (`test_steps`)."""
+    if "test_steps" not in config.settings:
+        raise ConfigError(f"{config.method} has no setting test_steps, so it has no curve over steps")
+    episodes = min(_CURVE_EPISODES, config.budget.eval_episodes)
+    tables = []
+    for seed in config.seeds:
+        trained = checkpoint(run, seed).state
+        for steps in STEPS:
+            settings = {**config.settings, "test_steps": steps}
+            method = build(config.model_copy(update={"settings": settings}), domains)
+            state = method.start(generator(seed, "start")) | trained
+            for domain, shape in data.tasks():
+                probabilities = evaluate(method, state, domain, shape, episodes).probabilities
+                predicted = probabilities.astype(np.float16).argmax(-1)  # as predictions.parquet rounds
+                labels = query_labels(domain.name, "test", EVALUATION_SEED, shape, np.arange(episodes))
+                columns = {
+                    "task": [task_name(domain, shape)] * episodes,
+                    "seed": np.full(episodes, seed, np.int16),
+                    "episode": np.arange(episodes, dtype=np.int32),
+                    "steps": np.full(episodes, steps, np.int16),
+                    "accuracy": (predicted == labels).mean(1),
+                }
+                tables.append(pa.table(columns, schema=SCHEMA))
+    result.write_table(folder / CURVES, pa.concat_tables(tables))

@@ -1,0 +1,207 @@
+"""Cross-domain transfer studies: meta-train on some domains, evaluate on others.
+
+A study is a matrix: a row is a set of meta-training domains, a column a test domain. The unit of work is
+(row, seed): meta-train once, save the checkpoint, then predict the pinned test episodes of every column in up
+to four variants, which combine the trained state with the random initialisation of the same seed:
+- both: trained weights, trained architecture; weights: trained weights, initial architecture;
+- arch: initial weights, trained architecture; neither: initial weights and architecture, the reference.
+`neither` does not depend on the row, so it has a row of its own, the empty one. Stems of modalities that a
+row was not trained on are randomly initialised in every variant. Predictions are written per task
+(`cells/<row>/seed<k>/<variant>/*.parquet`) and finally combined into the two files that
+`evaluation/study.py` reads and `evaluation/transfer.py` scores.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow as pa
+
+from metanas.base import machine
+from metanas.base.atomic import write_atomically
+from metanas.base.seeding import generator
+from metanas.data.adapter import DOMAINS
+from metanas.data.datasets import Datasets
+from metanas.data.domain import Domain
+from metanas.data.episode import EpisodeShape
+from metanas.data.meta_batches import MetaBatchSampler
+from metanas.engine import collect
+from metanas.engine import config as configs
+from metanas.engine.collect import task_of
+from metanas.engine.config import ConfigError, RunConfig
+from metanas.engine.predict import predict_tasks
+from metanas.engine.run import num_iterations
+from metanas.engine.seed_run import ProgressCallback, SeedRun, build, predictions_path
+from metanas.engine.trainer import meta_train
+from metanas.evaluation import result
+from metanas.evaluation.study import ANSWERS, FRESH, STUDY, Kept, Study, Variant, row_name, write_answers
+from metanas.method import State
+from metanas.params import group_of
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One row and seed of a study, the unit of work.
+
+    folder: the study's. data: all domains of the suite; the network is built for all of them, so that the
+    random initialisation is the same in every row.
+    """
+
+    config: RunConfig
+    folder: Path
+    data: Datasets
+    train: tuple[str, ...]  # meta-training domains; empty in the row of variant `neither`
+    tests: tuple[str, ...]  # test domains
+    variants: tuple[Variant, ...]
+    seed: int
+
+    @property
+    def path(self) -> Path:
+        """The folder of this row and seed."""
+        return self.folder / "cells" / row_name(self.train) / f"seed{self.seed}"
+
+
+def rows(train_sets: Sequence[str], domains: Sequence[str], tests: Sequence[str]) -> list[tuple[str, ...]]:
+    """The rows of a study: sets of meta-training domains, each once.
+
+    train_sets: "a,b", "loo" (leave one out: for each domain, all others) or "lom" (leave one modality out).
+    The set of each test domain alone always comes first: the others are compared with it. ConfigError for a
+    domain that the suite does not have.
+    """
+    sets: list[tuple[str, ...]] = [(domain,) for domain in tests]
+    for text in train_sets:
+        if text == "loo":
+            sets += [tuple(d for d in domains if d != left_out) for left_out in domains]
+        elif text == "lom":
+            modality = {d: DOMAINS[d].modality for d in domains}
+            for left_out in dict.fromkeys(modality.values()):
+                sets.append(tuple(d for d in domains if modality[d] != left_out))
+        else:
+            sets.append(tuple(filter(None, text.split(","))))
+    for row in sets:
+        for name in row:
+            if name not in domains:
+                raise ConfigError(f"--train: the suite has no domain {name!r}; it has: {', '.join(domains)}")
+    return list(dict.fromkeys(row for row in sets if row))
+
+
+def plan(
+    config: RunConfig,
+    train_sets: Sequence[str],
+    tests: Sequence[str],
+    variants: Sequence[Variant],
+    folder: Path,
+    root: Path | None,
+) -> list[Piece]:
+    """All pieces of a study; writes its config.yaml.
+
+    train_sets: see `rows`. tests: test domains, empty for all of the suite. root: the data folder, opened
+    once for all pieces. ConfigError for an unknown domain, or if `folder` holds a study with other settings.
+    """
+    tests = tuple(tests) or config.suite.domains
+    if unknown := [d for d in tests if d not in config.suite.domains]:
+        raise ConfigError(f"--test: {config.suite.name} has no domain {unknown[0]!r}")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "config.yaml"
+    if path.exists() and configs.read(path) != config:
+        raise ConfigError(f"{folder} holds a study with other settings; give another --out, or delete it")
+    configs.write(config, path)
+    data = Datasets.open(config.suite, root)
+    trained = tuple(v for v in variants if v != "neither")
+    rows_and_variants: list[tuple[tuple[str, ...], tuple[Variant, ...]]] = [
+        (row, trained) for row in rows(train_sets, config.suite.domains, tests)
+    ]
+    if "neither" in variants:
+        rows_and_variants.append((FRESH, ("neither",)))
+    return [
+        Piece(config, folder, data, row, tests, row_variants, seed)
+        for row, row_variants in rows_and_variants
+        for seed in config.seeds
+    ]
+
+
+def work(piece: Piece, report: ProgressCallback) -> None:
+    """Meta-train one row and seed and predict with each variant, resuming from what is there.
+
+    ConfigError for a domain without meta-train classes.
+    """
+    config, data = piece.config, piece.data
+    method = build(config, [data[name] for name in sorted(data)])
+    domains = _training_domains(piece)
+    sampler = MetaBatchSampler(domains, config.suite.train_shapes, config.budget.tasks, piece.seed)
+    iterations = num_iterations(config, method, sampler) if piece.train else 0
+    state = meta_train(method, sampler, iterations, piece.path).state
+    initial = method.start(generator(piece.seed, "start"))
+    seed_run = SeedRun(config, piece.path, data, piece.seed)
+    for variant in piece.variants:
+        folder = piece.path / variant
+        folder.mkdir(exist_ok=True)
+        predict_tasks(
+            seed_run, method, mixed(state, initial, variant), _test_tasks(piece), report, folder=folder
+        )
+
+
+def _test_tasks(piece: Piece) -> list[tuple[Domain, EpisodeShape]]:
+    """The columns of a study: its test domains with every episode shape of the suite."""
+    return [(piece.data[name], shape) for name in piece.tests for shape in piece.config.suite.shapes(name)]
+
+
+def _training_domains(piece: Piece) -> list[Domain]:
+    """The meta-training domains of a row. ConfigError for one without meta-train classes."""
+    domains = [piece.data[name] for name in piece.train]
+    if unfit := [domain.name for domain in domains if not domain.trains]:
+        raise ConfigError(f"--train: {unfit[0]} only has meta-test classes")
+    return domains
+
+
+def mixed(trained: State, initial: State, variant: Variant) -> State:
+    """The state of a variant: weights (every group but `arch`) and `arch`, each trained or initial."""
+    weights = trained if variant in ("both", "weights") else initial
+    arch = trained if variant in ("both", "arch") else initial
+    return State(
+        {
+            **{name: t for name, t in weights.items() if group_of(name) != "arch"},
+            **{name: t for name, t in arch.items() if group_of(name) == "arch"},
+        }
+    )
+
+
+def _answers(piece: Piece, variant: Variant, task: result.Task) -> pa.Table:
+    return result.read_table(predictions_path(piece.path / variant, task.name), result.SCHEMA)
+
+
+def finish(pieces: Sequence[Piece], arguments: Sequence[str] = ()) -> Study:
+    """Write answers.parquet and study.json, from which a study is scored without data or torch.
+
+    arguments: of `metanas transfer`, recorded so that others can repeat the study.
+    """
+    first = pieces[0]
+    config = first.config
+    tasks = tuple(task_of(config, *task) for task in _test_tasks(first))
+    answers = [
+        Kept(row_name(piece.train), variant, _answers(piece, variant, task))
+        for piece in pieces
+        for variant in piece.variants
+        for task in tasks
+    ]
+    study = Study(
+        arguments=tuple(arguments),
+        method=config.method,
+        suite=config.suite.name,
+        suite_version=config.suite.version,
+        budget=config.budget.named(config.budget_name),
+        settings=config.settings,
+        seeds=config.seeds,
+        rows=tuple(dict.fromkeys(piece.train for piece in pieces if piece.train)),
+        tasks=tasks,
+        variants=tuple(dict.fromkeys(variant for piece in pieces for variant in piece.variants)),
+        environment=machine.environment(),
+        package_version=version("metanas"),
+        provenance=collect.provenance(),
+        answers_sha256=write_answers(first.folder / ANSWERS, answers),
+    )
+    text = json.dumps(study.model_dump(mode="json"), indent=1) + "\n"
+    write_atomically(first.folder / STUDY, text.encode())
+    return study

@@ -1,0 +1,197 @@
+"""Hyperparameter search on meta-validation classes: random, TPE or a Gaussian process, by Optuna.
+
+Every trial meta-trains the method with other hyperparameters; its score is the accuracy on meta-validation
+episodes (`engine/validation.py`). Test episodes are never drawn. Trials are stored in an SQLite file: the
+same command resumes an interrupted search, and several at once share the work.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import optuna
+import yaml
+from filelock import FileLock
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+)
+from optuna.study import MaxTrialsCallback
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from metanas.data.datasets import Datasets
+from metanas.engine.config import ConfigError, RunConfig, as_overrides, known_keys, resolve, settings_of
+from metanas.engine.run import meta_batches, num_iterations
+from metanas.engine.seed_run import build, check_trains
+from metanas.engine.trainer import TrainError, meta_train
+from metanas.engine.validation import accuracy
+from metanas.method import METHODS
+
+Sampler = Literal["tpe", "gp", "random"]
+
+
+class Tuned(NamedTuple):
+    """The hyperparameters of the best trial, its accuracy in [0, 1], and the number of ended trials."""
+
+    settings: dict[str, Any]
+    accuracy: float
+    trials: int
+
+
+def tune(
+    config: RunConfig,
+    over: Mapping[str, BaseDistribution],
+    *,
+    overrides: Sequence[str],
+    trials: int,
+    sampler: Sampler,
+    storage: str,
+    episodes: int,
+    data: Datasets,
+    seed: int = 0,
+) -> Tuned:
+    """Run trials until `trials` have ended, those of earlier calls included.
+
+    over: the distribution of every hyperparameter that is searched. overrides: of all others, as for `--set`.
+    storage: URL of Optuna's database. episodes: meta-validation episodes per task. A trial whose loss is not
+    finite ends as pruned; TrainError if all do. DataError for a domain without meta-validation classes.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    check_trains(config, data)
+    with _first_use(storage):
+        study = optuna.create_study(
+            study_name=_study_name(config, over, episodes, seed),
+            storage=storage,
+            direction="maximize",
+            sampler=_sampler(sampler),
+            load_if_exists=True,
+        )
+
+    def score(trial: Trial) -> float:
+        suggested = {key: _suggest(trial, key, distribution) for key, distribution in over.items()}
+        all_overrides = [*overrides, *as_overrides(suggested)]
+        resolved = resolve(
+            config.method, config.suite.name, budget=config.budget_name, overrides=all_overrides
+        )
+        trial_config = config.model_copy(update={"settings": resolved.settings})
+        method, batches = build(trial_config, data.values()), meta_batches(config, data, seed)
+        iterations = num_iterations(trial_config, method, batches)
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                trained = meta_train(method, batches, iterations, Path(folder))
+            except TrainError as error:  # the loss is not finite
+                raise optuna.TrialPruned(str(error)) from error
+        return accuracy(method, trained.state, data.tasks(), episodes)
+
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    if len(_ended(study, ended)) < trials:
+        study.optimize(score, callbacks=[MaxTrialsCallback(trials, states=ended)])
+    if not _ended(study, (TrialState.COMPLETE,)):
+        raise TrainError(
+            f"all {trials} trials diverged; search smaller learning rates (--over key=low..high)"
+        )
+    return Tuned(dict(study.best_params), study.best_value, len(_ended(study, ended)))
+
+
+def ranges(method: str, texts: Sequence[str]) -> dict[str, BaseDistribution]:
+    """The search space: the distribution of every hyperparameter, by key.
+
+    texts: key=low..high (on a logarithmic scale if low > 0 and high >= 10 low) or key=a|b|c. Empty: every
+    learning rate of the method from a tenth to ten times its default, and the number of channels. ConfigError
+    for an unknown key or a text of another form.
+    """
+    settings = METHODS[method].Settings
+    known = known_keys(settings)
+    if not texts:
+        return {key: around for key in known if (around := _around(settings(), key)) is not None}
+    distributions: dict[str, BaseDistribution] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--over wants key=low..high or key=a|b, got {text!r}")
+        if key not in known:
+            settings_of(METHODS[method], {key: 0})  # its error names the nearest key
+        distributions[key] = _parse(key, value)
+    return distributions
+
+
+def _study_name(config: RunConfig, over: Mapping[str, BaseDistribution], episodes: int, seed: int) -> str:
+    """The name of an Optuna study: readable, with a hash of everything that decides a trial's accuracy.
+
+    That is the whole configuration, the distribution of every searched hyperparameter, the meta-validation
+    episodes and the training seed.
+    """
+    searched = {key: distribution_to_json(distribution) for key, distribution in sorted(over.items())}
+    identity = json.dumps([config.model_dump(mode="json"), searched, episodes, seed], sort_keys=True)
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    return (
+        f"{config.method} on {config.suite.name} {config.suite.version}: {','.join(sorted(over))} [{digest}]"
+    )
+
+
+@contextmanager
+def _first_use(storage: str) -> Iterator[None]:
+    """One process at a time: Optuna's tables are made by whoever comes first, and two at once fail."""
+    path = storage.removeprefix("sqlite:///")
+    if path == storage:
+        yield
+        return
+    with FileLock(f"{path}.lock"):
+        yield
+
+
+def _parse(key: str, value: str) -> BaseDistribution:
+    low, dots, high = value.partition("..")
+    if not dots:
+        return CategoricalDistribution(value.split("|"))
+    try:
+        a, b = yaml.safe_load(low), yaml.safe_load(high)
+        if isinstance(a, int) and isinstance(b, int):
+            return IntDistribution(a, b)
+        return FloatDistribution(float(a), float(b), log=float(a) > 0 and float(b) >= 10 * float(a))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"--over {key}: {value!r} is not a range low..high of numbers") from error
+
+
+def _around(settings: Any, key: str) -> BaseDistribution | None:
+    """The default distribution of a key; None for one that is not searched by default."""
+    value = settings
+    for part in key.split("."):
+        value = getattr(value, part)
+    if key.endswith("_rate") and value > 0:
+        return FloatDistribution(value / 10, value * 10, log=True)
+    if key == "space.channels":
+        return CategoricalDistribution([value // 2, value, value * 2])
+    return None
+
+
+def _sampler(name: Sampler) -> optuna.samplers.BaseSampler:
+    # no fixed seed: processes that share a study must not suggest the same values
+    samplers = {
+        "tpe": optuna.samplers.TPESampler,
+        "gp": optuna.samplers.GPSampler,
+        "random": optuna.samplers.RandomSampler,
+    }
+    return samplers[name]()
+
+
+def _suggest(trial: Trial, key: str, distribution: BaseDistribution) -> object:
+    match distribution:
+        case FloatDistribution():
+            return trial.suggest_float(key, distribution.low, distribution.high, log=distribution.log)
+        case IntDistribution():
+            return trial.suggest_int(key, distribution.low, distribution.high)
+        case CategoricalDistribution():
+            return trial.suggest_categorical(key, distribution.choices)
+    raise TypeError(f"cannot suggest a value from {distribution}")
+
+
+def _ended(study: optuna.Study, states: tuple[TrialState, ...]) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=states)

@@ -1,0 +1,65 @@
+"""Pieces of work over processes; a worker that is killed costs nothing but time."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from metanas.base import executor
+from metanas.base.executor import ExecutorError, Kind
+
+
+def piece(path: Path, report: executor.Report) -> None:
+    """Leaves a file; the worker is killed once if the path says so."""
+    if path.stem.startswith("killed") and not path.with_suffix(".tried").exists():
+        path.with_suffix(".tried").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    with path.with_suffix(".log").open("a") as log:
+        log.write("done\n")
+
+
+def doomed(path: Path, report: executor.Report) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def wrong(path: Path, report: executor.Report) -> None:
+    raise ValueError(f"{path.name} is wrong")
+
+
+@pytest.mark.parametrize("kind", ["local", "ray"])
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_killed_worker_s_piece_is_done_again_and_once(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    pieces = [tmp_path / name for name in ("a", "killed", "b", "c")]
+    assert sorted(executor.run(piece, pieces, jobs=2, kind=kind)) == [0, 1, 2, 3]
+    assert (tmp_path / "killed.tried").exists()
+    assert [path.with_suffix(".log").read_text() for path in pieces] == ["done\n"] * 4
+
+
+def test_workers_that_keep_dying_end_the_work(tmp_path: Path) -> None:
+    with pytest.raises(ExecutorError, match="1 pieces of work lost their worker 3 times"):
+        list(executor.run(doomed, [tmp_path], jobs=1))
+
+
+def test_an_error_of_a_piece_comes_back(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="x is wrong"):
+        list(executor.run(wrong, [tmp_path / "x"], jobs=1))
+    with pytest.raises(ValueError, match="jobs must be positive, got 0"):
+        list(executor.run(wrong, [tmp_path / "x"], jobs=0))
+
+
+def test_workers_share_the_threads_there_are() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(7)  # as OMP_NUM_THREADS=7 would
+        executor.share_cores(3)
+        assert torch.get_num_threads() == 2
+        executor.share_cores(3)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,47 @@
+"""config.yaml: written whole or not at all, read back to the same value, and guarded."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from metanas.data.datasets import Datasets
+from metanas.engine import config, run
+from metanas.engine.config import ConfigError
+
+
+def made() -> config.RunConfig:
+    return config.resolve("maml", "mini-v1", domains=("langid",), seeds=(0,), overrides=("clip=.inf",))
+
+
+def test_a_configuration_survives_its_file(tmp_path: Path) -> None:
+    config.write(made(), tmp_path / "config.yaml")
+    assert config.read(tmp_path / "config.yaml") == made()
+
+
+@pytest.mark.parametrize("moment", ["write", "fsync", "replace"])
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_kill_at_any_moment_of_its_writing_leaves_a_run_that_resumes(moment: str, tmp_path: Path) -> None:
+    data = Datasets.open(made().suite)
+    folder = tmp_path / "run"
+    child = os.fork()
+    if child == 0:  # dies in the middle of writing config.yaml
+        if moment == "fsync":
+            os.fsync = lambda file: os._exit(9)
+        elif moment == "replace":
+            Path.replace = lambda self, target: os._exit(9)  # type: ignore[assignment, method-assign]
+        else:
+            config.RunConfig.model_dump = lambda self, **options: os._exit(9)  # type: ignore[assignment]
+        run.prepare(made(), folder, data)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert not (folder / "config.yaml").exists()
+    (seed_run,) = run.prepare(made(), folder, data)
+    assert config.read(folder / "config.yaml") == seed_run.config == made()
+
+
+@pytest.mark.parametrize("text", ["", "method: [", "method: maml", "- 1", "\x00"])
+def test_a_damaged_file_is_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="config.yaml is damaged or from another version"):
+        config.of_run(tmp_path)

@@ -1,0 +1,42 @@
+"""Backup, restore and verification of a board."""
+
+from pathlib import Path
+
+import pytest
+
+from leaderboard.accounts import audit
+from leaderboard.admin import backup
+from leaderboard.admin.verify import VerifyError, verify
+from leaderboard.store.database import StoreError
+from leaderboard.store.models import Score
+from leaderboard.store.store import Store
+from tests.leaderboard import bundles, postgres
+
+
+def test_a_backup_is_restored_and_verified_and_damage_is_found(
+    store: Store, url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    bundles.run(tmp_path / "run")
+    store.add(tmp_path / "run")
+    with store.database.write() as session:
+        audit.append(session, "ada", "accepted", "x", {})
+    assert str(verify(store, 1.0)) == (
+        "1 links of the audit chain, 2 files, 1 submissions scored again: all as they were"
+    )
+    folder = backup.backup(store, tmp_path / "backup")
+    with pytest.raises(StoreError, match="is there already; give a new folder"):
+        backup.backup(store, folder)
+    target = f"sqlite:///{tmp_path}/restored.db"
+    if not store.database.sqlite:
+        host = request.getfixturevalue("postgres_host")
+        with postgres.database(host, 10_000) as target:
+            found = backup.restore(folder, target, tmp_path / "restored")
+    else:
+        found = backup.restore(folder, target, tmp_path / "restored")
+        with pytest.raises(StoreError, match="is there already; restore to a new file"):
+            backup.restore(folder, target, None)
+    assert (found.links, found.files, found.rescored) == (1, 2, 1)
+    with store.database.write() as session:
+        session.query(Score).first().right = b"\0" * len(session.query(Score).first().right)
+    with pytest.raises(VerifyError, match="has other scores than its predictions give"):
+        verify(store, 1.0)

@@ -1,0 +1,161 @@
+"""Pull requests: what may be in one, what the report says, and that nothing of it is run."""
+
+import re
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+
+from leaderboard.admin.pull_request import Change, changes, check
+from leaderboard.bundle import reading
+from leaderboard.bundle.pack import collect
+from leaderboard.ranking import standing
+from leaderboard.repository import results
+from leaderboard.scoring.validate import validate
+from leaderboard.store.store import Store
+from metanas.cli.board import export
+from tests.leaderboard import bundles
+
+WORKFLOWS = Path(__file__).parents[3] / ".github" / "workflows"
+
+
+@pytest.fixture(scope="module")
+def pull(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a pull request that adds one result."""
+    root = tmp_path_factory.mktemp("pull")
+    results.stage(bundles.good(), root / "proposed")
+    return root / "proposed"
+
+
+def added(root: Path) -> list[Change]:
+    return [Change("A", str(path.relative_to(root))) for path in sorted(root.rglob("*.*")) if path.is_file()]
+
+
+def test_a_valid_result_is_scored_and_placed_on_the_board(pull: Path, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    results.stage(bundles.members(tmp_path / "other", "other", skill=0.9), base)
+    report = check(pull, added(pull), base / results.ROOT)
+    assert report.problems == () and report.scores is not None
+    assert re.search(r"\| 1 \| other \|.*\n\| 2 \| mine \|", report.text)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            Change("M", "leaderboard/admin/pull_request.py"),
+            "a result changes nothing outside leaderboard/results/",
+        ),
+        (Change("A", ".github/workflows/x.yml"), "a result changes nothing outside leaderboard/results/"),
+        (Change("D", "leaderboard/results/mini-v1/a/0/entry.json"), "never changed or deleted"),
+        (Change("A", "leaderboard/results/mini-v1/a/0/model.pkl"), "does not belong there"),
+        (Change("A", "leaderboard/results/entry.json"), "does not belong there"),
+        (Change("A", "leaderboard/results/../../setup.py"), "does not belong there"),
+        (Change("A", "leaderboard/results/mini-v1/a/0/entry.json"), "one new folder a pull request, got 2"),
+    ],
+)
+def test_a_pull_request_that_does_more_is_refused(pull: Path, change: Change, message: str) -> None:
+    report = check(pull, [*added(pull), change])
+    assert report.scores is None
+    assert message in report.text
+
+
+def test_what_is_wrong_with_the_bundle_is_in_the_report(tmp_path: Path) -> None:
+    folder = results.stage(bundles.good(), tmp_path)
+    (folder / "predictions.parquet").write_bytes(b"PAR1")
+    report = check(tmp_path, [c for c in added(tmp_path) if c.path.startswith("leaderboard")])
+    assert "predictions.parquet: SHA-256" in report.text and report.scores is None
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    folder = results.stage(bundles.good(), tmp_path / "pull")
+    (folder / "README.md").symlink_to("/etc/hostname")
+    assert "not a plain file" in check(tmp_path / "pull", added(tmp_path / "pull")).text
+    whole = tmp_path / "linked"
+    (whole / folder.parent.relative_to(tmp_path / "pull")).mkdir(parents=True)
+    (whole / folder.relative_to(tmp_path / "pull")).symlink_to(folder)
+    assert "a link, not a folder" in check(whole, added(tmp_path / "pull")).text
+
+
+def test_a_folder_of_another_name_is_refused(tmp_path: Path) -> None:
+    folder = results.stage(bundles.good(), tmp_path / "pull")
+    folder.rename(folder.with_name("0" * 12))
+    assert "use metanas leaderboard stage" in check(tmp_path / "pull", added(tmp_path / "pull")).text
+
+
+def test_a_method_of_others_is_refused(pull: Path, tmp_path: Path) -> None:
+    about = {**bundles.ABOUT, "authors": [{"name": "Somebody Else"}]}
+    bundles.run(tmp_path / "run", "mine", seed=5)
+    results.stage(collect(tmp_path / "run", about), tmp_path / "base")
+    report = check(pull, added(pull), tmp_path / "base" / results.ROOT)
+    assert "'mine' was submitted by others" in report.text
+
+
+def test_the_list_of_changes_is_read_as_git_writes_it_and_may_not_be_empty(pull: Path) -> None:
+    assert changes("A\0a b\0M\0c\0") == [Change("A", "a b"), Change("M", "c")]
+    assert changes("") == []
+    assert "one new folder a pull request, got 0" in check(pull, []).text
+    with pytest.raises(ValueError, match="git diff --name-status --no-renames -z"):
+        changes("A\ta\n")
+
+
+def test_a_board_opens_with_what_is_committed_once(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        results.stage(bundles.members(tmp_path / name, name), tmp_path / "repository")
+    store = Store(tmp_path / "board.db")
+    folder = tmp_path / "repository" / results.ROOT
+    assert [results.open_with(store, folder) for _ in range(2)] == [2, 0]
+
+
+def test_committed_results_never_replace_ones_own(tmp_path: Path) -> None:
+    results.stage(bundles.members(tmp_path / "one", "one", seed=1), tmp_path / "repository")
+    store = Store(tmp_path / "board.db")
+    bundles.run(tmp_path / "mine", "one", seed=2)
+    track = store.add(tmp_path / "mine")
+    (before,) = standing.current(store, track)
+    assert results.open_with(store, tmp_path / "repository" / results.ROOT) == 0
+    assert [found.id for found in standing.current(store, track)] == [before.id]
+    assert results.open_with(store, tmp_path / "repository" / results.ROOT) == 0
+
+
+def test_a_site_of_an_empty_board_shows_the_committed_results(
+    pull: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = partial(results.open_with, folder=pull / results.ROOT)
+    monkeypatch.setattr(results, "open_with", there)
+    export(tmp_path / "site", str(tmp_path / "board.db"), tmp_path)  # with none of the transfer studies
+    (table,) = (tmp_path / "site").glob("*/leaderboard.csv")
+    assert "mine" in table.read_text()
+
+
+def test_every_committed_result_is_valid(tmp_path: Path) -> None:
+    """What lies in leaderboard/results opens a board; nothing there is broken or in the wrong place."""
+    store = Store(tmp_path / "board.db")
+    assert results.open_with(store) == len(results.bundles())
+    for folder in results.bundles():
+        validate(reading.read(folder))
+    for path in results.FOLDER.rglob("*"):
+        assert path.is_dir() or path.name == "README.md" or path.parent in results.bundles(), path
+
+
+def test_the_workflow_never_runs_the_pull_request_with_secrets() -> None:
+    for path in WORKFLOWS.glob("*.yml"):
+        text = path.read_text()
+        flow = yaml.safe_load(text)
+        events = flow[True]  # YAML reads the key `on` as true
+        assert "pull_request_target" not in events and "secrets." not in text, path
+        if "pull_request" in events:
+            assert flow["permissions"] == {"contents": "read"}, path
+            for step in (s for job in flow["jobs"].values() for s in job["steps"]):
+                if str(step.get("uses", "")).startswith("actions/checkout"):
+                    assert step["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
+                    assert step["with"]["persist-credentials"] is False
+                assert "${{" not in step.get("run", ""), "values come by environment, not into the script"
+                assert step.get("working-directory", "base") == "base", "nothing starts in the proposed files"
+        if "workflow_run" in events:
+            assert not any(
+                "run" in step or "checkout" in str(step.get("uses"))
+                for job in flow["jobs"].values()
+                for step in job["steps"]
+            )

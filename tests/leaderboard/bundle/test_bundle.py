@@ -1,0 +1,79 @@
+"""Packing and checking a bundle, with the program and without."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from leaderboard.bundle import reading
+from leaderboard.bundle.names import bundle_digest
+from leaderboard.bundle.pack import collect, to_zip
+from leaderboard.bundle.problem import BundleError
+from metanas.cli.app import main
+from tests.leaderboard import bundles
+
+Program = Callable[..., tuple[object, str, str]]
+ABOUT = "--author Ada --contact ada@example.org --family baseline --summary fixed --trials 1".split()
+
+
+@pytest.fixture
+def metanas(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Program:
+    """`metanas ...` in the folder `tmp_path`, in this process: its exit code, what it prints, its errors."""
+
+    def program(*words: str) -> tuple[object, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.argv", ["metanas", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out, printed.err.strip()
+
+    return program
+
+
+def test_a_run_is_packed_and_validated_by_the_program(metanas: Program, tmp_path: Path) -> None:
+    bundles.run(tmp_path / "run")
+    assert metanas("pack", "run", *ABOUT) == (0, "run.zip\n", "")
+    assert metanas("validate", "run.zip") == (0, "run.zip: valid\n", "")
+
+
+def test_what_is_wrong_comes_with_file_field_and_hint_and_code_3(metanas: Program, tmp_path: Path) -> None:
+    files = bundles.members(tmp_path / "run")
+    wrong = to_zip(bundles.resealed({**files, "README.md": b""}, README_md=b"\xff"))
+    (tmp_path / "wrong.zip").write_bytes(wrong)
+    assert metanas("validate", "wrong.zip") == (3, "", "metanas: README.md: not UTF-8: byte 0")
+    code, out, _ = metanas("validate", "wrong.zip", "--json")
+    assert (code, json.loads(out)["problems"][0]["file"]) == (3, "README.md")
+    code, _, error = metanas("pack", "run", *ABOUT[2:])
+    assert code == 3 and "entry.json: authors: Field required" in error
+
+
+def test_a_folder_and_any_zip_of_it_are_the_same_bundle(tmp_path: Path) -> None:
+    files = bundles.good()
+    packed = to_zip(files)
+    assert packed == to_zip(dict(reversed(files.items()))), "the same bytes twice"
+    (tmp_path / "bundle").mkdir()
+    for name, content in files.items():
+        (tmp_path / "bundle" / name).write_bytes(content)
+    assert bundle_digest(reading.read(tmp_path / "bundle")) == bundle_digest(reading.read_zip(packed))
+
+
+def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
+    files = bundles.members(tmp_path / "run")
+    for name, content in files.items():
+        (tmp_path / "run" / name).write_bytes(content)
+    (tmp_path / "run" / "notes.txt").write_text("x")
+    with pytest.raises(BundleError, match="'notes.txt' does not belong in a bundle"):
+        reading.read(tmp_path / "run")
+    (tmp_path / "run" / "notes.txt").unlink()
+    (tmp_path / "run" / "README.md").symlink_to("/etc/passwd")
+    with pytest.raises(BundleError, match="README.md: not a plain file"):
+        reading.read(tmp_path / "run")
+
+
+def test_every_wrong_field_is_reported_at_once(tmp_path: Path) -> None:
+    bundles.run(tmp_path / "run")
+    with pytest.raises(BundleError) as caught:
+        collect(tmp_path / "run", {**bundles.ABOUT, "contact": "nobody", "hparam_trials": 0, "surprise": 1})
+    assert {problem.field for problem in caught.value.problems} == {"contact", "hparam_trials", "surprise"}

@@ -1,0 +1,95 @@
+"""A grid of methods x seeds: resumes, survives a killed worker, and does every cell once."""
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from metanas.base.executor import Kind
+from metanas.data.datasets import Datasets
+from metanas.engine import config, seed_run
+from metanas.engine import run as runs
+from metanas.engine.config import ConfigError
+from metanas.engine.seed_run import SeedRun
+from metanas.studies import grid
+from tests.engine.test_early_stopping import TINY
+
+
+def wanted(folder: Path, *methods: str) -> list[tuple[config.RunConfig, Path]]:
+    overrides = (*TINY, "budget.iterations=2")
+    return [
+        (
+            config.resolve(m, "mini-v1", domains=("langid",), seeds=(0, 1), overrides=overrides),
+            folder / m,
+        )
+        for m in methods
+    ]
+
+
+def spread(folder: Path, kind: Kind = "local") -> None:
+    grid.run(wanted(folder, "chance", "protonet"), root=None, jobs=2, kind=kind, db=f"{folder}/board.db")
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in folder.glob("*/seed*/costs.json")}
+
+
+@pytest.mark.parametrize("kind", ["local", "ray"])
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_grid_makes_whole_runs_and_a_second_start_does_nothing_again(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    spread(tmp_path, kind)
+    for name in ("chance", "protonet"):
+        assert json.loads((tmp_path / name / "submission.json").read_text())["seeds"] == [0, 1]
+    before = stamps(tmp_path)
+    assert len(before) == 4
+    (tmp_path / "protonet" / "seed1" / "costs.json").unlink()  # as if killed at its end
+    (tmp_path / "protonet" / "submission.json").unlink()
+    spread(tmp_path, kind)
+    after = stamps(tmp_path)
+    assert {name for name in before if before[name] != after[name]} == {"protonet/seed1/costs.json"}
+
+
+def test_a_run_grows_by_more_seeds_and_by_nothing_else(tmp_path: Path) -> None:
+    ((two, folder),) = wanted(tmp_path, "chance")
+    three = two.model_copy(update={"seeds": (0, 1, 2)})
+    seen = []
+    for made, where in ((two, folder), (three, folder), (three, tmp_path / "fresh")):
+        grid.run([(made, where)], root=None, jobs=1, db=f"{tmp_path}/board.db")
+        seen.append(stamps(tmp_path))
+    assert len(seen[0]) == 2 and len(seen[1]) == 3 and seen[0].items() <= seen[1].items()
+    for name in ("config.yaml", "predictions.parquet"):
+        assert (folder / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
+    assert json.loads((folder / "submission.json").read_text())["seeds"] == [0, 1, 2]
+    for other in (two, three.model_copy(update={"trials": 7})):  # fewer seeds; something else
+        with pytest.raises(ConfigError, match="holds a run with other settings"):
+            runs.prepare(other, folder, Datasets.open(other.suite))
+    assert (folder / "submission.json").exists()
+
+
+def test_two_grids_at_once_do_a_cell_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ((made, folder),) = wanted(tmp_path, "chance")
+    cell = runs.prepare(made, folder, Datasets.open(made.suite))[0]
+    worked: list[str] = []
+
+    def work(cell: SeedRun, tell: seed_run.ProgressCallback) -> None:
+        worked.append(cell.name)
+        meet.wait(0.2)  # the other one is at the lock by now
+        for name in ("costs.json", "langid-5w1s.parquet"):
+            (cell.path / name).write_text("{}")
+
+    meet = threading.Event()
+    monkeypatch.setattr(runs, "work", work)
+    both = [
+        threading.Thread(target=grid.seed_run_once, args=(cell, lambda doing, done: None)) for _ in range(2)
+    ]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert worked == ["chance seed 0"]

@@ -1,0 +1,84 @@
+"""A trained run answers other pinned episodes: `metanas evaluate`."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from metanas.data.datasets import Datasets
+from metanas.engine import collect, config, run
+from metanas.engine.config import ConfigError
+from metanas.evaluation import result
+from metanas.evaluation.curves import CURVES, SCHEMA, STEPS
+from metanas.studies import reevaluate
+
+SMALL = ("space.layers=1", "space.channels=8", "space.ops=[conv3,skip]", "steps=1", "test_steps=2")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of Reptile on langid, two seeds."""
+    folder = tmp_path_factory.mktemp("elsewhere") / "run"
+    made = config.resolve(
+        "reptile", "mini-v1", budget="smoke", domains=("langid",), seeds=(0, 1), overrides=SMALL
+    )
+    data = Datasets.open(made.suite)
+    for cell in run.prepare(made, folder, data):
+        run.work(cell, lambda what, done: None)
+    collect.finish(made, folder, data)
+    return folder
+
+
+def test_its_own_episodes_are_answered_as_before_and_the_curve_passes_through_them(
+    trained: Path, tmp_path: Path
+) -> None:
+    again = reevaluate.reevaluate(
+        trained, "mini-v1", ("langid",), "smoke", tmp_path / "on", None, curves=True
+    )
+    before, after = result.read(trained), result.read(again)
+    assert after.submission.predictions_sha256 == before.submission.predictions_sha256
+    assert after.submission.costs.train_flops is None  # it did not train
+    assert (after.submission.costs.adapt_flops or 0) > 0
+    curve = result.read_table(again / CURVES, SCHEMA).to_pandas()
+    assert sorted(curve.steps.unique()) == sorted(STEPS)
+    for task, answers in before.answers.items():
+        for seed in (0, 1):
+            there = curve[(curve.task == task) & (curve.seed == seed) & (curve.steps == 2)]
+            np.testing.assert_allclose(there.accuracy, answers.accuracy[seed][: len(there)])
+
+
+def test_a_domain_it_never_saw_is_answered_from_a_fresh_stem(trained: Path, tmp_path: Path) -> None:
+    found = reevaluate.reevaluate(
+        trained, "mini-v1", ("digits",), "smoke", tmp_path / "on", None, curves=True
+    )
+    assert set(result.read_table(found / CURVES, SCHEMA)["task"].to_pylist()) == {
+        "digits/5w1s",
+        "digits/5w5s",
+    }
+    assert {task.domain for task in result.read(found).submission.tasks} == {"digits"}
+
+
+def test_a_wrong_manifest_hash_names_both_and_ends_with_code_3(trained: Path, tmp_path: Path) -> None:
+    run_folder = shutil.copytree(trained, tmp_path / "run")
+    document = json.loads((run_folder / result.SUBMISSION).read_text())
+    pinned, document["tasks"][0]["manifest"] = document["tasks"][0]["manifest"], "e" * 64
+    (run_folder / result.SUBMISSION).write_text(json.dumps(document))
+    words = ["evaluate", str(run_folder), "--suite", "mini-v1", "--domains", "langid", "--budget", "smoke"]
+    done = subprocess.run(
+        [sys.executable, "-m", "metanas", *words],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 3, done.stderr
+    assert f"langid/5w1s: manifest is {'e' * 64}, mini-v1 1.1 pins {pinned}" in done.stderr
+    assert not (run_folder / "on-mini-v1").exists()
+
+
+def test_what_is_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not a run folder: it has no config.yaml"):
+        reevaluate.reevaluate(tmp_path, "mini-v1", (), "smoke", None, None, curves=False)

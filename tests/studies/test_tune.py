@@ -1,0 +1,98 @@
+"""Tuning: resumes, shares one store, and never draws a test episode."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from metanas.data.datasets import Datasets
+from metanas.data.domain import Domain
+from metanas.engine.config import ConfigError, resolve
+from metanas.engine.trainer import TrainError
+from metanas.studies.tune import Tuned, _study_name, ranges, tune
+
+QUICK = ["space.layers=1", "space.channels=8", "space.reductions=[]", "batching=vmap", "suite.shots=[1]"]
+
+
+def run(path: Path, trials: int, sampler: str = "random") -> Tuned:
+    config = resolve("maml", "mini-v1", budget="smoke", domains=["langid"], overrides=QUICK)
+    return tune(
+        config,
+        ranges("maml", ["weight_rate=0.001..1.0", "steps=1..2"]),
+        overrides=QUICK,
+        trials=trials,
+        sampler=sampler,  # type: ignore[arg-type]
+        storage=f"sqlite:///{path}",
+        episodes=4,
+        data=Datasets.open(config.suite),
+    )
+
+
+def test_tuning_goes_on_from_its_file_and_draws_only_train_and_val(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, original = set(), Domain.episodes
+
+    def spy(self, split, *rest):  # type: ignore[no-untyped-def]
+        drawn.add(split)
+        return original(self, split, *rest)
+
+    monkeypatch.setattr(Domain, "episodes", spy)
+    path = tmp_path / "tune.db"
+    first = run(path, 1)
+    assert first.trials == 1 and 0 <= first.accuracy <= 1
+    more = run(path, 3, sampler="tpe")
+    assert more.trials == 3 and more.accuracy >= first.accuracy
+    assert run(path, 3).trials == 3  # nothing is left to do
+    assert drawn == {"train", "val"}
+    (study,) = optuna.get_all_study_summaries(f"sqlite:///{path}")
+    assert study.n_trials == 3
+    assert set(more.settings) == {"weight_rate", "steps"}
+
+
+def test_ranges_are_read_from_text_and_defaults() -> None:
+    found = ranges("maml", ["weight_rate=0.01..0.5", "steps=1..5", "second_order=true|false"])
+    assert found["weight_rate"] == FloatDistribution(0.01, 0.5, log=True)
+    assert found["steps"] == IntDistribution(1, 5)
+    assert found["second_order"] == CategoricalDistribution(["true", "false"])
+    default = ranges("protonet", [])
+    rate = default["weight_rate"]
+    assert isinstance(rate, FloatDistribution) and rate.low == pytest.approx(3e-4) and rate.log
+    assert "space.channels" in default
+    with pytest.raises(ConfigError, match="no setting named 'weight_rat'; did you mean 'weight_rate'"):
+        ranges("maml", ["weight_rat=1..2"])
+    with pytest.raises(ConfigError, match="'a..b' is not a range"):
+        ranges("maml", ["weight_rate=a..b"])
+
+
+def test_another_search_is_another_study(tmp_path: Path) -> None:
+    """Ranges, settings, budget, domains and episodes decide a trial; the number of trials does not."""
+    config, over = resolve("maml", "mini-v1", budget="smoke"), ranges("maml", ["weight_rate=0.001..1.0"])
+    names = {
+        _study_name(config, over, 4, 0),
+        _study_name(config, ranges("maml", ["weight_rate=2.0..3.0"]), 4, 0),
+        _study_name(config, over, 5, 0),
+        _study_name(config, over, 4, 1),
+        *(
+            _study_name(resolve("maml", "mini-v1", budget="smoke", overrides=[text]), over, 4, 0)
+            for text in ("network.kind=conv4", "steps=7", "suite.shots=[5]", "budget.iterations=3")
+        ),
+    }
+    assert len(names) == 8
+    assert _study_name(config, dict(over), 4, 0) in names
+
+
+def test_a_search_in_which_all_diverges_says_so(tmp_path: Path) -> None:
+    config = resolve("maml", "mini-v1", budget="smoke", domains=["langid"], overrides=QUICK)
+    with pytest.raises(TrainError, match="all 1 trials diverged; search smaller learning rates"):
+        tune(
+            config,
+            ranges("maml", ["outer_weight_rate=1e37..1e38"]),
+            overrides=QUICK,
+            trials=1,
+            sampler="random",
+            storage=f"sqlite:///{tmp_path / 'tune.db'}",
+            episodes=4,
+            data=Datasets.open(config.suite),
+        )

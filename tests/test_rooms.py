@@ -1,0 +1,89 @@
+"""Imports point downwards, no two modules import each other, and the light paths never import torch."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests import rooms
+
+# Who may import whom, besides itself. TYPE_CHECKING imports and imports inside functions count.
+ALLOWED = {
+    "base": set(),
+    "data": {"base"},
+    "evaluation": {"base", "data"},
+    "params": {"data"},
+    "space": {"base", "data", "evaluation", "params"},
+    "method": {"base", "data", "params"},
+    "models": {"base", "data", "params", "space"},
+    "search": {"base", "data", "params", "space", "models"},
+    "meta": {"base", "data", "params", "space", "method", "models", "search"},
+    "engine": {"base", "data", "evaluation", "params", "space", "method"},
+    "studies": {
+        "base",
+        "data",
+        "evaluation",
+        "params",
+        "space",
+        "method",
+        "models",
+        "search",
+        "meta",
+        "engine",
+    },
+    "tasks": {"base", "data"},
+    "leaderboard": {"base", "data", "evaluation", "space"},
+    "__main__": {"cli"},
+    "metanas": {"data", "engine", "evaluation", "space", "studies", "cli", "method", "base"},
+}
+ALLOWED["cli"] = ALLOWED["studies"] | {"studies"}
+ALLOWED["baselines"] = ALLOWED["studies"] - {"engine", "evaluation"}
+BOARD_MAY = {"metanas.data.suite", "metanas.data.sealed", "metanas.data.manifest"}
+EDGES = rooms.graph()
+
+
+@pytest.mark.parametrize("room", sorted({rooms.room(module) for module in EDGES}))
+def test_a_room_imports_only_what_it_may(room: str) -> None:
+    for module, others in EDGES.items():
+        if rooms.room(module) != room:
+            continue
+        for other in others:
+            assert rooms.room(other) in ALLOWED[room] | {room}, f"{module} imports {other}"
+            if room == "leaderboard" and rooms.room(other) == "data":
+                assert other in BOARD_MAY, f"{module} imports {other}"
+
+
+def test_no_imports_in_a_circle() -> None:
+    assert rooms.circle(EDGES) == []
+    assert rooms.circle(rooms.between(EDGES)) == []
+    assert rooms.circle(rooms.between(EDGES, rooms.folder)) == []  # the folders of leaderboard/, too
+
+
+def test_a_circle_would_be_found() -> None:
+    assert rooms.circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})
+
+
+def test_type_checking_imports_count() -> None:
+    known = rooms.modules()
+    assert "metanas.data.episode" in rooms.imports(known["metanas.space.network_config"], known)
+
+
+def test_nothing_but_the_contract_lies_at_the_root() -> None:
+    found = {path.stem for path in (rooms.ROOT / "metanas").glob("*.py")}
+    assert found == {"__init__", "__main__", "method", "params"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from metanas.cli.app import main; import sys; sys.argv = ['metanas', 'list', 'methods']; main()",
+        "import leaderboard.web.static_site",
+        "import metanas.evaluation.result, metanas.evaluation.statistics",
+    ],
+)
+def test_light_paths_do_not_import_torch(code: str) -> None:
+    check = f"import atexit, sys; atexit.register(lambda: print('torch' in sys.modules)); {code}"
+    done = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, cwd=rooms.ROOT, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "False"
