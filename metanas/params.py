@@ -1,7 +1,7 @@
 """What meta-learning moves: network weights and architecture logits, as one value. Torch-free to import.
 
-Networks hold structure only; their numbers travel as `Params`, so `torch.func` can differentiate the value as
-it stands. In the inner loop every tensor has a leading task dimension T (`expand_tasks`).
+Networks hold structure only; their parameters travel as `Params`, so that `torch.func` can differentiate the
+value. In the inner loop every tensor has a leading task dimension T (`expand_tasks`).
 
 In a learner's state and in gradients a tensor is named by its group and its own name: weights/<name>,
 arch/<name>, rates/<name> (learned inner learning rates), memory/<j>/<name> (an optimizer's j-th moment).
@@ -34,12 +34,12 @@ def tree_map(function: Callable[["Tensor"], "Tensor"], params: Params) -> Params
 
 
 def expand_tasks(params: Params, tasks: int) -> Params:
-    """One row per task: (T, ...) views of the same numbers, so that gradients add up over the rows."""
+    """One row per task: (T, ...) views of the same tensors, so that gradients add up over the rows."""
     return tree_map(lambda t: t.expand(tasks, *t.shape), params)
 
 
 def detach(params: Params) -> Params:
-    """The same numbers as new leaf tensors that require gradients."""
+    """The same values as new leaf tensors that require gradients."""
     return tree_map(lambda t: t.detach().requires_grad_(), params)
 
 

@@ -36,7 +36,7 @@ def prepare(
     if not names:
         fail("name domains, or a suite: --suite core-v1")
     failed = 0
-    for outcome in preparing.prepare(list(dict.fromkeys(names)), root, tell=_progress):
+    for outcome in preparing.prepare(list(dict.fromkeys(names)), root, on_progress=_progress):
         if outcome.problem:
             failed += 1
             print(f"{outcome.name:<16} failed   {outcome.problem}")

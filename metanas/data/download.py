@@ -35,13 +35,13 @@ def fetch(
     folder: Path,
     *,
     waits: tuple[float, ...] = WAITS,
-    tell: DownloadProgress = lambda file, received, total: None,
+    on_progress: DownloadProgress = lambda file, received, total: None,
 ) -> Path:
     """The file at `folder / remote.path`, downloaded if it is not there.
 
-    waits: seconds before each further attempt. tell: called with the progress. A broken transfer continues
-    where it stopped. DataError names the URL and what was wrong: the server's answer, a transfer that stays
-    incomplete, or a file with another digest.
+    waits: seconds before each further attempt. on_progress: told the bytes received. A broken transfer
+    continues where it stopped. DataError names the URL and what was wrong: the server's answer, a transfer
+    that stays incomplete, or a file with another digest.
     """
     path = folder / remote.path
     if path.is_file():
@@ -55,7 +55,7 @@ def fetch(
         for wait in (0.0, *waits):
             time.sleep(wait)
             try:
-                _transfer(remote, part, tell)
+                _transfer(remote, part, on_progress)
                 _verify(remote, path, part)
                 part.replace(path)
                 return path
@@ -64,7 +64,7 @@ def fetch(
     raise DataError(f"could not download {remote.url} in {len(waits) + 1} attempts: {problem}")
 
 
-def _transfer(remote: Remote, part: Path, tell: DownloadProgress) -> None:
+def _transfer(remote: Remote, part: Path, on_progress: DownloadProgress) -> None:
     """Append to `part` what it lacks; _TryAgain if the transfer ends too early."""
     received = part.stat().st_size if part.exists() else 0
     tag = part.with_name(part.name + ".tag")  # the version of the file that `part` belongs to
@@ -98,7 +98,7 @@ def _transfer(remote: Remote, part: Path, tell: DownloadProgress) -> None:
             for chunk in _chunks(response):
                 file.write(chunk)
                 received += len(chunk)
-                tell(remote.path, received, total)
+                on_progress(remote.path, received, total)
             file.flush()
             os.fsync(file.fileno())
     if total and received != total:

@@ -47,10 +47,10 @@ class FromFiles(Adapter):
             "that has it: --data-root DIR or METANAS_DATA=DIR"
         )
 
-    def download(self, tell: DownloadProgress) -> None:
-        """Download the full set into the downloads folder; `tell` gets the progress. DataError as `fetch`."""
+    def download(self, on_progress: DownloadProgress) -> None:
+        """Download the full set into the downloads folder, telling `on_progress`. DataError as `fetch`."""
         for remote in self.remotes:
-            fetch(remote, downloads(), tell=tell)
+            fetch(remote, downloads(), on_progress=on_progress)
 
 
 def downloads() -> Path:

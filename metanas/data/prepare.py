@@ -24,16 +24,19 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    names: Sequence[str], root: Path | None, *, tell: DownloadProgress = lambda file, received, total: None
+    names: Sequence[str],
+    root: Path | None,
+    *,
+    on_progress: DownloadProgress = lambda file, received, total: None,
 ) -> Iterator[Prepared]:
-    """Prepare the domains in turn. Without `root`, missing files are downloaded; `tell` gets the progress.
+    """Prepare the domains in turn. Without `root`, missing files are downloaded.
 
     A domain that fails is reported with action "failed", and the others are still prepared.
     """
     for name in names:
         began = time.monotonic()
         try:
-            _obtain(name, root, tell)
+            _obtain(name, root, on_progress)
             action = "ready" if store.is_ready(name, root) else "built"
             opened = store.open_store(name, root)
         except DataError as error:
@@ -43,11 +46,11 @@ def prepare(
         yield Prepared(name, action, seconds, opened.examples.sample, opened.fingerprint)
 
 
-def _obtain(name: str, root: Path | None, tell: DownloadProgress) -> None:
+def _obtain(name: str, root: Path | None, on_progress: DownloadProgress) -> None:
     adapter = DOMAINS[name]()
     if root is not None or not isinstance(adapter, FromFiles):
         return
     try:
         adapter.locate(None)
     except DataError:
-        adapter.download(tell)
+        adapter.download(on_progress)

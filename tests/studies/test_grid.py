@@ -77,7 +77,7 @@ def test_two_grids_at_once_do_a_cell_once(tmp_path: Path, monkeypatch: pytest.Mo
     cell = runs.prepare(made, folder, Datasets.open(made.suite))[0]
     worked: list[str] = []
 
-    def work(cell: SeedRun, tell: seed_run.ProgressCallback) -> None:
+    def work(cell: SeedRun, report: seed_run.ProgressCallback) -> None:
         worked.append(cell.name)
         meet.wait(0.2)  # the other one is at the lock by now
         for name in ("costs.json", "langid-5w1s.parquet"):
