@@ -12,4 +12,4 @@ EACH = 600  # per endpoint; those without parameters have only a few different r
 if __name__ == "__main__":
     print(machine(), flush=True)
     os.environ["METANAS_SCHEMATHESIS"] = str(EACH)
-    sys.exit(pytest.main(["-q", "-s", "--timeout", "0", "tests/leaderboard/test_schemathesis.py"]))
+    sys.exit(pytest.main(["-q", "-s", "--timeout", "0", "tests/leaderboard/server/test_schemathesis.py"]))

@@ -1,20 +1,14 @@
 """Pull requests: what may be in one, what the report says, and that nothing of it is run."""
 
 import re
-from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
 from leaderboard.admin.pull_request import Change, changes, check
-from leaderboard.bundle import reading
 from leaderboard.bundle.pack import collect
-from leaderboard.ranking import standing
 from leaderboard.repository import results
-from leaderboard.scoring.validate import validate
-from leaderboard.store.store import Store
-from metanas.cli.board import export
 from tests.leaderboard import bundles
 
 WORKFLOWS = Path(__file__).parents[3] / ".github" / "workflows"
@@ -98,45 +92,6 @@ def test_the_list_of_changes_is_read_as_git_writes_it_and_may_not_be_empty(pull:
     assert "one new folder a pull request, got 0" in check(pull, []).text
     with pytest.raises(ValueError, match="git diff --name-status --no-renames -z"):
         changes("A\ta\n")
-
-
-def test_a_board_opens_with_what_is_committed_once(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        results.stage(bundles.members(tmp_path / name, name), tmp_path / "repository")
-    store = Store(tmp_path / "board.db")
-    folder = tmp_path / "repository" / results.ROOT
-    assert [results.open_with(store, folder) for _ in range(2)] == [2, 0]
-
-
-def test_committed_results_never_replace_ones_own(tmp_path: Path) -> None:
-    results.stage(bundles.members(tmp_path / "one", "one", seed=1), tmp_path / "repository")
-    store = Store(tmp_path / "board.db")
-    bundles.run(tmp_path / "mine", "one", seed=2)
-    track = store.add(tmp_path / "mine")
-    (before,) = standing.current(store, track)
-    assert results.open_with(store, tmp_path / "repository" / results.ROOT) == 0
-    assert [found.id for found in standing.current(store, track)] == [before.id]
-    assert results.open_with(store, tmp_path / "repository" / results.ROOT) == 0
-
-
-def test_a_site_of_an_empty_board_shows_the_committed_results(
-    pull: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    there = partial(results.open_with, folder=pull / results.ROOT)
-    monkeypatch.setattr(results, "open_with", there)
-    export(tmp_path / "site", str(tmp_path / "board.db"), tmp_path)  # with none of the transfer studies
-    (table,) = (tmp_path / "site").glob("*/leaderboard.csv")
-    assert "mine" in table.read_text()
-
-
-def test_every_committed_result_is_valid(tmp_path: Path) -> None:
-    """What lies in leaderboard/results opens a board; nothing there is broken or in the wrong place."""
-    store = Store(tmp_path / "board.db")
-    assert results.open_with(store) == len(results.bundles())
-    for folder in results.bundles():
-        validate(reading.read(folder))
-    for path in results.FOLDER.rglob("*"):
-        assert path.is_dir() or path.name == "README.md" or path.parent in results.bundles(), path
 
 
 def test_the_workflow_never_runs_the_pull_request_with_secrets() -> None:
