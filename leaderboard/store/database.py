@@ -95,7 +95,7 @@ def parse(url: str) -> URL:
         return URL.create("sqlite", database=url)
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # a port that is no number is a ValueError
         raise StoreError(
             f"--db wants a file or a URL like postgresql://user@host/name, got {url!r}"
         ) from error

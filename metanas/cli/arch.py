@@ -38,6 +38,9 @@ def show(
     from metanas.space.enumeration import at, member, size
     from metanas.space.picture import picture
 
+    count = size(DEFAULT_SPACE)
+    if text.isdecimal() and len(text) > len(str(count)):
+        fail(f"the default space has architectures 0..{count - 1}, got a number of {len(text)} digits")
     architecture = at(DEFAULT_SPACE, int(text)) if text.isdecimal() else parse(text)
     index = member(DEFAULT_SPACE, architecture)
     if svg is not None:

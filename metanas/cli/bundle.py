@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
+from metanas.base import yaml_text
 from metanas.base.atomic import write_atomically
 from metanas.base.plugins import load
 from metanas.cli.common import AsJson, fail
@@ -147,7 +147,7 @@ def _watch(client: Any, submission: str) -> None:
 def _about(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = yaml_text.read(path)
     if not isinstance(content, dict):
         fail(f"--about wants a YAML file with fields of entry.json, {path} has {type(content).__name__}")
     return content

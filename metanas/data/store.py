@@ -18,7 +18,7 @@ import numpy as np
 from filelock import FileLock
 
 from metanas.base.atomic import cache_folder, flushed, sha256
-from metanas.base.errors import DataError, InvalidValue
+from metanas.base.errors import DataError, InvalidValue, MetanasError
 from metanas.data.adapter import DOMAINS, Examples
 from metanas.data.episode import Modality, Split
 
@@ -109,8 +109,18 @@ def about(name: str, root: Path | None = None) -> About:
 
 def _build(name: str, root: Path | None, folder: Path) -> None:
     adapter = DOMAINS[name]()
-    examples = adapter.load(root)
-    _check_classes(name, examples)
+    try:
+        examples = adapter.load(root)
+        _check_classes(name, examples)
+    except MetanasError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, EOFError) as error:
+        # an adapter met a name, a number or a shape in the files that it did not expect
+        located = ", ".join(map(str, list(adapter.locate(root))[:3]))
+        raise DataError(
+            f"{name}: {located or 'its data'} cannot be read ({type(error).__name__}: {error}); is it the data "
+            "set in the layout of its publisher? --debug shows where"
+        ) from error
     temporary = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)  # left by a kill; this process has the lock
     temporary.mkdir()

@@ -6,10 +6,9 @@ What a suite's data and pinned episodes must be is in `manifest.py`; `datasets.p
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from metanas.base import plugins
+from metanas.base import plugins, yaml_text
 from metanas.base.errors import InvalidValue
 from metanas.base.registry import UnknownName
 from metanas.data.episode import EpisodeShape
@@ -112,6 +111,6 @@ def load_suite(name: str | Path) -> Suite:
             raise UnknownName("suite", str(name), names())
         path = folder() / f"{name}.yaml"
     try:
-        return Suite.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError, ValidationError) as error:
+        return Suite.model_validate(yaml_text.read(path))
+    except (InvalidValue, ValidationError) as error:
         raise InvalidValue(f"{path} does not describe a suite: {error}") from error

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from metanas.base import yaml_text
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import InvalidValue
 from metanas.data.suite import Budget, Suite, load_suite
@@ -100,7 +101,7 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
             node = node.setdefault(part, {})
             if not isinstance(node, dict):
                 raise ConfigError(f"--set {text}: {part} was given a value already")
-        node[last] = yaml.safe_load(value)
+        node[last] = yaml_text.parse(value, f"--set {text}")
     return result
 
 
@@ -177,8 +178,8 @@ def of_run(run: Path) -> RunConfig:
 def read(path: Path) -> RunConfig:
     """Read a config.yaml. ConfigError if it is damaged or of another version."""
     try:
-        return RunConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError, ValidationError) as error:
+        return RunConfig.model_validate(yaml_text.read(path))
+    except (InvalidValue, ValidationError) as error:
         raise ConfigError(f"{path} is damaged or from another version: {error}") from error
 
 

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from metanas.base import yaml_text
 from metanas.base.errors import InvalidValue
 from metanas.base.registry import UnknownName
 from metanas.space.candidates import ACTIVATIONS, OPS
@@ -105,10 +105,10 @@ def names() -> tuple[str, ...]:
 def load(text: str) -> Strategy:
     """The strategy with this name, or described by a YAML mapping. UnknownName, or pydantic's error."""
     if text.lstrip().startswith("{"):
-        return Strategy.model_validate(yaml.safe_load(text))
+        return Strategy.model_validate(yaml_text.parse(text, "space.strategy"))
     if text not in names():
         raise UnknownName("strategy", text, names())
-    return Strategy.model_validate(yaml.safe_load((FOLDER / f"{text}.yaml").read_text(encoding="utf-8")))
+    return Strategy.model_validate(yaml_text.read(FOLDER / f"{text}.yaml"))
 
 
 def as_text(given: object) -> object:
@@ -117,7 +117,7 @@ def as_text(given: object) -> object:
     So a run's configuration holds the whole strategy, not the path of a file that may change.
     """
     if isinstance(given, str) and given.endswith((".yaml", ".yml")):
-        given = yaml.safe_load(Path(given).read_text(encoding="utf-8"))
+        given = yaml_text.read(Path(given))
     if isinstance(given, dict):
         return Strategy.model_validate(given).model_dump_json(exclude_defaults=True)
     return given

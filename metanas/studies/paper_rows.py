@@ -8,10 +8,9 @@ at the same scale. Imports no torch.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from metanas.base import plugins
+from metanas.base import plugins, yaml_text
 from metanas.base.registry import UnknownName
 
 Scale = Literal["paper", "small"]
@@ -80,7 +79,7 @@ def load(name: str) -> Row:
     if name not in names():
         raise UnknownName("row", name, names())
     text = (folder() / f"{name}.yaml").read_text(encoding="utf-8")
-    content: dict[str, Any] = yaml.safe_load(text)
+    content: dict[str, Any] = yaml_text.parse(text, f"row {name}")
     return Row.model_validate({"name": name, **content})
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import optuna
-import yaml
 from filelock import FileLock
 from optuna.distributions import (
     BaseDistribution,
@@ -26,6 +25,7 @@ from optuna.distributions import (
 from optuna.study import MaxTrialsCallback
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from metanas.base import yaml_text
 from metanas.data.datasets import Datasets
 from metanas.engine.config import ConfigError, RunConfig, as_overrides, known_keys, resolve, settings_of
 from metanas.engine.run import meta_batches, num_iterations
@@ -152,7 +152,7 @@ def _parse(key: str, value: str) -> BaseDistribution:
     if not dots:
         return CategoricalDistribution(value.split("|"))
     try:
-        a, b = yaml.safe_load(low), yaml.safe_load(high)
+        a, b = yaml_text.parse(low, f"--over {key}"), yaml_text.parse(high, f"--over {key}")
         if isinstance(a, int) and isinstance(b, int):
             return IntDistribution(a, b)
         return FloatDistribution(float(a), float(b), log=float(a) > 0 and float(b) >= 10 * float(a))

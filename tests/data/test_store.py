@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from metanas.base.errors import DataError
+from metanas.data.adapter import DOMAINS
 from metanas.data.store import folder_of, open_store
 
 ROOT = Path(__file__).parents[2]
@@ -71,3 +72,20 @@ def test_a_store_of_text_is_built_and_opened_without_torch(fresh: Path) -> None:
     for _ in range(2):
         code = f"{BUILD}; import sys; print('torch' in sys.modules)"
         assert start(code).communicate(timeout=120)[0].splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize(
+    "fault", [ValueError("no number"), IndexError("row 7"), KeyError("label"), TypeError("x")]
+)
+def test_what_an_adapter_stumbles_over_names_domain_and_files(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("METANAS_CACHE", str(tmp_path))
+
+    def load(self: object, root: Path | None) -> None:
+        raise fault
+
+    monkeypatch.setattr(DOMAINS["langid"], "load", load)
+    with pytest.raises(DataError, match=rf"langid: .* cannot be read .{type(fault).__name__}: .*--debug"):
+        open_store("langid")
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()], "nothing half-built is left"

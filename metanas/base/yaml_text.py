@@ -1,0 +1,29 @@
+"""YAML that a user wrote: one reader, whose errors say where the text came from."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metanas.base.errors import InvalidValue
+
+
+def parse(text: str, source: str) -> Any:
+    """The value of a YAML text. InvalidValue names `source` and the fault.
+
+    PyYAML raises ValueErrors of its own for what looks like a date or a number and is none.
+    """
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InvalidValue(f"{source} is not YAML: {reason}") from error
+
+
+def read(path: Path) -> Any:
+    """The value of a YAML file. InvalidValue for one that is not YAML or not UTF-8; OSError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidValue(f"{path} is not UTF-8: {error}") from error
+    return parse(text, str(path))
