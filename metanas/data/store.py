@@ -118,8 +118,8 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
         # an adapter met a name, a number or a shape in the files that it did not expect
         located = ", ".join(map(str, list(adapter.locate(root))[:3]))
         raise DataError(
-            f"{name}: {located or 'its data'} cannot be read ({type(error).__name__}: {error}); is it the data "
-            "set in the layout of its publisher? --debug shows where"
+            f"{name}: {located or 'its data'} cannot be read ({type(error).__name__}: {error}); is it the "
+            "data set in the layout of its publisher? --debug shows where"
         ) from error
     temporary = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)  # left by a kill; this process has the lock
