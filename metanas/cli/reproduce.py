@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from metanas.cli.common import BOARD, Database, Root
+from metanas.cli.common import BOARD, Database, Root, numbers
 
 if TYPE_CHECKING:
     from metanas.studies.paper_rows import Figure, Row, Scale
@@ -39,7 +39,7 @@ def reproduce(
         loaded.suite,
         budget=setup.budget,
         domains=loaded.domains,
-        seeds=tuple(int(seed) for seed in seeds.split(",") if seed) or setup.seeds,
+        seeds=numbers(seeds) or setup.seeds,
         overrides=[*setup.overrides, *(overrides or ())],
     )
     folder = out or Path("runs") / "rows" / f"{row}-{scale}"

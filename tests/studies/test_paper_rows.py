@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from metanas.base.registry import UnknownName
+from metanas.cli.app import app
 from metanas.engine.config import read, resolve, write
 from metanas.studies.paper_rows import Figure, Row, load, names, verdict
 
@@ -84,3 +86,8 @@ def test_what_was_run_here_is_what_its_row_is_compared_with(bundle: Path) -> Non
 def test_an_unknown_row_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="no row named 'maml-huffpst'; did you mean 'maml-huffpost'"):
         load("maml-huffpst")
+
+
+def test_wrong_seeds_are_a_usage_error() -> None:
+    done = CliRunner().invoke(app, ["reproduce", "protonet-omniglot-5w1s", "--seeds", "1,y"])
+    assert done.exit_code == 2 and "--seeds wants numbers like 0,1,2, got '1,y'" in done.output

@@ -32,8 +32,9 @@ def test_only_more_than_a_standard_error_climbs_the_ladder(server: Served, tmp_p
     assert (state["state"], state["superseded"]) == ("published", True)
     better = submit("d", skill=0.8, seed=3)
     assert on_board() == [better]
-    withdrawal = {"json": {"reason": "a bug"}, "headers": server.headers("owner")}
-    assert server.client.post(f"/api/v1/submissions/{better}/withdraw", **withdrawal).status_code == 200
+    url = f"/api/v1/submissions/{better}/withdraw"
+    withdrawn = server.client.post(url, json={"reason": "a bug"}, headers=server.headers("owner"))
+    assert withdrawn.status_code == 200
     mended = submit("e", skill=0.7, seed=4)
     assert on_board() == [mended], "who withdraws the older one first may fall"
     assert server.get(f"submissions/{mended}").json()["attempts"] == 4

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from tests.leaderboard import bundles
 from tests.leaderboard.killing import Campaign
+from tests.leaderboard.serving import LONG
 
-KILLS = 8
+KILLS = 20 if LONG else 8
 
 
 def test_killed_servers_lose_nothing_that_they_acknowledged(url: str, tmp_path: Path) -> None:
