@@ -191,3 +191,22 @@ def test_every_example_of_the_documentation_runs(
     printed = capsys.readouterr().out
     assert "['digits', 'langid', 'spoken-words']" in printed and "protonet" in printed
     assert (tmp_path / "architecture.svg").read_text().startswith("<svg")
+
+
+def test_a_name_of_ours_cannot_be_taken_and_a_cell_may_run_twice() -> None:
+    for _ in range(2):  # as a notebook's cell that runs again
+
+        @metanas.METHODS.register("a-notebooks-own")
+        class Own:
+            """One."""
+
+    with pytest.raises(metanas.InvalidValue, match="method 'chance' is that of baselines.chance"):
+        metanas.METHODS.register("chance")(Own)  # type: ignore[arg-type]
+    with pytest.raises(metanas.InvalidValue, match="every seed may stand once, got 0, 0"):
+        metanas.run("chance", seeds=[0, 0])
+
+
+def test_the_data_folder_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("METANAS_DATA", str(tmp_path))
+    with pytest.raises(metanas.DataError, match=f"missing from the data folder {tmp_path}"):
+        metanas.load_suite("core-v1").model_copy(update={"domains": ("omniglot",)}).open()

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from metanas.base import plugins
-from metanas.base.errors import MetanasError
+from metanas.base.errors import InvalidValue, MetanasError
 
 T = TypeVar("T")
+_OURS = ("metanas", "tasks", "baselines", "leaderboard")
 
 
 class Registry(Generic[T]):
@@ -28,11 +29,19 @@ class Registry(Generic[T]):
         self._things: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorator that adds a class or function under `name`. ValueError for a name that is taken."""
+        """Decorator: add a class or function under `name`; the same one defined again replaces it.
+
+        InvalidValue for a name that is taken, here or in a file of ours, which worker processes would find.
+        """
 
         def add(plugin: T) -> T:
-            if name in self._things:
-                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            entry = plugins.scan(*self._where).get(name)
+            ours = entry is not None and entry.module.partition(".")[0] in _OURS
+            if entry is not None and ours and entry.module != _identity(plugin)[0]:
+                raise InvalidValue(f"{self.kind} {name!r} is that of {entry.module}; choose another name")
+            known = self._things.get(name)
+            if known is not None and _identity(known) != _identity(plugin):
+                raise InvalidValue(f"{self.kind} {name!r} is registered twice; choose another name")
             self._things[name] = plugin
             return plugin
 
@@ -59,6 +68,11 @@ class Registry(Generic[T]):
                 raise UnknownName(self.kind, name, tuple(self))
             plugins.load(entry.module)
         return self._things[name]
+
+
+def _identity(plugin: object) -> tuple[str, str]:
+    """Module and name of a class or function: the same when a notebook's cell defines it anew."""
+    return getattr(plugin, "__module__", ""), getattr(plugin, "__qualname__", repr(plugin))
 
 
 class UnknownName(MetanasError, KeyError):

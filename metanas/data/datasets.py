@@ -1,5 +1,6 @@
 """The opened data of a suite: one value that is made once a process and handed to whatever needs data."""
 
+import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -63,12 +64,18 @@ def _open_once(suite: str, root: Path | None, pinned: bool) -> Datasets:
     return Datasets.open(Suite.model_validate_json(suite), root, pinned=pinned)
 
 
+def data_root(given: Path | str | None) -> Path | None:
+    """The folder of the data sets: as given, else METANAS_DATA, else None for pip's and downloaded data."""
+    chosen = given or os.environ.get("METANAS_DATA")
+    return Path(chosen) if chosen else None
+
+
 class LoadedSuite(Suite):
     """A suite that opens its own data: what `metanas.load_suite` returns."""
 
     def open(self, root: Path | str | None = None, *, pinned: bool = True) -> Datasets:
         """See `Datasets.open`."""
-        return Datasets.open(self.plain(), None if root is None else Path(root), pinned=pinned)
+        return Datasets.open(self.plain(), data_root(root), pinned=pinned)
 
     def plain(self) -> Suite:
         """The same as a `Suite`, the value that a run's configuration holds."""

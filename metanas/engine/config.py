@@ -66,6 +66,8 @@ def resolve(
         raise ConfigError(f"{base.name} has no domain {unknown[0]!r}; it has: {', '.join(base.domains)}")
     if bad := [seed for seed in seeds if seed < 0 or seed > 30_000]:
         raise ConfigError(f"seeds must lie in 0..30000, got {bad[0]}")
+    if len(set(seeds)) < len(seeds):
+        raise ConfigError(f"every seed may stand once, got {', '.join(map(str, seeds))}")
     suite_changes = {**given.pop("suite", {}), **({"domains": tuple(domains)} if domains else {})}
     tracking = given.pop("tracking", "none")
     if tracking not in ("none", "wandb"):

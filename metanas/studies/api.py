@@ -16,6 +16,7 @@ from torch import Tensor
 from metanas.base.errors import InvalidValue
 from metanas.base.executor import Kind
 from metanas.data.datasets import Datasets, LoadedSuite, load_suite
+from metanas.data.datasets import data_root as data_folder
 from metanas.data.domain import Domain
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.data.suite import Suite
@@ -103,7 +104,7 @@ class Run:
 
     def predictions(self) -> pa.Table:
         """One row a query: task, seed, episode, query, predicted class, true label, probabilities."""
-        return frames.predictions(self.result.answers, self.config.seeds)
+        return frames.predictions(self.result.answers, self.result.submission.seeds)
 
     def learner(self, seed: int) -> Learner:
         """The method as it was meta-trained with this seed. DataError without its checkpoint."""
@@ -136,7 +137,7 @@ def run(
         method, chosen, budget=budget, domains=domains, seeds=seeds, overrides=configs.as_overrides(settings)
     )
     folder = Path(out) if out is not None else Path("runs") / chosen.name / budget / method
-    root = None if data_root is None else Path(data_root)
+    root = data_folder(data_root)
     kind: Kind = "inline" if jobs == 1 else "local"
     quiet = Console(quiet=True)
     grid.run([(config, folder)], root=root, jobs=jobs, kind=kind, workers=workers, db=None, console=quiet)
@@ -145,7 +146,7 @@ def run(
 
 def load_run(folder: str | Path, *, data_root: str | Path | None = None) -> Run:
     """An existing run folder. InvalidValue if it has no valid config.yaml."""
-    loaded = Run(Path(folder), None if data_root is None else Path(data_root))
+    loaded = Run(Path(folder), data_folder(data_root))
     configs.of_run(loaded.folder)
     return loaded
 
