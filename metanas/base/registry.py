@@ -6,7 +6,7 @@ use, and answers an unknown name with the closest known one.
 
 import difflib
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from metanas.base import plugins
 from metanas.base.errors import InvalidValue, MetanasError
@@ -85,3 +85,12 @@ class UnknownName(MetanasError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unknown_name, (self.args[0],)  # it comes back from worker processes
+
+
+def _unknown_name(message: str) -> UnknownName:
+    error = UnknownName.__new__(UnknownName, message)
+    error.args = (message,)
+    return error

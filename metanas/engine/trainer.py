@@ -49,7 +49,7 @@ def meta_train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "state.safetensors"
-    current = load(path) or Trained(method.start(generator(sampler.seed, "start")), 0, 0.0)
+    current = load(path) or Trained(State(method.start(generator(sampler.seed, "start"))), 0, 0.0)
     metrics = folder / "metrics.jsonl"
     rows = _rows_before(metrics, current.iteration)
     distributed.barrier()  # no process writes before all have read

@@ -26,6 +26,7 @@ from metanas.engine.seed_run import SeedRun, build, task_name
 from metanas.evaluation import result
 from metanas.evaluation.curves import CURVES, SCHEMA, STEPS
 from metanas.evaluation.result import ResultError
+from metanas.method import State
 
 _CURVE_EPISODES = 50  # per task
 
@@ -91,7 +92,7 @@ def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain]) -> None:
     """Write predictions and costs from the checkpoint of `run`. domains: those the network is built for."""
     method = build(seed_run.config, domains)
     trained = checkpoint(run, seed_run.seed)
-    state = method.start(generator(seed_run.seed, "start")) | trained.state
+    state = State(method.start(generator(seed_run.seed, "start"))) | trained.state
     seed_run.path.mkdir(exist_ok=True)
     tasks = seed_run.data.tasks()
     seconds = predict_tasks(seed_run, method, state, tasks, lambda doing, done: None)
@@ -110,7 +111,7 @@ def _curves(config: RunConfig, folder: Path, data: Datasets, run: Path, domains:
         for steps in STEPS:
             settings = {**config.settings, "test_steps": steps}
             method = build(config.model_copy(update={"settings": settings}), domains)
-            state = method.start(generator(seed, "start")) | trained
+            state = State(method.start(generator(seed, "start"))) | trained
             for domain, shape in data.tasks():
                 probabilities = evaluate(method, state, domain, shape, episodes).probabilities
                 predicted = probabilities.astype(np.float16).argmax(-1)  # as predictions.parquet rounds

@@ -133,7 +133,7 @@ def work(piece: Piece, report: ProgressCallback) -> None:
     sampler = MetaBatchSampler(domains, config.suite.train_shapes, config.budget.tasks, piece.seed)
     iterations = num_iterations(config, method, sampler) if piece.train else 0
     state = meta_train(method, sampler, iterations, piece.path).state
-    initial = method.start(generator(piece.seed, "start"))
+    initial = State(method.start(generator(piece.seed, "start")))
     seed_run = SeedRun(config, piece.path, data, piece.seed)
     for variant in piece.variants:
         folder = piece.path / variant

@@ -1,6 +1,7 @@
 """One base class for what a user can mend; everything else shows its traceback."""
 
 import ast
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -89,3 +90,8 @@ def test_debug_shows_every_traceback_wherever_it_stands(tmp_path: Path) -> None:
         [sys.executable, "-m", "metanas", "list", "method"], capture_output=True, text=True, cwd=rooms.ROOT
     )
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+
+
+def test_an_unknown_name_comes_back_from_a_worker() -> None:
+    error = pickle.loads(pickle.dumps(UnknownName("method", "mamll", ("maml",))))
+    assert isinstance(error, UnknownName) and str(error) == "no method named 'mamll'; did you mean 'maml'?"
