@@ -18,7 +18,7 @@ from pathlib import Path
 
 from metanas.base.errors import MetanasError
 
-_OURS = ("tasks", "baselines", "leaderboard")  # plain top-level names, so a user's file may hide them
+OURS = ("tasks", "baselines", "leaderboard")  # plain top-level names, so a user's file may hide them
 
 
 class PluginError(MetanasError):
@@ -45,7 +45,7 @@ def folder(package: str) -> Path:
     if spec is None or spec.origin is None:
         raise PluginError(f"the folder {top!r} is not importable; install metanas, or run from its root")
     origin = Path(spec.origin)
-    if top in _OURS and "__metanas__ = True" not in origin.read_text(encoding="utf-8"):
+    if top in OURS and "__metanas__ = True" not in origin.read_text(encoding="utf-8"):
         raise PluginError(f"{origin} hides our package {top!r}; rename it or run from another folder")
     return origin.parent.joinpath(*package.split(".")[1:])
 
@@ -73,7 +73,7 @@ def scan(variable: str, packages: tuple[str, ...], group: str | None = None) -> 
 
 def load(module: str) -> types.ModuleType:
     """Import one plug-in module. PluginError if it has one of our package names but is not ours."""
-    if module.partition(".")[0] in _OURS:
+    if module.partition(".")[0] in OURS:
         folder(module.partition(".")[0])
     return importlib.import_module(module)
 

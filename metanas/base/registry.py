@@ -12,7 +12,6 @@ from metanas.base import plugins
 from metanas.base.errors import InvalidValue, MetanasError
 
 T = TypeVar("T")
-_OURS = ("metanas", "tasks", "baselines", "leaderboard")
 
 
 class Registry(Generic[T]):
@@ -36,7 +35,7 @@ class Registry(Generic[T]):
 
         def add(plugin: T) -> T:
             entry = plugins.scan(*self._where).get(name)
-            ours = entry is not None and entry.module.partition(".")[0] in _OURS
+            ours = entry is not None and entry.module.partition(".")[0] in ("metanas", *plugins.OURS)
             if entry is not None and ours and entry.module != _identity(plugin)[0]:
                 raise InvalidValue(f"{self.kind} {name!r} is that of {entry.module}; choose another name")
             known = self._things.get(name)

@@ -92,7 +92,7 @@ def _divergence(state: State, losses: Metrics) -> str:
         if not math.isfinite(value):
             return f"the loss of {name} is {value}"
     floats = {name: t for name, t in state.items() if t.is_floating_point() and t.numel()}
-    if floats and not math.isfinite(float(torch.stack([t.double().sum() for t in floats.values()]).sum())):
+    if floats and not math.isfinite(float(torch.stack([t.sum().float() for t in floats.values()]).sum())):
         for name, t in floats.items():
             if not bool(torch.isfinite(t).all()):
                 return f"{name} is not finite"
