@@ -64,7 +64,7 @@ class Darts(Method):
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         s, start = self.settings, expand_tasks(state.params, len(support.y))
         searched = self._search(start, spec, support, int(state["seed"]))
-        derived = Params(start.weights, discretize(s.space, searched.arch))
+        derived = Params(start.weights, discretize(s.space, searched.arch, spec))
         loss = TaskLoss(self.net, spec, single)
         steps, policy = [support] * s.retrain_steps, ParamGroups(adam(s.retrain_rate), None)
         return adapted_predictor(loss, adapt(loss, derived, steps, policy=policy, order=0))

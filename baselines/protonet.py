@@ -85,7 +85,7 @@ class ProtoNet(Method):
         def predict(x: Tensor) -> Tensor:
             return self.logits(params, spec, support, x).softmax(-1)
 
-        arch = as_softmax(self.settings.space, params.arch)
+        arch = as_softmax(self.settings.space, params.arch, spec)
         return Adapted(predict, {name: t.expand(tasks, *t.shape) for name, t in arch.items()})
 
     def logits(self, params: Params, spec: TaskSpec, support: Batch, x: Tensor) -> Tensor:

@@ -45,12 +45,12 @@ class TNas(Maml):
         if progress.iteration < (1 - s.decoded) * progress.total:
             return super().step(state, progress, batch)
         params = state.params
-        decoded = detach(Params(params.weights, discretize(s.space, params.arch)))
 
         def gradient(episodes: Episodes) -> tuple[Tensors, float]:
+            hard = discretize(s.space, params.arch, episodes.spec)
             gradients, loss = meta_gradient(
                 TaskLoss(self.net, episodes.spec, single),
-                decoded,
+                detach(Params(params.weights, hard)),
                 episodes,
                 policy=ParamGroups(sgd(s.weight_rate), None),
                 order=1,
@@ -70,7 +70,7 @@ class TNas(Maml):
         soft = adapt(
             TaskLoss(self.net, spec), start, [support] * s.test_steps, policy=self.policy({}), order=0
         )
-        decoded = Params(start.weights, discretize(s.space, soft.arch))
+        decoded = Params(start.weights, discretize(s.space, soft.arch, spec))
         loss, policy = TaskLoss(self.net, spec, single), ParamGroups(sgd(s.weight_rate), None)
         return adapted_predictor(
             loss, adapt(loss, decoded, [support] * s.decoded_steps, policy=policy, order=0)

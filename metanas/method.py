@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from metanas.base.registry import Registry
 from metanas.data.episode import Batch, Episodes, TaskSpec
-from metanas.params import Params, Tensors, group_of
+from metanas.params import Params, Tensors, group_of, own_arch
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
 Metrics = Mapping[str, float]
@@ -58,6 +60,11 @@ class State(Mapping[str, "Tensor"]):
     def rates(self) -> Tensors:
         """Learned inner learning rates."""
         return self.group("rates")
+
+    def probabilities(self, level: str) -> "dict[str, NDArray[np.float64]]":
+        """The softmax of a domain's or modality's architecture logits, by group."""
+        logits = own_arch(self.group("arch"), level)
+        return {name: t.double().softmax(-1).numpy(force=True) for name, t in logits.items()}
 
     def moments(self, name: str) -> "tuple[Tensor, ...]":
         """The optimizer's moments of the tensor `name` ("weights/..."); empty before its first step."""

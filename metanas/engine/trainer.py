@@ -21,6 +21,7 @@ from metanas.data.meta_batches import MetaBatchSampler, batches
 from metanas.engine.checkpoint import Trained, load, save_checkpoint
 from metanas.engine.early_stopping import VALIDATION, EarlyStop
 from metanas.method import Method, Metrics, Progress, State
+from metanas.space.sampling import training
 
 SAVE_EVERY = 10.0  # seconds between checkpoints
 
@@ -59,7 +60,8 @@ def meta_train(
     while current.iteration < end and not current.done:
         step_start = time.monotonic()
         progress = Progress(current.iteration, iterations)
-        state, losses = method.step(current.state, progress, next(meta_batches))
+        with training(sampler.seed, current.iteration, current.state.probabilities):
+            state, losses = method.step(current.state, progress, next(meta_batches))
         state = State(state)
         if problem := _divergence(state, losses):
             _save(path, metrics, current, rows)

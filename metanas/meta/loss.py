@@ -16,7 +16,7 @@ from metanas.meta.batching import Batching, run
 from metanas.models.network import Network
 from metanas.models.relaxation import Mixture, Relaxation, as_softmax, softmax, space_relaxation
 from metanas.models.supernet import SuperNet
-from metanas.params import Params, Tensors, tensors, unflatten_like
+from metanas.params import Params, Tensors, own_arch, tensors, unflatten_like
 from metanas.search.prior import penalty
 
 
@@ -43,9 +43,12 @@ class TaskLoss:
     @property
     def relax(self) -> Relaxation:
         """The relaxation: from architecture logits to a mixture."""
-        if self.relaxation is not None:
-            return self.relaxation
-        return space_relaxation(self.net.space) if isinstance(self.net, SuperNet) else softmax
+        if not isinstance(self.net, SuperNet):
+            return self.relaxation or softmax
+        space, relaxation = self.net.space, self.relaxation or space_relaxation(self.net.space)
+        if space.levels == "shared":
+            return relaxation
+        return lambda logits: relaxation(own_arch(logits, space.level(self.spec)))
 
     @property
     def shares_first_step(self) -> bool:
@@ -58,9 +61,11 @@ class TaskLoss:
 
     def stored_arch(self, arch: Tensors) -> Tensors:
         """The adapted architecture logits (T, ...) in the form that an evaluation stores."""
-        if self.relaxation is not None or not isinstance(self.net, SuperNet):
+        if not isinstance(self.net, SuperNet):
             return arch
-        return as_softmax(self.net.space, arch)
+        if self.relaxation is not None:
+            return own_arch(arch, self.net.space.level(self.spec))
+        return as_softmax(self.net.space, arch, self.spec)
 
     def logits(self, params: Params, x: Tensor) -> Tensor:
         """Logits (T, B, ways) of T networks, each on its own x (T, B, *input_shape)."""

@@ -17,10 +17,11 @@ from metanas.data.episode import TaskSpec
 from metanas.models.mixed import MixedOp
 from metanas.models.network import Head, Network, stem_name
 from metanas.models.ops import Mask
-from metanas.models.relaxation import Mixture, space_relaxation
-from metanas.models.stem import Norm, Stem, halve
+from metanas.models.relaxation import Mixture, relaxed, single_path
+from metanas.models.stem import Norm, halve, make_stem
 from metanas.params import Tensors
 from metanas.space.candidates import ACTIVATIONS
+from metanas.space.sampling import drawn
 from metanas.space.space import SearchSpace
 
 CELLS = 4  # cells in the grid of means that an exit takes of a feature map
@@ -32,8 +33,9 @@ class SuperNet(Network):
     def __init__(self, space: SearchSpace, specs: Sequence[TaskSpec]) -> None:
         super().__init__()
         self.space = space
+        self.levels = sorted({space.level(spec) for spec in specs} - {""})
         self.activations = [ACTIVATIONS[name] for name in space.activations]
-        self.stems = nn.ModuleDict({stem_name(spec): Stem(spec, space.channels) for spec in specs})
+        self.stems = nn.ModuleDict({stem_name(spec): make_stem(spec, space) for spec in specs})
         self.nodes = nn.ModuleList(
             MixedOp(space.ops, space.channels, partial=space.partial, merge=space.merge)
             for _ in range(space.layers * space.edges)
@@ -48,22 +50,27 @@ class SuperNet(Network):
         """Initial architecture logits, the strategy's prior: node (L * E, O), activation (L, A), depth (X,).
 
         L layers of E edges (1 in a chain), X exits. PC-DARTS cells also have edge<i> (L, inputs of node i).
+        With `space.levels` also the same of every modality or domain, zeros, as <group>@<level>.
         """
         space = self.space
         logits = {name: torch.tensor(values) for name, values in space.prior().items()}
         if space.nodes and space.partial > 1:
             for i, sources in enumerate(space.sources):
                 logits[f"edge{i}"] = torch.zeros(space.layers, len(sources))
-        return logits
+        own = {f"{name}@{level}": torch.zeros_like(t) for level in self.levels for name, t in logits.items()}
+        return logits | own
 
     def forward(
         self, x: Tensor, arch: Mapping[str, Tensor] | Mixture, spec: TaskSpec, *, head: bool = True
     ) -> Tensor:
         """x (B, *input_shape) to logits (B, ways), or without the head to features (B, CELLS * C).
 
-        arch: architecture logits, to which the space's relaxation is applied, or a ready mixture.
+        arch: architecture logits, to which the space's relaxation is applied, or a ready mixture. In
+        single-path meta-training one drawn architecture is computed instead (`space/sampling.py`).
         """
-        mixture = arch if isinstance(arch, Mixture) else space_relaxation(self.space)(arch)
+        mixture = arch if isinstance(arch, Mixture) else relaxed(self.space, arch, spec)
+        if (path := drawn(self.space, spec)) is not None:
+            mixture = single_path(self.space, path, mixture)
         features = self.features(x, mixture, spec)
         return self.heads[f"ways{spec.ways}"](features) if head else features
 

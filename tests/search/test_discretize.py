@@ -53,7 +53,7 @@ def test_hard_logits_stand_for_one_architecture() -> None:
     drawn = sample(tiny.SPACE, generator(2, "arch"))
     logits = logits_of(tiny.SPACE, drawn)
     assert derive(tiny.SPACE, **{name: t.tolist() for name, t in logits.items()}) == drawn
-    for name, t in discretize(tiny.SPACE, logits).items():
+    for name, t in discretize(tiny.SPACE, logits, tiny.SPECS[0]).items():
         assert torch.equal(t, logits[name]), name
     mixture = single(logits)
     assert all(((t == 0) | (t == 1)).all() for t in mixture.weights.values())
