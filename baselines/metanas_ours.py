@@ -22,7 +22,7 @@ from metanas.meta.loss import TaskLoss, cross_entropy
 from metanas.meta.optimizers import adam
 from metanas.meta.outer import descend, over_domains, pack
 from metanas.meta.pretrain import class_loss, classifiers
-from metanas.meta.prototypes import embed, prototypes, wide_loss
+from metanas.meta.prototypes import embed, prototype_head, wide_loss
 from metanas.meta.rates import LearnedRates, start_nodes
 from metanas.meta.reptile import support_and_query
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
@@ -115,11 +115,10 @@ class MetaNasOurs(Method):
 
     def _prototype_start(self, params: Params, spec: TaskSpec, support: Batch, embedded: Tensor) -> Params:
         """T tasks' parameters (T, ...) before the first step, with heads from support features (T, B, F)."""
-        means = prototypes(embedded, support, spec.ways)  # (T, ways, F)
-        scale = self.settings.sharpness / means.shape[-1]
-        head = head_name(params.weights, spec.ways, means.shape[-1])
+        weight, bias = prototype_head(embedded, support, spec.ways, self.settings.sharpness)
+        head = head_name(params.weights, spec.ways, embedded.shape[-1])
         shared = expand_tasks(params, len(support.y))
-        own = {f"{head}.weight": 2 * scale * means, f"{head}.bias": -scale * means.square().sum(-1)}
+        own = {f"{head}.weight": weight, f"{head}.bias": bias}
         return Params(shared.weights | own, shared.arch)
 
     def _losses(

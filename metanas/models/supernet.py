@@ -9,6 +9,7 @@ modalities share the layers.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -76,8 +77,7 @@ class SuperNet(Network):
 
     def features(self, x: Tensor, mixture: Mixture, spec: TaskSpec) -> Tensor:
         """x (B, *input_shape) to the features (B, CELLS * C) that the head reads, mixed over depths."""
-        h, mask = self.stems[stem_name(spec)](x)
-        previous = h
+        maps = self.enter(x, spec)
         active = mixture.row("depth", 0) or [True] * len(self.space.exits)
         shares = {
             layer: share
@@ -88,19 +88,27 @@ class SuperNet(Network):
         }
         total = torch.zeros(())
         for layer in range(max(shares) + 1):
-            v = self._layer(layer, h, previous, mask, mixture)
-            previous = h
-            if layer in self.space.reductions:
-                previous, _ = halve(previous, mask)
-                v, mask = halve(v, mask)
-            h = v
+            maps = self.layer(layer, maps, mixture)
             if layer in shares:
-                total = total + shares[layer] * self.exits[str(layer)](h, mask)
+                total = total + shares[layer] * self.exits[str(layer)](maps.h, maps.mask)
         return total
 
-    def _layer(self, layer: int, h: Tensor, previous: Tensor, mask: Mask, mixture: Mixture) -> Tensor:
-        """A layer's output, in the shape of its input h; previous: the input of the layer before it."""
-        space = self.space
+    def enter(self, x: Tensor, spec: TaskSpec) -> "Maps":
+        """x (B, *input_shape) to the first layer's input."""
+        h, mask = self.stems[stem_name(spec)](x)
+        return Maps(h, h, mask)
+
+    def layer(self, index: int, maps: "Maps", mixture: Mixture) -> "Maps":
+        """The input of the next layer, or what an exit after layer `index` reads."""
+        v, previous, mask = self._mixed(index, maps, mixture), maps.h, maps.mask
+        if index in self.space.reductions:
+            previous, _ = halve(previous, mask)
+            v, mask = halve(v, mask)
+        return Maps(v, previous, mask)
+
+    def _mixed(self, layer: int, maps: "Maps", mixture: Mixture) -> Tensor:
+        """A layer's output, in the shape of its input."""
+        space, (h, previous, mask) = self.space, maps
         states = [h, previous]
         edge, node_outputs = layer * space.edges, []
         for i, sources in enumerate(space.sources):
@@ -129,6 +137,14 @@ class SuperNet(Network):
             if is_active:
                 total = torch.addcmul(total, share, f(v))
         return total
+
+
+class Maps(NamedTuple):
+    """A layer's input h (B, C, H, W), the input of the layer before, as large, and their mask."""
+
+    h: Tensor
+    previous: Tensor
+    mask: Mask
 
 
 class Exit(nn.Module):
