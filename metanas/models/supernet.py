@@ -38,7 +38,7 @@ class SuperNet(Network):
         self.activations = [ACTIVATIONS[name] for name in space.activations]
         self.stems = nn.ModuleDict({stem_name(spec): make_stem(spec, space) for spec in specs})
         self.nodes = nn.ModuleList(
-            MixedOp(space.ops, space.channels, partial=space.partial, merge=space.merge)
+            MixedOp(space.ops, space.channels, partial=space.partial, merge=space.merge, normed=space.normed)
             for _ in range(space.layers * space.edges)
         )
         self.norms = nn.ModuleList(Norm(space.channels) for _ in range(space.layers * len(space.sources)))
