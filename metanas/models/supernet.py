@@ -67,10 +67,11 @@ class SuperNet(Network):
         """x (B, *input_shape) to logits (B, ways), or without the head to features (B, CELLS * C).
 
         arch: architecture logits, to which the space's relaxation is applied, or a ready mixture. In
-        single-path meta-training one drawn architecture is computed instead (`space/sampling.py`).
+        single-path meta-training one drawn architecture is computed instead (`space/sampling.py`), unless it
+        is one already.
         """
         mixture = arch if isinstance(arch, Mixture) else relaxed(self.space, arch, spec)
-        if (path := drawn(self.space, spec)) is not None:
+        if not mixture.is_path and (path := drawn(self.space, spec)) is not None:
             mixture = single_path(self.space, path, mixture)
         features = self.features(x, mixture, spec)
         return self.heads[f"ways{spec.ways}"](features) if head else features
