@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.given_arch import adapt_weights, fixed_archs
 from metanas.meta.inner import ParamGroups, What, moves, predictor
 from metanas.meta.loss import TaskLoss
 from metanas.meta.optimizers import adam
@@ -85,3 +86,10 @@ class FineTune(Method):
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         loss = TaskLoss(self.net, spec)
         return predictor(loss, state.params, support, policy=self.policy, steps=self.settings.test_steps)
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        policy, steps = self.policy, self.settings.test_steps
+        return adapt_weights(self.net, spec, state.params, support, arch, policy=policy, steps=steps)
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
+        return fixed_archs(self.net, state.group("arch"), spec)

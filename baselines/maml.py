@@ -16,6 +16,7 @@ from metanas.base.errors import InvalidValue
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.arch_steps import ARCH_RULES, ArchRule, SummedArch
 from metanas.meta.batching import Batching, fastest
+from metanas.meta.given_arch import adapt_weights, fixed_archs
 from metanas.meta.inner import Order, ParamGroups, StepPolicy, What, moves, predictor
 from metanas.meta.loss import TaskLoss
 from metanas.meta.maml import final_step_weights, meta_gradient
@@ -108,6 +109,13 @@ class Maml(Method):
         policy = self.policy(state.rates)
         loss = TaskLoss(self.net, spec, self.relax)
         return predictor(loss, state.params, support, policy=policy, steps=self.settings.test_steps)
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        policy, steps = self.policy(state.rates), self.settings.test_steps
+        return adapt_weights(self.net, spec, state.params, support, arch, policy=policy, steps=steps)
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
+        return fixed_archs(self.net, state.group("arch"), spec)
 
     def rates(self, params: Params, generator: torch.Generator) -> Tensors:
         """The learned inner rates before meta-training, by name; empty unless `eta`."""

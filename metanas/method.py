@@ -138,5 +138,23 @@ class Method(Protocol):
         """
         ...
 
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        """Adapt everything but the architecture, which is given; as many steps as `adapt` takes.
+
+        arch: hard logits (T, ...) by group, as `Adapted.arch` names them: 0 for the chosen candidates, -1e4
+        for the rest (`space/decoding.py`). None, as here: nothing is asked, since a method has no
+        architecture of its own, or a fixed one. With it an evaluation asks what the choice is worth
+        (`engine/controls.py`).
+        """
+        return None
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> Mapping[str, Tensors]:
+        """The architectures that the method would take without having seen a task: hard logits without T.
+
+        "shared": one for all domains. "domain": the one for tasks of this `spec`, where it has such a thing.
+        Empty, as here, where nothing was learned.
+        """
+        return {}
+
 
 METHODS: "Registry[type[Method]]" = Registry("method", "METHODS", ("baselines",), "metanas.methods")

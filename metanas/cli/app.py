@@ -27,7 +27,18 @@ from metanas.cli import (
     transfer,
     tune,
 )
-from metanas.cli.common import BOARD, AsJson, Database, Root, Workers, fail, names, numbers, print_rows
+from metanas.cli.common import (
+    BOARD,
+    AsJson,
+    Controls,
+    Database,
+    Root,
+    Workers,
+    fail,
+    names,
+    numbers,
+    print_rows,
+)
 
 app = typer.Typer(
     help="MetaNAS-Bench: meta-learning and architecture search across images, text and speech.",
@@ -85,6 +96,7 @@ def run(
         typer.Option("--set", help="key=value, e.g. steps=3, suite.shots=[1], tracking=wandb"),
     ] = None,
     root: Root = None,
+    controls: Controls = True,
     db: Database = BOARD,
     pages: Annotated[Path | None, typer.Option(help="Folder to write the leaderboard's pages to.")] = None,
 ) -> None:
@@ -108,7 +120,13 @@ def run(
     else:
         folders = [out or Path("runs") / suite / budget / c.method for c in configs]
     grids.run(
-        list(zip(configs, folders, strict=True)), root=root, jobs=jobs, workers=workers, db=db, pages=pages
+        list(zip(configs, folders, strict=True)),
+        root=root,
+        jobs=jobs,
+        workers=workers,
+        controls=controls,
+        db=db,
+        pages=pages,
     )
 
 

@@ -19,6 +19,13 @@ Studies = Annotated[
 Workers = Annotated[
     int, typer.Option(min=0, help="Processes per worker that draw meta-batches ahead. Same results.")
 ]
+Controls = Annotated[
+    bool,
+    typer.Option(
+        help="Answer the test episodes also under other architectures, which says what adapting the "
+        "architecture is worth. Takes about as long as the test itself."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BOARD = "runs/leaderboard.db"
 

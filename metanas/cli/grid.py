@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from metanas.cli.common import BOARD, Database, Root, Workers, executor_kind, fail, names, numbers
+from metanas.cli.common import BOARD, Controls, Database, Root, Workers, executor_kind, fail, names, numbers
 
 
 def grid(
@@ -21,6 +21,7 @@ def grid(
     executor: Annotated[str, typer.Option(help="local | ray")] = "local",
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as for `run`.")] = None,
     root: Root = None,
+    controls: Controls = True,
     db: Database = BOARD,
 ) -> None:
     """Run every method on every suite. No seed run is done twice; several such commands share the work."""
@@ -42,4 +43,4 @@ def grid(
                 overrides=overrides or (),
             )
             runs.append((resolved, out / suite / budget / method))
-    grids.run(runs, root=root, jobs=jobs, kind=kind, workers=workers, db=db)
+    grids.run(runs, root=root, jobs=jobs, kind=kind, workers=workers, controls=controls, db=db)

@@ -55,7 +55,7 @@ class Batch:
     x: "Tensor"
     y: "Tensor"
 
-    def tasks(self, which: slice) -> "Batch":
+    def tasks(self, which: slice | list[int]) -> "Batch":
         """The examples of some of the tasks."""
         return Batch(self.x[which], self.y[which])
 
@@ -72,7 +72,7 @@ class Episodes:
     query: Batch  # B = ways * queries
     classes: "Tensor | None" = None
 
-    def tasks(self, which: slice) -> "Episodes":
+    def tasks(self, which: slice | list[int]) -> "Episodes":
         """Some of the tasks."""
         classes = None if self.classes is None else self.classes[which]
         return Episodes(self.spec, self.support.tasks(which), self.query.tasks(which), classes)

@@ -12,9 +12,9 @@ from metanas.data.episode import TaskSpec
 from metanas.models.relaxation import Mixture, one_hot, pruned
 from metanas.params import Tensors, own_arch
 from metanas.space.architecture import Architecture
+from metanas.space.decoding import OUT
 from metanas.space.space import SearchSpace
 
-OUT = -1e4
 single = pruned(temperature=1.0, threshold=0.5)  # the relaxation for hard logits
 
 

@@ -124,12 +124,14 @@ def run(
     data_root: str | Path | None = None,
     jobs: int = 1,
     workers: int = 0,
+    controls: bool = True,
 ) -> Run:
     """Meta-train a method and answer the pinned test episodes; resumes what is there already.
 
     settings: as of `--set`: {"weight_rate": 0.1, "space.layers": 2, "budget.iterations": 50}. out: the run
     folder, by default runs/SUITE/BUDGET/METHOD. jobs: 1 works in this process (so that a method defined in a
-    notebook is known), more in so many worker processes. InvalidValue, DataError, SeedRunFailed.
+    notebook is known), more in so many worker processes. controls: also answer under other architectures, see
+    docs/evaluation.md. InvalidValue, DataError, SeedRunFailed.
     """
     loaded = suite if isinstance(suite, Suite) else load_suite(suite)
     chosen = loaded.plain() if isinstance(loaded, LoadedSuite) else loaded
@@ -140,7 +142,16 @@ def run(
     root = data_folder(data_root)
     kind: Kind = "inline" if jobs == 1 else "local"
     quiet = Console(quiet=True)
-    grid.run([(config, folder)], root=root, jobs=jobs, kind=kind, workers=workers, db=None, console=quiet)
+    grid.run(
+        [(config, folder)],
+        root=root,
+        jobs=jobs,
+        kind=kind,
+        workers=workers,
+        controls=controls,
+        db=None,
+        console=quiet,
+    )
     return Run(folder, root)
 
 
