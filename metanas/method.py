@@ -131,6 +131,14 @@ class Method(Protocol):
         """Fractions of meta-training, ascending, at which the cost of an iteration changes; mostly none."""
         return ()
 
+    def select(self, state: State, tasks: Sequence[Episodes]) -> State:
+        """What the method chooses on meta-validation tasks, once, after meta-training; as here, nothing.
+
+        tasks: T labelled tasks of every domain that has meta-validation classes. They are the same for all
+        methods and seeds, and none of those that `metanas tune` and early stopping score on.
+        """
+        return state
+
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         """Adapt to T tasks, to each from its own support set alone.
 

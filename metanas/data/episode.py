@@ -23,6 +23,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 Ints = NDArray[np.int64]
 META_SPLITS: Mapping[str, Split] = {"meta-train": "train", "meta-validation": "val", "meta-test": "test"}
 EVALUATION_SEED = 0  # of the pinned meta-test tasks: the same for every method and every seed run
+SELECTION_SEED = 2  # of the meta-validation tasks that `Method.select` gets
 VALIDATION_SEED = 1  # of the meta-validation tasks: the same for every trial and every check
 
 

@@ -21,13 +21,15 @@ from metanas.method import State
 class Trained:
     """A learner's state after `iteration` meta-iterations that took `seconds`.
 
-    done: early stopping has ended training; the state is the best one on meta-validation.
+    done: early stopping has ended training; the state is the best one on meta-validation. selected:
+    `Method.select` has had its say.
     """
 
     state: State
     iteration: int
     seconds: float
     done: bool = False
+    selected: bool = False
 
 
 def checkpoint(run: Path, seed: int) -> Trained:
@@ -47,8 +49,8 @@ def load(path: Path) -> Trained | None:
             about = json.loads(file.metadata()["about"])
             names = about.get("names") or file.keys()  # safetensors sorts; a method may rely on its order
             state = State({name: file.get_tensor(name) for name in names})
-        done = bool(about.get("done", False))
-        return Trained(state, int(about["iteration"]), float(about["seconds"]), done)
+        flags = {name: bool(about.get(name, False)) for name in ("done", "selected")}
+        return Trained(state, int(about["iteration"]), float(about["seconds"]), **flags)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"the checkpoint {path} is damaged ({error}); delete it to start again") from error
 
@@ -57,6 +59,6 @@ def save_checkpoint(path: Path, trained: Trained) -> None:
     """Write a checkpoint atomically; of several processes only the first one writes."""
     if distributed.rank() == 0:
         about = {"iteration": trained.iteration, "seconds": trained.seconds, "names": list(trained.state)}
-        about |= {"done": True} if trained.done else {}
+        about |= {name: True for name in ("done", "selected") if getattr(trained, name)}
         state = {name: t.contiguous() for name, t in trained.state.items()}
         write_atomically(path, save(state, {"about": json.dumps(about)}))

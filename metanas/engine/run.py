@@ -25,7 +25,7 @@ from metanas.engine.predict import predict_tasks
 from metanas.engine.seed_run import ProgressCallback, SeedRun, build
 from metanas.engine.tracking import Tracker
 from metanas.engine.trainer import meta_train
-from metanas.engine.validation import accuracy
+from metanas.engine.validation import accuracy, selection
 from metanas.evaluation import result
 from metanas.method import Method, State
 
@@ -74,6 +74,7 @@ def work(seed_run: SeedRun, report: ProgressCallback) -> None:
             seed_run.path,
             workers=seed_run.workers,
             stop=early_stop(config, method, data),
+            select=selection(method, data.tasks()),
             on_progress=lambda i: report("meta-training", i * units // max(iterations, 1)),
             log=tracker.log,
         )

@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import torch
@@ -38,15 +38,16 @@ def meta_train(
     *,
     workers: int = 0,
     stop: EarlyStop | None = None,
+    select: Callable[[State], State] | None = None,
     on_progress: Callable[[int], None] = lambda iteration: None,
     log: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> Trained:
     """Train up to `iterations`, starting from the checkpoint in `folder` if there is one.
 
     workers: background processes that draw meta-batches ahead; the result does not depend on them. stop: end
-    with the state that is best on meta-validation. log: receives every row of metrics.jsonl. Of several
-    processes only the first one writes. TrainError for a loss or a state that is not finite; the state before
-    that iteration is kept.
+    with the state that is best on meta-validation. select: what follows training (`Method.select`). log:
+    receives every row of metrics.jsonl. Of several processes only the first one writes. TrainError for a loss
+    or a state that is not finite; the state before that iteration is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "state.safetensors"
@@ -84,6 +85,10 @@ def meta_train(
         if time.monotonic() - last_save > SAVE_EVERY:
             _save(path, metrics, current, rows)
             last_save = time.monotonic()
+    if select is not None and not current.selected and (current.done or current.iteration >= end):
+        began, state = time.monotonic(), State(select(current.state))
+        seconds = current.seconds + time.monotonic() - began
+        current = replace(current, state=state, seconds=seconds, selected=True)
     _save(path, metrics, current, rows)
     return current
 

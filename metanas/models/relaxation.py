@@ -38,11 +38,6 @@ class Mixture:
         """The same active candidates with other weights, for example those of one task."""
         return Mixture(weights, self.active)
 
-    @property
-    def is_path(self) -> bool:
-        """Whether it is one architecture: no mixture has more than one active candidate."""
-        return bool(self.active) and all(sum(row) <= 1 for rows in self.active.values() for row in rows)
-
     def row(self, group: str, index: int) -> tuple[bool, ...] | None:
         """The flags of mixture `index` in a group: which candidates are active; None: all."""
         rows = self.active.get(group)

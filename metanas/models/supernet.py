@@ -71,7 +71,7 @@ class SuperNet(Network):
         is one already.
         """
         mixture = arch if isinstance(arch, Mixture) else relaxed(self.space, arch, spec)
-        if not mixture.is_path and (path := drawn(self.space, spec)) is not None:
+        if (path := drawn(self.space, spec)) is not None and not self._is_path(mixture):
             mixture = single_path(self.space, path, mixture)
         features = self.features(x, mixture, spec)
         return self.heads[f"ways{spec.ways}"](features) if head else features
@@ -93,6 +93,19 @@ class SuperNet(Network):
             if layer in shares:
                 total = total + shares[layer] * self.exits[str(layer)](maps.h, maps.mask)
         return total
+
+    def _is_path(self, mixture: Mixture) -> bool:
+        """Whether it is one architecture already: every mixture up to its exit has one active candidate."""
+        exits = mixture.row("depth", 0)
+        if exits is None or sum(exits) != 1:
+            return False
+        layers = self.space.exits[exits.index(True)] + 1
+        computed = {"node": layers * self.space.edges, "activation": layers}
+        return all(
+            (row := mixture.row(group, i)) is not None and sum(row) == 1
+            for group, rows in computed.items()
+            for i in range(rows)
+        )
 
     def enter(self, x: Tensor, spec: TaskSpec) -> "Maps":
         """x (B, *input_shape) to the first layer's input."""

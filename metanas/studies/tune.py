@@ -31,7 +31,7 @@ from metanas.engine.config import ConfigError, RunConfig, as_overrides, known_ke
 from metanas.engine.run import meta_batches, num_iterations
 from metanas.engine.seed_run import build, check_trains
 from metanas.engine.trainer import TrainError, meta_train
-from metanas.engine.validation import accuracy
+from metanas.engine.validation import accuracy, selection
 from metanas.method import METHODS
 
 Sampler = Literal["tpe", "gp", "random"]
@@ -85,7 +85,8 @@ def tune(
         iterations = num_iterations(trial_config, method, batches)
         with tempfile.TemporaryDirectory() as folder:
             try:
-                trained = meta_train(method, batches, iterations, Path(folder))
+                select = selection(method, data.tasks())
+                trained = meta_train(method, batches, iterations, Path(folder), select=select)
             except TrainError as error:  # the loss is not finite
                 raise optuna.TrialPruned(str(error)) from error
         return accuracy(method, trained.state, data.tasks(), episodes)

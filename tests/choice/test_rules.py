@@ -2,11 +2,10 @@
 
 import torch
 
-from metanas.choice.judged import halved, judged, recorded
+from metanas.choice.judged import judged, recorded
 from metanas.choice.rules import RULES, WEIGHTS, Known, choose, fitted_weight
 from metanas.data.episode import TaskSpec
 from metanas.method import State
-from tests import tiny
 
 EVIDENCE = torch.tensor([[0.9, 0.5, 0.6], [0.2, 0.8, 0.3]])
 DOMAIN, SHARED = torch.tensor([0.5, 0.4, 0.1]), torch.tensor([0.1, 0.2, 0.3])
@@ -48,20 +47,7 @@ def test_priors_of_domains_that_were_judged_and_not() -> None:
     assert judged(state, specs[0], specs, 3).domain.tolist() == [0, 0, 0]
     for name, losses in (("a", [1.0, 2.0, 3.0]), ("c", [3.0, 2.0, 0.0])):
         rows = torch.tensor([losses, losses])
-        state |= recorded(state, name, rows, rows, anew=False)
+        state |= recorded(name, rows, rows)
     assert judged(state, specs[0], specs, 3).domain.tolist() == [1, 2, 3]
     assert judged(state, specs[1], specs, 3).domain.tolist() == [1, 2, 3]  # the other text
     assert judged(state, specs[2], specs, 3).shared.tolist() == [2, 2, 1.5]
-    more = recorded(state, "a", torch.ones(1, 3), torch.ones(1, 3), anew=False)
-    assert more["judged/loo/a"].shape == (3, 3)
-    assert recorded(state, "a", torch.ones(1, 3), torch.ones(1, 3), anew=True)["judged/loo/a"].shape == (1, 3)
-
-
-def test_examples_are_dealt_anew() -> None:
-    episodes = tiny.episodes(tasks=3)  # 2 + 3 examples of 2 classes
-    support, query = halved(episodes)
-    assert support.y.shape == (3, 4) and query.y.shape == (3, 6)
-    assert all(torch.bincount(y).tolist() == [2, 2] for y in support.y)
-    both = torch.cat([support.x, query.x], 1).flatten(2).sum(-1).sort(1).values
-    given = torch.cat([episodes.support.x, episodes.query.x], 1).flatten(2).sum(-1).sort(1).values
-    torch.testing.assert_close(both, given)
