@@ -29,6 +29,7 @@ from metanas.engine import flops
 from metanas.engine.checkpoint import Trained
 from metanas.engine.config import RunConfig
 from metanas.engine.seed_run import SeedRun, build, predictions_path, task_name
+from metanas.engine.validation import selection
 from metanas.evaluation import choices, controls, result
 from metanas.evaluation.result import Provenance
 from metanas.method import Method
@@ -77,7 +78,7 @@ def _costs(config: RunConfig, parts: Sequence[dict[str, Any]]) -> result.Costs:
     seconds = {key: sum(c[key] for c in parts) / len(parts) for key in ("train_seconds", "evaluate_seconds")}
     counts: dict[str, Any] = {
         key: next((c[key] for c in parts if key in c), None)
-        for key in ("train_flops", "adapt_flops", "predict_macs")
+        for key in ("train_flops", "select_flops", "adapt_flops", "predict_macs")
     }
     return result.Costs(**largest, **seconds, **counts, trials=config.trials)
 
@@ -120,6 +121,8 @@ def keep_costs(
         if batches is not None:
             costs["train_flops"] = flops.train_flops(method, trained.state, batches, trained.iteration)
         costs |= flops.answer_flops(method, trained.state, tasks)
+        if batches and (select := selection(method, tasks)) is not None:
+            costs["select_flops"] = flops.count(lambda: select(trained.state))
     write_atomically(seed_run.costs, json.dumps(costs).encode())
 
 

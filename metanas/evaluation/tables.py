@@ -107,6 +107,7 @@ def costs(runs: Mapping[str, Run]) -> Table:
             (
                 name,
                 big(cost.train_flops),
+                big(cost.select_flops),
                 big(cost.adapt_flops),
                 big(cost.predict_macs),
                 f"{cost.train_seconds:.1f}",
@@ -122,6 +123,7 @@ def costs(runs: Mapping[str, Run]) -> Table:
         (
             "method",
             "training FLOPs",
+            "selection FLOPs",
             "adaptation FLOPs",
             "MACs a query",
             "training s",
@@ -132,7 +134,8 @@ def costs(runs: Mapping[str, Run]) -> Table:
         ),
         tuple(rows),
         "Per seed. FLOPs: torch's counter on matrix products and convolutions of one iteration (times "
-        "iterations), of adapting to one task, and MACs of one query with the adapted network (means over "
+        "iterations), of choosing on meta-validation tasks after it, of adapting to one task, and MACs of one "
+        "query with the adapted network (means over "
         f"tasks). Seconds on: {'; '.join(hardware)}. Trials: settings tried before these, as declared.",
     )
 
