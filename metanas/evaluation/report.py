@@ -102,6 +102,7 @@ def _runs(runs: Mapping[str, Run]) -> list[_Section]:
     sections = [
         _Section("Scores", [scored], [_scores(comparison, scored)]),
         _Section("Paired comparisons", *_paired(comparison)),
+        _architecture(runs),
         _Section("Costs", [tables.costs(runs)], _pareto(runs, comparison)),
         _Section("Accuracy by adaptation step", (), _curves(runs)),
         *(_choices(run) for run in runs.values()),
@@ -127,6 +128,11 @@ def _paired(comparison: Comparison) -> tuple[list[Table], list[_Picture]]:
     title = "Mean ranks, joined where not significantly different"
     spec = critical.critical(title, friedman.mean_ranks, friedman.critical_difference)
     return shown, [_Picture("critical-difference", spec, shown[-1])]
+
+
+def _architecture(runs: Mapping[str, Run]) -> _Section:
+    table = tables.architecture(runs)
+    return _Section(table.title, [table] if table.rows else [])
 
 
 def _pareto(runs: Mapping[str, Run], comparison: Comparison) -> list[_Picture]:
