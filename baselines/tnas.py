@@ -11,6 +11,8 @@ T-NAS++, the same on MAML++, is not implemented.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from baselines.maml import Maml
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.inner import ParamGroups, adapt, adapted_predictor
@@ -47,7 +49,7 @@ class TNas(Maml):
         params = state.params
         decoded = detach(Params(params.weights, discretize(s.space, params.arch)))
 
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
             gradients, loss = meta_gradient(
                 TaskLoss(self.net, episodes.spec, single),
                 decoded,

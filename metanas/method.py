@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-Metrics = Mapping[str, float]
+Metrics = Mapping[str, "float | Tensor"]  # a loss on an accelerator stays a tensor (): reading it waits
 
 
 class State(Mapping[str, "Tensor"]):
@@ -27,6 +27,9 @@ class State(Mapping[str, "Tensor"]):
     Every name begins with its group: weights/<name> (network parameters), arch/<name> (architecture logits),
     rates/<name> (learned inner learning rates), memory/<j>/<name> (an optimizer's j-th moment), and groups of
     a method's own, such as classifier/<domain>. A checkpoint stores exactly these names.
+
+    What is learned in float32 lies on the learner's device. Integers and float64 are for bookkeeping (seeds,
+    histories, the step count of Adam) and stay on the CPU, where reading them costs nothing.
     """
 
     def __init__(self, tensors: "Mapping[str, Tensor]") -> None:
@@ -44,6 +47,18 @@ class State(Mapping[str, "Tensor"]):
     def __or__(self, other: "Mapping[str, Tensor]") -> "State":
         """A new state in which `other` replaces or adds tensors."""
         return State({**self._tensors, **other})
+
+    @property
+    def device(self) -> "torch.device":
+        """Where what is learned lies; the CPU for a state without any."""
+        import torch
+
+        devices = [t.device for t in self._tensors.values() if t.device.type != "cpu"]
+        return devices[0] if devices else torch.device("cpu")
+
+    def to(self, device: "torch.device") -> "State":
+        """The same state with what is learned on a device."""
+        return State({name: t.to(device) if _is_learned(t) else t.cpu() for name, t in self.items()})
 
     def group(self, name: str) -> Tensors:
         """The tensors of a group by their names without it, sorted: a checkpoint may change the order."""
@@ -69,6 +84,11 @@ class State(Mapping[str, "Tensor"]):
     def learned(self) -> Tensors:
         """All tensors but the optimizer moments: what a method brings to a test task."""
         return {name: t for name, t in self.items() if group_of(name) != "memory"}
+
+
+def _is_learned(t: "Tensor") -> bool:
+    """Whether a tensor of a state belongs on the learner's device."""
+    return t.is_floating_point() and t.element_size() < 8
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,19 @@ from metanas.cli import (
     transfer,
     tune,
 )
-from metanas.cli.common import BOARD, AsJson, Database, Root, Workers, fail, names, numbers, print_rows
+from metanas.cli.common import (
+    BOARD,
+    AsJson,
+    Database,
+    Device,
+    Precision,
+    Root,
+    Workers,
+    fail,
+    names,
+    numbers,
+    print_rows,
+)
 
 app = typer.Typer(
     help="MetaNAS-Bench: meta-learning and architecture search across images, text and speech.",
@@ -80,6 +92,8 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Run folder (with several methods: its parent).")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
     workers: Workers = 0,
+    device: Device = "auto",
+    precision: Precision = "float32",
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value, e.g. steps=3, suite.shots=[1], tracking=wandb"),
@@ -90,8 +104,10 @@ def run(
 ) -> None:
     """Meta-train, evaluate on the pinned test episodes, and add the result to the leaderboard."""
     from metanas.engine import config
+    from metanas.engine.runtime import Runtime
     from metanas.studies import grid as grids
 
+    runtime = Runtime(device, precision)
     configs = [
         config.resolve(
             name,
@@ -108,7 +124,13 @@ def run(
     else:
         folders = [out or Path("runs") / suite / budget / c.method for c in configs]
     grids.run(
-        list(zip(configs, folders, strict=True)), root=root, jobs=jobs, workers=workers, db=db, pages=pages
+        list(zip(configs, folders, strict=True)),
+        root=root,
+        jobs=jobs,
+        workers=workers,
+        db=db,
+        pages=pages,
+        runtime=runtime,
     )
 
 

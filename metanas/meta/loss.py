@@ -17,7 +17,7 @@ from metanas.models.network import Network
 from metanas.models.relaxation import Mixture, Relaxation, as_softmax, softmax, space_relaxation
 from metanas.models.supernet import SuperNet
 from metanas.params import Params, Tensors, tensors, unflatten_like
-from metanas.search.prior import penalty
+from metanas.search.prior import penalises, penalty
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class TaskLoss:
     def shares_first_step(self) -> bool:
         """Whether the first inner step may be one big batch: the relaxation must treat tasks separately."""
         return self.batching == "shared" and self.relax is softmax
+
+    @property
+    def is_static(self) -> bool:
+        """Whether it computes the same operations whatever the values, and so can be replayed."""
+        return self.relax is softmax and not (isinstance(self.net, SuperNet) and penalises(self.net.space))
 
     def penalty(self, mixture: Mixture) -> Tensor | None:
         """Penalty of the space's prior and budgets, () or (T,); None without any."""

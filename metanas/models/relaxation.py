@@ -170,11 +170,18 @@ def _sparse(weights: Tensors) -> Mixture:
 def _project(t: Tensor) -> Tensor:
     """The projection of each row of t (..., O) onto the probability simplex."""
     ordered = t.sort(-1, descending=True).values
-    total = ordered.cumsum(-1)
+    total = _running_sum(ordered)
     count = torch.arange(1, t.shape[-1] + 1, dtype=t.dtype, device=t.device)
     support = (1 + count * ordered > total).sum(-1, keepdim=True)
     threshold = (total.gather(-1, support - 1) - 1) / support
     return (t - threshold).clamp_min(0)
+
+
+def _running_sum(t: Tensor) -> Tensor:
+    """Sums of t (..., O) up to each position; with deterministic gradients, which cumsum lacks on CUDA."""
+    if t.device.type == "cpu":
+        return t.cumsum(-1)
+    return t @ torch.ones(t.shape[-1], t.shape[-1], dtype=t.dtype, device=t.device).triu()
 
 
 def _positive(name: str, value: float) -> None:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.data.episode import TaskSpec
-from metanas.models.ops import Mask, conv
+from metanas.models.ops import Mask, conv, lookup
 
 HALVINGS = {"image": 2, "text": 1, "speech": 3}  # how often a stem halves both sides
 
@@ -34,7 +34,7 @@ class Words(nn.Module):
         """Token ids (B, W) to embeddings (B, W, C)."""
         if (vectors := self._buffers.get("vectors")) is not None:
             return F.linear(F.embedding(x, vectors), self.projection)
-        return F.embedding(x, self.embedding)
+        return lookup(x, self.embedding)
 
 
 class Stem(Words):

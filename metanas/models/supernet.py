@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from metanas.data.episode import TaskSpec
 from metanas.models.mixed import MixedOp
 from metanas.models.network import Head, Network, stem_name
-from metanas.models.ops import Mask
+from metanas.models.ops import Mask, adaptive_mean
 from metanas.models.relaxation import Mixture, space_relaxation
 from metanas.models.stem import Norm, Stem, halve
 from metanas.params import Tensors
@@ -149,8 +149,8 @@ def grid(h: Tensor, mask: Mask) -> Tensor:
     """
     rows, columns = (1, CELLS) if h.shape[-2] == 1 else (2, CELLS // 2)
     if mask is None:
-        return nn.functional.adaptive_avg_pool2d(h, (rows, columns))
-    bands = nn.functional.adaptive_avg_pool2d(h, (rows, h.shape[-1]))
+        return adaptive_mean(h, rows, columns)
+    bands = adaptive_mean(h, rows, h.shape[-1])
     width = mask[:, 0, 0].sum(-1)[:, None, None].clamp_min(1)  # unpadded columns
     cell = torch.arange(columns, device=h.device)[:, None]
     start, end = torch.floor(cell * width / columns), torch.ceil((cell + 1) * width / columns)
