@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.given_arch import adapt_weights, fixed_archs
 from metanas.meta.inner import ParamGroups, What, moves, predictor
-from metanas.meta.loss import TaskLoss
+from metanas.meta.loss import TaskLoss, is_static
 from metanas.meta.optimizers import adam
 from metanas.meta.outer import descend, leaves, over_domains, pack
 from metanas.meta.pretrain import class_loss, classifiers
@@ -80,7 +81,7 @@ class FineTune(Method):
             )
             return dict(zip(at, gradients, strict=True)), loss.detach()
 
-        kind = "step" if s.space.relaxation == "softmax" else None
+        kind = "step" if is_static(self.net) else None
         gradients, losses = over_domains(
             batch, lambda episodes: self.replay(kind, compute, learned, episodes), limit=s.clip
         )
@@ -91,3 +92,10 @@ class FineTune(Method):
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         loss = TaskLoss(self.net, spec)
         return predictor(loss, state.params, support, policy=self.policy, steps=self.settings.test_steps)
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        policy, steps = self.policy, self.settings.test_steps
+        return adapt_weights(self.net, spec, state.params, support, arch, policy=policy, steps=steps)
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
+        return fixed_archs(self.net, state.group("arch"), spec)

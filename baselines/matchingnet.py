@@ -13,9 +13,8 @@ from torch import Tensor
 
 from baselines.protonet import ProtoNet
 from metanas.data.episode import Batch, TaskSpec
-from metanas.meta.prototypes import embed
 from metanas.method import METHODS
-from metanas.params import Params
+from metanas.params import Params, Tensors
 
 
 @METHODS.register("matchingnet")
@@ -28,10 +27,12 @@ class MatchingNet(ProtoNet):
 
         sharpness: float = 10.0
 
-    def logits(self, params: Params, spec: TaskSpec, support: Batch, x: Tensor) -> Tensor:
+    def logits(
+        self, params: Params, spec: TaskSpec, support: Batch, x: Tensor, arch: Tensors | None = None
+    ) -> Tensor:
         """Logits (T, Q, ways) of queries x (T, Q, ...): the log of the attention that each class gets."""
-        keys = F.normalize(embed(self.net, params, spec, support.x, apart=self.transductive), dim=-1)
-        queries = F.normalize(embed(self.net, params, spec, x, apart=self.transductive), dim=-1)
+        keys = F.normalize(self.embed(params, spec, support.x, arch), dim=-1)
+        queries = F.normalize(self.embed(params, spec, x, arch), dim=-1)
         attention = (self.settings.sharpness * queries @ keys.transpose(1, 2)).softmax(-1)  # (T, Q, B)
         shares = attention @ F.one_hot(support.y, spec.ways).to(attention.dtype)
         return shares.clamp_min(torch.finfo(shares.dtype).tiny).log()

@@ -17,19 +17,22 @@ import torch
 from torch import Tensor
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.given_arch import WeightsOnly, embed_with, fixed_archs
 from metanas.meta.inner import Order, adapt, adapted_predictor, moves, trajectory
 from metanas.meta.loss import TaskLoss, cross_entropy
 from metanas.meta.optimizers import adam
 from metanas.meta.outer import descend, leaves, over_domains, pack
 from metanas.meta.pretrain import class_loss, classifiers
-from metanas.meta.prototypes import embed, prototypes, wide_loss
+from metanas.meta.prototypes import embed, prototype_head, wide_loss
 from metanas.meta.rates import LearnedRates, start_nodes
 from metanas.meta.replay import Replay
 from metanas.meta.reptile import support_and_query
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
 from metanas.models.network import head_name
+from metanas.models.supernet import SuperNet
 from metanas.params import Params, Tensors, expand_tasks, group_of, named_tensors
+from metanas.search.discretize import single
 from metanas.space.network_config import NetworkConfig
 from metanas.space.space import SearchSpace
 
@@ -114,13 +117,25 @@ class MetaNasOurs(Method):
         steps = [support] * self.settings.test_steps
         return adapted_predictor(loss, adapt(loss, start, steps, policy=policy, order=0))
 
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        if not isinstance(self.net, SuperNet):
+            return None
+        params, steps = state.params, [support] * self.settings.test_steps
+        with torch.no_grad():
+            embedded = embed_with(self.net, params.weights, spec, support.x, arch)
+            start = self._prototype_start(params, spec, support, embedded)._replace(arch=arch)
+        loss, policy = TaskLoss(self.net, spec, single), WeightsOnly(self._policy(state.rates))
+        return adapted_predictor(loss, adapt(loss, start, steps, policy=policy, order=0))
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
+        return fixed_archs(self.net, state.group("arch"), spec)
+
     def _prototype_start(self, params: Params, spec: TaskSpec, support: Batch, embedded: Tensor) -> Params:
         """T tasks' parameters (T, ...) before the first step, with heads from support features (T, B, F)."""
-        means = prototypes(embedded, support, spec.ways)  # (T, ways, F)
-        scale = self.settings.sharpness / means.shape[-1]
-        head = head_name(params.weights, spec.ways, means.shape[-1])
+        weight, bias = prototype_head(embedded, support, spec.ways, self.settings.sharpness)
+        head = head_name(params.weights, spec.ways, embedded.shape[-1])
         shared = expand_tasks(params, len(support.y))
-        own = {f"{head}.weight": 2 * scale * means, f"{head}.bias": -scale * means.square().sum(-1)}
+        own = {f"{head}.weight": weight, f"{head}.bias": bias}
         return Params(shared.weights | own, shared.arch)
 
     def _losses(

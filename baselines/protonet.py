@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.given_arch import embed_with, fixed_archs
+from metanas.meta.loss import is_static
 from metanas.meta.optimizers import adam
 from metanas.meta.outer import descend, leaves, over_domains, pack
 from metanas.meta.prototypes import embed, prototypes
@@ -22,6 +24,7 @@ from metanas.meta.replay import Replay
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
 from metanas.models.relaxation import as_softmax
+from metanas.models.supernet import SuperNet
 from metanas.params import Params, Tensors, group_of, named_tensors
 from metanas.space.network_config import NetworkConfig
 from metanas.space.space import SearchSpace
@@ -77,7 +80,7 @@ class ProtoNet(Method):
         )
         rates = {"weights": s.weight_rate * factor, "arch": s.arch_rate * factor}
         learned = leaves(state, ("weights", "arch"))
-        kind = "step" if s.space.relaxation == "softmax" else None
+        kind = "step" if is_static(self.net) else None
         gradients, losses = over_domains(
             batch, lambda episodes: self.replay(kind, compute, learned, episodes), limit=s.clip
         )
@@ -90,14 +93,38 @@ class ProtoNet(Method):
         def predict(x: Tensor) -> Tensor:
             return self.logits(params, spec, support, x).softmax(-1)
 
-        arch = as_softmax(self.settings.space, params.arch)
+        arch = as_softmax(self.settings.space, params.arch, spec)
         return Adapted(predict, {name: t.expand(tasks, *t.shape) for name, t in arch.items()})
 
-    def logits(self, params: Params, spec: TaskSpec, support: Batch, x: Tensor) -> Tensor:
-        """Logits (T, Q, ways): negative squared distances of queries x (T, Q, ...) to the class means."""
-        apart = self.transductive
-        means = prototypes(embed(self.net, params, spec, support.x, apart=apart), support, spec.ways)
-        squares = (embed(self.net, params, spec, x, apart=apart)[:, :, None] - means[:, None]).square()
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        if not isinstance(self.net, SuperNet):
+            return None
+        params = state.params
+
+        @torch.no_grad()
+        def predict(x: Tensor) -> Tensor:
+            return self.logits(params, spec, support, x, arch).softmax(-1)
+
+        return Adapted(predict, arch)
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
+        return fixed_archs(self.net, state.group("arch"), spec)
+
+    def embed(self, params: Params, spec: TaskSpec, x: Tensor, arch: Tensors | None) -> Tensor:
+        """x (T, B, *input_shape) to features (T, B, F). arch: given architectures; None: the learned one."""
+        if arch is not None and isinstance(self.net, SuperNet):
+            return embed_with(self.net, params.weights, spec, x, arch)
+        return embed(self.net, params, spec, x, apart=self.transductive)
+
+    def logits(
+        self, params: Params, spec: TaskSpec, support: Batch, x: Tensor, arch: Tensors | None = None
+    ) -> Tensor:
+        """Logits (T, Q, ways): negative squared distances of queries x (T, Q, ...) to the class means.
+
+        arch: as of `embed`.
+        """
+        means = prototypes(self.embed(params, spec, support.x, arch), support, spec.ways)
+        squares = (self.embed(params, spec, x, arch)[:, :, None] - means[:, None]).square()
         return (
             -squares.sum(-1) if self.settings.sharpness == 0 else -self.settings.sharpness * squares.mean(-1)
         )

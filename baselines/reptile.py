@@ -17,6 +17,7 @@ from torch import Tensor
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.averaging import mean_over_tasks
 from metanas.meta.carried_moments import init_moments, is_moment, load_moments, update_moments
+from metanas.meta.given_arch import adapt_weights, fixed_archs
 from metanas.meta.inner import ParamGroups, What, moves, predictor
 from metanas.meta.loss import TaskLoss
 from metanas.meta.optimizers import adam
@@ -110,3 +111,20 @@ class Reptile(Method):
             memory=memory,
             one_by_one=s.one_by_one,
         )
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        params, s = state.params, self.settings
+        return adapt_weights(
+            self.net,
+            spec,
+            params,
+            support,
+            arch,
+            policy=self.test_policy,
+            steps=s.test_steps,
+            memory=load_moments(state, params, len(support.y)),
+            one_by_one=s.one_by_one,
+        )
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
+        return fixed_archs(self.net, state.group("arch"), spec)

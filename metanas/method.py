@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from metanas.base.registry import Registry
 from metanas.data.episode import Batch, Episodes, TaskSpec
-from metanas.params import Params, Tensors, group_of
+from metanas.params import Params, Tensors, group_of, own_arch
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
 Metrics = Mapping[str, "float | Tensor"]  # a loss on an accelerator stays a tensor (): reading it waits
@@ -73,6 +75,11 @@ class State(Mapping[str, "Tensor"]):
     def rates(self) -> Tensors:
         """Learned inner learning rates."""
         return self.group("rates")
+
+    def probabilities(self, level: str) -> "dict[str, NDArray[np.float64]]":
+        """The softmax of a domain's or modality's architecture logits, by group."""
+        logits = own_arch(self.group("arch"), level)
+        return {name: t.cpu().double().softmax(-1).numpy(force=True) for name, t in logits.items()}
 
     def moments(self, name: str) -> "tuple[Tensor, ...]":
         """The optimizer's moments of the tensor `name` ("weights/..."); empty before its first step."""
@@ -144,12 +151,38 @@ class Method(Protocol):
         """Fractions of meta-training, ascending, at which the cost of an iteration changes; mostly none."""
         return ()
 
+    def select(self, state: State, tasks: Sequence[Episodes]) -> State:
+        """What the method chooses on meta-validation tasks, once, after meta-training; as here, nothing.
+
+        tasks: T labelled tasks of every domain that has meta-validation classes. They are the same for all
+        methods and seeds, and none of those that `metanas tune` and early stopping score on.
+        """
+        return state
+
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         """Adapt to T tasks, to each from its own support set alone.
 
         support: x (T, ways * shots, *input_shape) and y (T, ways * shots).
         """
         ...
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        """Adapt everything but the architecture, which is given; as many steps as `adapt` takes.
+
+        arch: hard logits (T, ...) by group, as `Adapted.arch` names them: 0 for the chosen candidates, -1e4
+        for the rest (`space/decoding.py`). None, as here: nothing is asked, since a method has no
+        architecture of its own, or a fixed one. With it an evaluation asks what the choice is worth
+        (`engine/controls.py`).
+        """
+        return None
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> Mapping[str, Tensors]:
+        """The architectures that the method would take without having seen a task: hard logits without T.
+
+        "shared": one for all domains. "domain": the one for tasks of this `spec`, where it has such a thing.
+        Empty, as here, where nothing was learned.
+        """
+        return {}
 
 
 METHODS: "Registry[type[Method]]" = Registry("method", "METHODS", ("baselines",), "metanas.methods")

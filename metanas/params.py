@@ -1,13 +1,14 @@
 """What meta-learning moves: network weights and architecture logits, as one value. Torch-free to import.
 
 Networks hold structure only; their parameters travel as `Params`, so that `torch.func` can differentiate the
-value. In the inner loop every tensor has a leading task dimension T (`expand_tasks`).
+value. In the inner loop every tensor has a leading task dimension T (`expand_tasks`). Logits of one domain or
+modality, which are added to the shared ones, are named <group>@<domain or modality> (`own_arch`).
 
 In a learner's state and in gradients a tensor is named by its group and its own name: weights/<name>,
 arch/<name>, rates/<name> (learned inner learning rates), memory/<j>/<name> (an optimizer's j-th moment).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from metanas.data.episode import Batch
@@ -58,6 +59,15 @@ def named_tensors(params: Params) -> Tensors:
     """All tensors in the order of `tensors`, as weights/<name> and arch/<name>."""
     weights = {f"weights/{name}": t for name, t in params.weights.items()}
     return weights | {f"arch/{name}": t for name, t in params.arch.items()}
+
+
+def own_arch(arch: Mapping[str, "Tensor"], level: str) -> Tensors:
+    """The logits of one domain or modality: the shared ones plus its own, named <group>@<level>, if any."""
+    return {
+        name: t + arch[own] if (own := f"{name}@{level}") in arch else t
+        for name, t in arch.items()
+        if "@" not in name
+    }
 
 
 def group_of(name: str) -> str:

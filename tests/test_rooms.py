@@ -18,6 +18,7 @@ ALLOWED = {
     "models": {"base", "data", "params", "space"},
     "search": {"base", "data", "params", "space", "models"},
     "meta": {"base", "data", "params", "space", "method", "models", "search"},
+    "choice": {"base", "data", "params", "space", "method", "models", "search", "meta"},
     "engine": {"base", "data", "evaluation", "params", "space", "method"},
     "studies": {
         "base",
@@ -29,6 +30,7 @@ ALLOWED = {
         "models",
         "search",
         "meta",
+        "choice",
         "engine",
     },
     "tasks": {"base", "data"},

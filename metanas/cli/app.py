@@ -30,6 +30,7 @@ from metanas.cli import (
 from metanas.cli.common import (
     BOARD,
     AsJson,
+    Controls,
     Database,
     Device,
     Precision,
@@ -99,6 +100,7 @@ def run(
         typer.Option("--set", help="key=value, e.g. steps=3, suite.shots=[1], tracking=wandb"),
     ] = None,
     root: Root = None,
+    controls: Controls = True,
     db: Database = BOARD,
     pages: Annotated[Path | None, typer.Option(help="Folder to write the leaderboard's pages to.")] = None,
 ) -> None:
@@ -128,6 +130,7 @@ def run(
         root=root,
         jobs=jobs,
         workers=workers,
+        controls=controls,
         db=db,
         pages=pages,
         runtime=runtime,

@@ -28,6 +28,13 @@ Device = Annotated[
 Precision = Annotated[
     Literal["float32", "tf32", "bf16"], typer.Option(help="Of matrix products and convolutions.")
 ]
+Controls = Annotated[
+    bool,
+    typer.Option(
+        help="Answer the test episodes also under other architectures, which says what adapting the "
+        "architecture is worth. Takes about as long as the test itself."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BOARD = "runs/leaderboard.db"
 

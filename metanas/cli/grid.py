@@ -8,6 +8,7 @@ import typer
 
 from metanas.cli.common import (
     BOARD,
+    Controls,
     Database,
     Device,
     Precision,
@@ -34,6 +35,7 @@ def grid(
     executor: Annotated[str, typer.Option(help="local | ray")] = "local",
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as for `run`.")] = None,
     root: Root = None,
+    controls: Controls = True,
     db: Database = BOARD,
 ) -> None:
     """Run every method on every suite. No seed run is done twice; several such commands share the work."""
@@ -57,4 +59,6 @@ def grid(
                 overrides=overrides or (),
             )
             runs.append((resolved, out / suite / budget / method))
-    grids.run(runs, root=root, jobs=jobs, kind=kind, workers=workers, db=db, runtime=runtime)
+    grids.run(
+        runs, root=root, jobs=jobs, kind=kind, workers=workers, controls=controls, db=db, runtime=runtime
+    )

@@ -24,6 +24,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 Ints = NDArray[np.int64]
 META_SPLITS: Mapping[str, Split] = {"meta-train": "train", "meta-validation": "val", "meta-test": "test"}
 EVALUATION_SEED = 0  # of the pinned meta-test tasks: the same for every method and every seed run
+SELECTION_SEED = 2  # of the meta-validation tasks that `Method.select` gets
 VALIDATION_SEED = 1  # of the meta-validation tasks: the same for every trial and every check
 
 
@@ -56,7 +57,7 @@ class Batch:
     x: "Tensor"
     y: "Tensor"
 
-    def tasks(self, which: slice) -> "Batch":
+    def tasks(self, which: slice | list[int]) -> "Batch":
         """The examples of some of the tasks."""
         return Batch(self.x[which], self.y[which])
 
@@ -77,7 +78,7 @@ class Episodes:
     query: Batch  # B = ways * queries
     classes: "Tensor | None" = None
 
-    def tasks(self, which: slice) -> "Episodes":
+    def tasks(self, which: slice | list[int]) -> "Episodes":
         """Some of the tasks."""
         classes = None if self.classes is None else self.classes[which]
         return Episodes(self.spec, self.support.tasks(which), self.query.tasks(which), classes)

@@ -1,8 +1,8 @@
 """Combine the finished seed runs of a run into its result files, and measure costs.
 
-In: per seed, predictions of every task, metrics.jsonl, architecture choices and costs.json. Out: the run's
-predictions.parquet, metrics.jsonl, choices.parquet, architecture.json with drawings, and submission.json
-(format: `evaluation/result.py`).
+In: per seed, predictions, architecture choices and controls of every task, metrics.jsonl and costs.json. Out:
+the run's predictions.parquet, metrics.jsonl, choices.parquet, controls.parquet, architecture.json with
+drawings, and submission.json (format: `evaluation/result.py`).
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from metanas.engine.checkpoint import Trained
 from metanas.engine.config import RunConfig
 from metanas.engine.runtime import CPU
 from metanas.engine.seed_run import SeedRun, build, predictions_path, task_name
-from metanas.evaluation import choices, result
+from metanas.evaluation import choices, controls, result
 from metanas.evaluation.result import Provenance
 from metanas.method import Method
 from metanas.space.architecture import derive
@@ -52,7 +52,8 @@ def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
     write_atomically(folder / "metrics.jsonl", "".join(row + "\n" for row in rows).encode())
     _finish_arch(seed_runs, names)
     parts = [_parsed(seed_run.costs, seed_run.costs.read_text()) for seed_run in seed_runs]
-    choices.join(folder, [seed_run.path for seed_run in seed_runs], names)
+    for kept in (choices, controls):
+        kept.join(folder, [seed_run.path for seed_run in seed_runs], names)
     submission = result.Submission(
         method=config.method,
         settings=config.settings,

@@ -19,7 +19,9 @@ from torch.utils.flop_counter import conv_flop_count, flop_registry
 from metanas.data.domain import Domain
 from metanas.data.episode import EVALUATION_SEED, Episodes, EpisodeShape
 from metanas.method import Method, Progress, State
+from metanas.space.sampling import training
 
+PATHS = 24  # drawn architectures that are counted where training takes single paths
 _CONV_BACKWARD = torch.ops.aten.convolution_backward
 
 
@@ -72,9 +74,20 @@ def train_flops(method: Method, state: State, batches: Sequence[list[Episodes]],
     bounds, total = [0.0, *method.phases(), 1.0], 0.0
     for begin, end in pairwise(bounds):
         progress = Progress(math.ceil(begin * iterations), iterations)
-        counts = [count(lambda b=batch, m=progress: method.step(state, m, b)) for batch in batches]  # type: ignore[misc]
+        counts = [_step_flops(method, state, progress, batch) for batch in batches]
         total += (end - begin) * iterations * sum(counts) / len(counts)
     return round(total)
+
+
+def _step_flops(method: Method, state: State, progress: Progress, batch: list[Episodes]) -> float:
+    """FLOPs of an iteration; of single paths the mean over the first PATHS draws, the same for all seeds."""
+    space = getattr(getattr(method, "settings", None), "space", None)
+    draws = 1 if getattr(space, "sampling", "mixture") == "mixture" else PATHS
+    total = 0
+    for draw in range(draws):
+        with training(0, draw, state.probabilities):
+            total += count(lambda: method.step(state, progress, batch))
+    return total / draws
 
 
 def answer_flops(

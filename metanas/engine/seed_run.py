@@ -19,6 +19,7 @@ class SeedRun:
     """One method and seed of a run.
 
     folder: the run's. workers: background processes that draw meta-training batches; they change no number.
+    controls: whether test episodes are also answered under other architectures (`engine/controls.py`).
     runtime: where it is computed.
     """
 
@@ -27,6 +28,7 @@ class SeedRun:
     data: Datasets
     seed: int
     workers: int = 0
+    controls: bool = True
     runtime: Runtime = CPU
 
     @property

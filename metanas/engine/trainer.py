@@ -29,6 +29,7 @@ from metanas.engine.early_stopping import VALIDATION, EarlyStop
 from metanas.engine.runtime import CPU, Runtime, name_of
 from metanas.method import Method, Metrics, Progress, State
 from metanas.params import Tensors
+from metanas.space.sampling import training
 
 SAVE_EVERY = 10.0  # seconds between checkpoints
 LAG = 2  # iterations that an accelerator may be ahead of what was read of it
@@ -47,6 +48,7 @@ def meta_train(
     workers: int = 0,
     runtime: Runtime = CPU,
     stop: EarlyStop | None = None,
+    select: Callable[[State], State] | None = None,
     on_progress: Callable[[int], None] = lambda iteration: None,
     log: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> Trained:
@@ -54,8 +56,9 @@ def meta_train(
 
     workers: background processes that draw meta-batches ahead; the result does not depend on them. runtime:
     where to train; a checkpoint of another device goes on there. stop: end with the state that is best on
-    meta-validation. log: receives every row of metrics.jsonl. Of several processes only the first one writes.
-    TrainError for a loss or a state that is not finite; the state before that iteration is kept.
+    meta-validation. select: what follows training (`Method.select`). log: receives every row of
+    metrics.jsonl. Of several processes only the first one writes. TrainError for a loss or a state that is
+    not finite; the state before that iteration is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "state.safetensors"
@@ -87,7 +90,8 @@ def meta_train(
         began = time.monotonic() - current.seconds
         progress, after = Progress(current.iteration, iterations), current.iteration + 1
         batch = [episodes.to(place) for episodes in next(meta_batches)]
-        state, losses = method.step(current.state, progress, batch)
+        with training(sampler.seed, current.iteration, current.state.probabilities):
+            state, losses = method.step(current.state, progress, batch)
         is_due = stop is not None and stop.due(after, iterations)
         saves = time.monotonic() - last_save > SAVE_EVERY
         unread.append(_Step(current, State(state), losses, is_due=is_due))
@@ -100,6 +104,10 @@ def meta_train(
         if saves:
             _save(path, metrics, current, rows)
             last_save = time.monotonic()
+    if select is not None and not current.selected and (current.done or current.iteration >= end):
+        began, state = time.monotonic(), State(select(current.state))
+        seconds = current.seconds + time.monotonic() - began
+        current = replace(current, state=state, seconds=seconds, selected=True)
     _save(path, metrics, current, rows)
     return current
 

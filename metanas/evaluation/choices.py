@@ -68,12 +68,17 @@ def keep(folder: Path, task: str, seed: int, arch: "Mapping[str, Tensor] | None"
     write_table(_path(folder, task), table)
 
 
-def mean(folder: Path, task: str) -> dict[str, Any]:
-    """Mean probabilities of one task of a seed run by group, as lists; empty without an architecture."""
+def of_task(folder: Path, task: str) -> dict[str, Floats]:
+    """Probabilities (E, ..., options) of one task of a seed run by group; empty without an architecture."""
     choices = _choices(read_table(_path(folder, task), SCHEMA))
     if not len(choices.values):
         return {}
-    return {name: choices.group(name).mean(0).tolist() for name in choices.groups}
+    return {name: choices.group(name) for name in choices.groups}
+
+
+def mean(folder: Path, task: str) -> dict[str, Any]:
+    """Mean probabilities of one task of a seed run by group, as lists; empty without an architecture."""
+    return {name: p.mean(0).tolist() for name, p in of_task(folder, task).items()}
 
 
 def join(folder: Path, seed_runs: Sequence[Path], tasks: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from metanas.meta.batching import Batching, run
 from metanas.models.network import Network
 from metanas.models.relaxation import Mixture, Relaxation, as_softmax, softmax, space_relaxation
 from metanas.models.supernet import SuperNet
-from metanas.params import Params, Tensors, tensors, unflatten_like
+from metanas.params import Params, Tensors, own_arch, tensors, unflatten_like
 from metanas.search.prior import penalises, penalty
 
 
@@ -43,9 +43,12 @@ class TaskLoss:
     @property
     def relax(self) -> Relaxation:
         """The relaxation: from architecture logits to a mixture."""
-        if self.relaxation is not None:
-            return self.relaxation
-        return space_relaxation(self.net.space) if isinstance(self.net, SuperNet) else softmax
+        if not isinstance(self.net, SuperNet):
+            return self.relaxation or softmax
+        space, relaxation = self.net.space, self.relaxation or space_relaxation(self.net.space)
+        if space.levels == "shared":
+            return relaxation
+        return lambda logits: relaxation(own_arch(logits, space.level(self.spec)))
 
     @property
     def shares_first_step(self) -> bool:
@@ -54,8 +57,8 @@ class TaskLoss:
 
     @property
     def is_static(self) -> bool:
-        """Whether it computes the same operations whatever the values, and so can be replayed."""
-        return self.relax is softmax and not (isinstance(self.net, SuperNet) and penalises(self.net.space))
+        """Whether it computes the same operations in every iteration, and so can be replayed."""
+        return self.relaxation is None and is_static(self.net)
 
     def penalty(self, mixture: Mixture) -> Tensor | None:
         """Penalty of the space's prior and budgets, () or (T,); None without any."""
@@ -63,13 +66,23 @@ class TaskLoss:
 
     def stored_arch(self, arch: Tensors) -> Tensors:
         """The adapted architecture logits (T, ...) in the form that an evaluation stores."""
-        if self.relaxation is not None or not isinstance(self.net, SuperNet):
+        if not isinstance(self.net, SuperNet):
             return arch
-        return as_softmax(self.net.space, arch)
+        if self.relaxation is not None:
+            return own_arch(arch, self.net.space.level(self.spec))
+        return as_softmax(self.net.space, arch, self.spec)
 
     def logits(self, params: Params, x: Tensor) -> Tensor:
         """Logits (T, B, ways) of T networks, each on its own x (T, B, *input_shape)."""
         return run(self.net, self.spec, params.weights, self.relax(params.arch), x, self.batching)
+
+
+def is_static(net: Network) -> bool:
+    """Whether the network and its penalties compute the same operations in every iteration."""
+    if not isinstance(net, SuperNet):
+        return True
+    space = net.space
+    return space.relaxation == "softmax" and space.sampling == "mixture" and not penalises(space)
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:

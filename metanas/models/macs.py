@@ -16,10 +16,11 @@ from torch import nn
 
 from metanas.base.errors import InvalidValue
 from metanas.data.episode import Modality, TaskSpec
-from metanas.models.stem import HALVINGS
+from metanas.models.stem import HALVINGS, patch_of
 from metanas.models.supernet import CELLS
 from metanas.space.architecture import Architecture
 from metanas.space.candidates import OPS
+from metanas.space.space import SearchSpace
 
 Size = tuple[int, int]  # rows and columns of a feature map
 
@@ -39,7 +40,7 @@ def macs(architecture: Architecture, input_shape: Sequence[int], ways: int = 5) 
     InvalidValue for another number of dimensions.
     """
     spec = spec_of(input_shape, ways)
-    total, size = stem_macs(spec, architecture.channels)
+    total, size = stem_macs(spec, architecture)
     for index, layer in enumerate(architecture.layers):
         ops = [edge.op for edges in layer.graph for edge in edges]
         total += sum(op_macs(op, architecture.channels, *size) for op in ops)
@@ -94,8 +95,11 @@ def exit_parameters(channels: int) -> int:
     return 2 * CELLS * channels
 
 
-def stem_macs(spec: TaskSpec, channels: int) -> tuple[int, Size]:
-    """MACs of the stem, and the size of the feature map that it returns."""
+def stem_macs(spec: TaskSpec, frame: SearchSpace | Architecture) -> tuple[int, Size]:
+    """MACs of the stem of a space or an architecture, and the size of the feature map that it returns."""
+    channels = frame.channels
+    if frame.stem == "lean":
+        return _lean_macs(spec, channels, patch_of(spec.modality, frame.patch))
     inputs = {"image": spec.input_shape[0], "text": channels, "speech": 1}[spec.modality]
     size = (1, spec.input_shape[0]) if spec.modality == "text" else spec.input_shape[-2:]
     total = 0
@@ -104,6 +108,14 @@ def stem_macs(spec: TaskSpec, channels: int) -> tuple[int, Size]:
         total += channels * inputs * (3 if spec.modality == "text" else 9) * prod(size)
         inputs = channels
     return total, (size[0], size[1])
+
+
+def _lean_macs(spec: TaskSpec, channels: int, patch: int) -> tuple[int, Size]:
+    if spec.modality == "text":
+        return 0, (1, spec.input_shape[0])
+    height, width = (-(-side // patch) for side in spec.input_shape[-2:])
+    inputs = spec.input_shape[0] if spec.modality == "image" else 1
+    return channels * inputs * patch**2 * height * width, (height, width)
 
 
 def exit_macs(spec: TaskSpec, channels: int, size: Size) -> int:

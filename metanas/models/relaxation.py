@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from metanas.base.errors import InvalidValue
-from metanas.params import Tensors
+from metanas.data.episode import TaskSpec
+from metanas.params import Tensors, own_arch
 from metanas.space.architecture import Architecture
 from metanas.space.space import RelaxationName, SearchSpace
 
@@ -36,6 +37,12 @@ class Mixture:
     def of(self, weights: Tensors) -> "Mixture":
         """The same active candidates with other weights, for example those of one task."""
         return Mixture(weights, self.active)
+
+    def to(self, device: torch.device) -> "Mixture":
+        """The same mixture on a device; itself if it is there."""
+        if all(t.device == device for t in self.weights.values()):
+            return self
+        return self.of({name: t.to(device) for name, t in self.weights.items()})
 
     def row(self, group: str, index: int) -> tuple[bool, ...] | None:
         """The flags of mixture `index` in a group: which candidates are active; None: all."""
@@ -124,6 +131,22 @@ def one_hot(space: SearchSpace, architecture: Architecture) -> Mixture:
     return _sparse(weights)
 
 
+def single_path(space: SearchSpace, architecture: Architecture, mixture: Mixture) -> Mixture:
+    """Weight 1 on one architecture; with sampling=posterior the mixture's weights get its gradient.
+
+    That gradient is straight-through, of the chosen candidates' log-weights (GDAS, Dong and Yang, 2019).
+    """
+    path = one_hot(space, architecture)
+    if space.sampling != "posterior":
+        return path
+    weights = {
+        name: t.to(p) * (p / p.detach().clamp_min(1e-30))
+        for name, t in path.weights.items()
+        for p in [mixture.weights[name]]
+    }
+    return Mixture(weights, path.active)
+
+
 Schedule = Literal["linear", "geometric"]
 
 
@@ -148,8 +171,14 @@ def space_relaxation(space: SearchSpace) -> Relaxation:
     return RELAXATIONS[space.relaxation]
 
 
-def as_softmax(space: SearchSpace, logits: Tensors) -> Tensors:
-    """Logits whose softmax equals the weights of the space's relaxation; detached unless it is softmax."""
+def relaxed(space: SearchSpace, arch: Mapping[str, Tensor], spec: TaskSpec) -> Mixture:
+    """The mixture for tasks of `spec`: the space's relaxation of the shared and its own logits."""
+    return space_relaxation(space)(own_arch(arch, space.level(spec)))
+
+
+def as_softmax(space: SearchSpace, logits: Tensors, spec: TaskSpec) -> Tensors:
+    """Logits whose softmax equals the mixture for tasks of `spec`; detached unless it is softmax already."""
+    logits = own_arch(logits, space.level(spec))
     if space.relaxation == "softmax":
         return logits
     return {

@@ -1,5 +1,7 @@
 """Stems: from raw input to feature maps, one stem per kind of input. All later layers are shared.
 
+`Stem` has convolutions with strides; `LeanStem` embeds patches and tokens and leaves all else to the layers.
+
 Feature maps are (B, C, H, W) for every modality: images H x W; text H = 1, W = tokens; speech H = mel bands,
 W = frames. Each comes with a mask (B, 1, H, W), 1 at real positions and 0 at padding; None without padding.
 """
@@ -9,26 +11,42 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metanas.data.episode import TaskSpec
+from metanas.data.episode import Modality, TaskSpec
 from metanas.models.ops import Mask, conv, lookup
+from metanas.space.architecture import Architecture
+from metanas.space.space import SearchSpace
 
-HALVINGS = {"image": 2, "text": 1, "speech": 3}  # how often a stem halves both sides
+HALVINGS = {"image": 2, "text": 1, "speech": 3}  # how often a convolutional stem halves both sides
 
 
 class Words(nn.Module):
-    """Token embeddings: learned, or a learned projection of the spec's frozen word vectors.
+    """Raw input as maps; tokens by embeddings: learned, or a learned projection of frozen word vectors.
 
     It has no parameters if the input is not text.
     """
 
     def __init__(self, spec: TaskSpec, channels: int) -> None:
         super().__init__()
+        self.modality = spec.modality
         if spec.vectors:
             vectors = torch.from_numpy(np.load(spec.vectors))
             self.register_buffer("vectors", vectors, persistent=False)
             self.projection = nn.Parameter(torch.empty(channels, vectors.shape[1]))
         elif spec.modality == "text":
             self.embedding = nn.Parameter(torch.empty(spec.vocabulary, channels))
+
+    def read(self, x: Tensor) -> tuple[Tensor, Mask]:
+        """Raw input x (B, *input_shape) to (B, I, H, W), 0 at padding, and its mask."""
+        if self.modality == "text":
+            mask = (x != 0)[:, None, None, :]
+            x = self.embed(x).transpose(1, 2)[:, :, None, :]
+            mask = mask.to(x.dtype)
+            return x * mask, mask
+        if self.modality == "speech":  # padded frames are NaN (tasks/modality/speech.py)
+            present = ~torch.isnan(x[:, None, :1, :])
+            x = torch.nan_to_num(x)[:, None]
+            return x, present.to(x.dtype).expand_as(x)
+        return x, None
 
     def embed(self, x: Tensor) -> Tensor:
         """Token ids (B, W) to embeddings (B, W, C)."""
@@ -37,12 +55,23 @@ class Words(nn.Module):
         return lookup(x, self.embedding)
 
 
+def make_stem(spec: TaskSpec, frame: SearchSpace | Architecture) -> "Stem | LeanStem":
+    """The stem for tasks of `spec` that a space or an architecture asks for."""
+    if frame.stem == "lean":
+        return LeanStem(spec, frame.channels, patch_of(spec.modality, frame.patch))
+    return Stem(spec, frame.channels)
+
+
+def patch_of(modality: Modality, patch: int) -> int:
+    """The side of a lean stem's patches: `patch` pixels, twice as many bands and frames, or one token."""
+    return {"image": patch, "text": 1, "speech": 2 * patch}[modality]
+
+
 class Stem(Words):
     """Blocks of 3x3 convolution with stride 2, norm and ReLU; for text after a token embedding."""
 
     def __init__(self, spec: TaskSpec, channels: int) -> None:
         super().__init__(spec, channels)
-        self.modality = spec.modality
         inputs = {"image": spec.input_shape[0], "text": channels, "speech": 1}[spec.modality]
         sizes = [inputs] + [channels] * HALVINGS[spec.modality]
         self.weights = nn.ParameterList(
@@ -52,21 +81,37 @@ class Stem(Words):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Mask]:
         """x (B, *input_shape) to features (B, C, H, W) and their mask."""
-        mask: Mask = None
-        if self.modality == "text":
-            present = x != 0
-            x = self.embed(x).transpose(1, 2)[:, :, None, :]
-            mask = present.to(x.dtype)[:, None, None, :]
-            x = x * mask
-        elif self.modality == "speech":  # padded frames are NaN (tasks/modality/speech.py)
-            present = ~torch.isnan(x[:, None, :1, :])
-            x = torch.nan_to_num(x)[:, None]
-            mask = present.to(x.dtype).expand_as(x)
+        x, mask = self.read(x)
         for weight, norm in zip(self.weights, self.norms, strict=True):
             x = conv(x, weight, stride=2)
             mask = None if mask is None else mask[..., ::2, ::2].contiguous()  # many later products read it
             x = norm(x, mask).relu_()
         return x, mask
+
+
+class LeanStem(Words):
+    """A linear embedding of each patch or token by itself, and a norm; so all mixing is left to the layers.
+
+    patch: side of the square patches; what is left at the right and below a multiple of it is padded with 0.
+    """
+
+    def __init__(self, spec: TaskSpec, channels: int, patch: int) -> None:
+        super().__init__(spec, channels)
+        self.patch = patch
+        if spec.modality != "text":
+            inputs = spec.input_shape[0] if spec.modality == "image" else 1
+            self.weight = nn.Parameter(torch.empty(channels, inputs, patch, patch))
+        self.norm = Norm(channels)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Mask]:
+        """x (B, *input_shape) to features (B, C, H, W) and their mask."""
+        x, mask = self.read(x)
+        if self.modality != "text":
+            missing = [-side % self.patch for side in x.shape[-2:]]
+            x = F.pad(x, (0, missing[1], 0, missing[0]))
+            x = F.conv2d(x, self.weight, stride=self.patch)
+            mask = None if mask is None else F.max_pool2d(mask, self.patch, ceil_mode=True)
+        return self.norm(x, mask), mask
 
 
 class Norm(nn.Module):
@@ -90,12 +135,26 @@ class Norm(nn.Module):
             tasks = self.scale.numel() // self.scale.shape[-1]
             return F.group_norm(x, tasks, self.scale.flatten(), self.bias.flatten())
         x = x * mask
-        count = mask.sum((-3, -2, -1), keepdim=True).clamp_min(1) * x.shape[-3]
-        mean = x.sum((-3, -2, -1), keepdim=True) / count
-        square = torch.linalg.vector_norm(x, dim=(-3, -2, -1), keepdim=True).square()  # stores no squares
-        variance = square / count - mean * mean
-        slope = torch.rsqrt(variance.clamp_min(0) + 1e-5) * self.scale[:, None, None]  # (B, C, 1, 1)
+        mean, inverse = _moments(x, mask)
+        slope = inverse * self.scale[:, None, None]  # (B, C, 1, 1)
         return torch.addcmul(self.bias[:, None, None] - mean * slope, x, slope).mul_(mask)
+
+
+def standardised(x: Tensor, mask: Mask) -> Tensor:
+    """x (B, C, H, W) with mean 0 and variance 1 per example over unpadded positions: a norm without scale."""
+    if mask is None:
+        return F.group_norm(x, 1)
+    mean, inverse = _moments(x * mask, mask)
+    return (x - mean) * inverse * mask
+
+
+def _moments(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and 1 / standard deviation (B, 1, 1, 1) of x (B, C, H, W), which is 0 where the mask is."""
+    count = mask.sum((-3, -2, -1), keepdim=True).clamp_min(1) * x.shape[-3]
+    mean = x.sum((-3, -2, -1), keepdim=True) / count
+    square = torch.linalg.vector_norm(x, dim=(-3, -2, -1), keepdim=True).square()  # stores no squares
+    variance = square / count - mean * mean
+    return mean, torch.rsqrt(variance.clamp_min(0) + 1e-5)
 
 
 def halve(x: Tensor, mask: Mask) -> tuple[Tensor, Mask]:

@@ -32,7 +32,7 @@ from metanas.space.space import SearchSpace
 def expected_macs(space: SearchSpace, mixture: Mixture, spec: TaskSpec) -> Tensor:
     """Expected multiply-accumulates of one example: () for one mixture, (T,) for those of T tasks."""
     c = space.channels
-    fixed, size = stem_macs(spec, c)
+    fixed, size = stem_macs(spec, space)
     return (
         fixed
         + head_macs(spec, c)
@@ -53,7 +53,7 @@ def expected_parameters(space: SearchSpace, mixture: Mixture, spec: TaskSpec) ->
     return _expected(
         space,
         mixture,
-        stem_macs(spec, c)[1],
+        stem_macs(spec, space)[1],
         op=lambda name, shape: op_parameters(name, c // space.partial),
         layer=2 * c * len(space.sources),
         exit_=lambda shape: exit_parameters(c),
@@ -68,7 +68,7 @@ def expected_milliseconds(
     return _expected(
         space,
         mixture,
-        stem_macs(spec, c)[1],
+        stem_macs(spec, space)[1],
         op=lambda name, shape: latencies(name, c // space.partial, *shape),
         layer=0,
         exit_=lambda shape: 0,

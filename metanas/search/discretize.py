@@ -8,21 +8,23 @@ and under `single` the network computes the chosen candidates only.
 import torch
 from torch import Tensor
 
+from metanas.data.episode import TaskSpec
 from metanas.models.relaxation import Mixture, one_hot, pruned
-from metanas.params import Tensors
+from metanas.params import Tensors, own_arch
 from metanas.space.architecture import Architecture
+from metanas.space.decoding import OUT
 from metanas.space.space import SearchSpace
 
-OUT = -1e4
 single = pruned(temperature=1.0, threshold=0.5)  # the relaxation for hard logits
 
 
-def discretize(space: SearchSpace, logits: Tensors) -> Tensors:
-    """Hard logits of the strongest candidate of every mixture, in the shapes of `logits`.
+def discretize(space: SearchSpace, logits: Tensors, spec: TaskSpec) -> Tensors:
+    """Hard logits of the strongest candidate of every mixture for tasks of `spec`, in the shapes of `logits`.
 
     `none` is never chosen (Liu et al., 2019, sec. 2.4), unless it is the only operation.
     """
-    return {name: _hard(_without_none(space, t) if name == "node" else t) for name, t in logits.items()}
+    own = own_arch(logits, space.level(spec))
+    return {name: _hard(_without_none(space, t) if name == "node" else t) for name, t in own.items()}
 
 
 def logits_of(space: SearchSpace, architecture: Architecture, device: torch.device | None = None) -> Tensors:

@@ -3,8 +3,8 @@
 `parse` reads the text form that `str` writes: `conv3/relu > maxpool3/tanh > gru/relu`, one op/activation per
 layer. It also reads chains of letters, `C-P-F`. A layer of a cell space is `[conv3@0 + skip@1,
 gru@2 + conv5@0]/relu`: two nodes, each a sum of op@source; source 0 is the layer's input, 1 the input of the
-layer before, 2 the first node. Channels, reductions and residual follow in brackets where they differ from
-the default space: `conv3/relu > fc (channels=16, reductions=none)`.
+layer before, 2 the first node. Channels, reductions and the rest of FRAME follow in brackets
+where they differ from the default space: `conv3/relu > fc (channels=16, reductions=none)`.
 
 `derive` takes the strongest candidates of a supernet. Related files: `enumeration.py` numbers the
 architectures of a space, `picture.py` draws one, `metanas/models/derived.py` builds one as a network.
@@ -15,16 +15,24 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from metanas.base.errors import InvalidValue
 from metanas.base.registry import UnknownName
 from metanas.space.candidates import ACTIVATIONS, OPS
-from metanas.space.space import SearchSpace
+from metanas.space.space import SearchSpace, StemName
 
 LETTERS = {"C": ("conv3", "relu"), "P": ("maxpool3", "identity"), "F": ("fc", "relu")}
 SCHEMA_VERSION = 1
-DEFAULT_SPACE = SearchSpace()  # the text form omits channels, reductions and residual equal to its own
+DEFAULT_SPACE = SearchSpace()  # the text form omits what equals its own frame
+FRAME = (
+    "channels",
+    "reductions",
+    "residual",
+    "stem",
+    "patch",
+    "normed",
+)  # what an architecture has of its space
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ Layer = Node | Cell
 
 @dataclass(frozen=True)
 class Architecture:
-    """At least one layer, with the channels, reductions and residual of `SearchSpace`.
+    """At least one layer, with the frame of its `SearchSpace` (FRAME): channels, reductions, stem, ...
 
     Layers are all `Node`s, or all `Cell`s with the same number of nodes. InvalidValue or UnknownName if not.
     """
@@ -95,14 +103,20 @@ class Architecture:
     channels: int = DEFAULT_SPACE.channels
     reductions: tuple[int, ...] = DEFAULT_SPACE.reductions
     residual: bool = DEFAULT_SPACE.residual
+    stem: StemName = DEFAULT_SPACE.stem
+    patch: int = DEFAULT_SPACE.patch
+    normed: bool = DEFAULT_SPACE.normed
 
     def __post_init__(self) -> None:
         if not self.layers:
             raise InvalidValue("an architecture needs at least one layer")
         if len({(type(layer), len(layer.graph)) for layer in self.layers}) > 1:
             raise InvalidValue(f"layers are all operations, or all cells of as many nodes, got {self}")
-        if self.channels < 1:
-            raise InvalidValue(f"channels must be positive, got {self.channels}")
+        for name in ("channels", "patch"):
+            if getattr(self, name) < 1:
+                raise InvalidValue(f"{name} must be positive, got {getattr(self, name)}")
+        if self.stem not in get_args(StemName):
+            raise UnknownName("stem", self.stem, get_args(StemName))
         if any(not 0 <= layer < len(self.layers) for layer in self.reductions):
             raise InvalidValue(f"reductions must lie in 0..{len(self.layers) - 1}, got {self.reductions}")
         for layer in self.layers:
@@ -120,6 +134,12 @@ class Architecture:
             frame.append(f"reductions={'+'.join(map(str, self.reductions)) or 'none'}")
         if self.residual != DEFAULT_SPACE.residual:
             frame.append(f"residual={'yes' if self.residual else 'no'}")
+        if self.stem != DEFAULT_SPACE.stem:
+            frame.append(f"stem={self.stem}")
+        if self.patch != DEFAULT_SPACE.patch:
+            frame.append(f"patch={self.patch}")
+        if self.normed != DEFAULT_SPACE.normed:
+            frame.append(f"normed={'yes' if self.normed else 'no'}")
         return " > ".join(map(str, self.layers)) + (f" ({', '.join(frame)})" if frame else "")
 
     def to_json(self) -> str:
@@ -133,7 +153,7 @@ class Architecture:
             }
             for layer in self.layers
         ]
-        frame = {"channels": self.channels, "reductions": self.reductions, "residual": self.residual}
+        frame = {name: getattr(self, name) for name in FRAME}
         return json.dumps({"schema_version": SCHEMA_VERSION, "layers": layers, **frame})
 
     @classmethod
@@ -155,7 +175,7 @@ class Architecture:
 def parse(text: str, frame: SearchSpace = DEFAULT_SPACE) -> Architecture:
     """The architecture of a text form, or of letters: "C-P-F" is conv3/relu > maxpool3 > fc/relu.
 
-    frame: the space whose channels, reductions and residual hold where the text does not give them.
+    frame: the space whose channels, reductions, residual and stem hold where the text does not give them.
     Raises InvalidValue or UnknownName.
     """
     body, _, options = text.strip().partition("(")
@@ -170,6 +190,9 @@ def parse(text: str, frame: SearchSpace = DEFAULT_SPACE) -> Architecture:
         channels=settings.get("channels", frame.channels),
         reductions=settings.get("reductions", _within(frame.reductions, len(layers))),
         residual=settings.get("residual", frame.residual),
+        stem=settings.get("stem", frame.stem),
+        patch=settings.get("patch", frame.patch),
+        normed=settings.get("normed", frame.normed),
     )
 
 
@@ -206,9 +229,10 @@ def derive(
 
 
 def frame(space: SearchSpace, layers: Iterable[Layer]) -> Architecture:
-    """An architecture of these layers with the space's channels, reductions and residual."""
+    """An architecture of these layers with the space's frame."""
     layers = tuple(layers)
-    return Architecture(layers, space.channels, _within(space.reductions, len(layers)), space.residual)
+    settings = {name: getattr(space, name) for name in FRAME}
+    return Architecture(layers, **settings | {"reductions": _within(space.reductions, len(layers))})
 
 
 def _best_op(ops: Sequence[str], values: Sequence[float]) -> tuple[str, float]:
@@ -251,10 +275,12 @@ def _frame(text: str) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for part in filter(None, (part.strip() for part in text.rstrip(") ").split(","))):
         match part.partition("="):
-            case ("channels", _, value) if value.isdecimal():
-                settings["channels"] = int(value)
-            case ("residual", _, "yes" | "no" as value):
-                settings["residual"] = value == "yes"
+            case ("channels" | "patch" as name, _, value) if value.isdecimal():
+                settings[name] = int(value)
+            case ("stem", _, value):
+                settings["stem"] = value
+            case ("residual" | "normed" as name, _, "yes" | "no" as value):
+                settings[name] = value == "yes"
             case ("reductions", _, value) if value == "none" or re.fullmatch(r"\d+(\+\d+)*", value):
                 settings["reductions"] = () if value == "none" else tuple(map(int, value.split("+")))
             case _:

@@ -40,7 +40,9 @@ def at(space: SearchSpace, number: int) -> Architecture:
 def number(space: SearchSpace, architecture: Architecture) -> int:
     """The index of an architecture, the inverse of `at`. InvalidValue if it is not of this space."""
     if frame(space, architecture.layers) != architecture:
-        raise InvalidValue(f"{architecture} is not of this space: channels, reductions or residual differ")
+        raise InvalidValue(
+            f"{architecture} is not of this space: channels, reductions, residual or stem differ"
+        )
     if len(architecture.layers) - 1 not in space.exits:
         raise InvalidValue(
             f"the space has depths {[exit_ + 1 for exit_ in space.exits]}, got {len(architecture.layers)}"

@@ -10,11 +10,15 @@ from typing import Literal, get_args
 
 from metanas.base.errors import InvalidValue
 from metanas.base.registry import UnknownName
+from metanas.data.episode import TaskSpec
 from metanas.space.candidates import ACTIVATIONS, OPS
 from metanas.space.cost_budget import Cost
 from metanas.space.strategy import Strategy, load
 
 RelaxationName = Literal["softmax", "sparsemax"]
+StemName = Literal["conv", "lean"]
+Sampling = Literal["mixture", "uniform", "fair", "posterior"]
+Levels = Literal["shared", "modality", "domain"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,13 @@ class SearchSpace:
     architecture: the text form of a fixed architecture; then nothing is searched and only `channels`,
         `reductions` and `residual` matter (see space/architecture.py).
     merge: fold all linear candidates of a node into one convolution (same result; see models/mixed.py).
+    stem: conv (blocks of convolution, norm and ReLU) or lean, which only embeds, so that the layers matter.
+    patch: side of a lean stem's patches of an image; log-mels get twice as much, text single tokens.
+    sampling: what meta-training computes in each iteration: the mixture of all candidates, or one
+        architecture per domain, drawn as `space/sampling.py` says.
+    normed: standardise every candidate's output before the mixture, so that all are on one scale.
+    levels: whose architecture logits there are: shared ones, or shared ones plus those of every modality or
+        domain, which are added to them.
     Raises InvalidValue or UnknownName for a setting that is out of range or unknown.
     """
 
@@ -49,6 +60,11 @@ class SearchSpace:
     cost: Cost = Cost()
     architecture: str = ""
     merge: bool = True
+    stem: StemName = "conv"
+    patch: int = 4
+    sampling: Sampling = "mixture"
+    levels: Levels = "shared"
+    normed: bool = False
 
     def __post_init__(self) -> None:
         for name in ("ops", "activations", "reductions"):
@@ -62,11 +78,13 @@ class SearchSpace:
                     raise UnknownName(registry.kind, name, known)
             if len(set(names)) != len(names) or not names:
                 raise InvalidValue(f"{registry.kind}s must be distinct and at least one, got {names}")
-        for name in ("layers", "channels", "partial"):
+        for name in ("layers", "channels", "partial", "patch"):
             if getattr(self, name) < 1:
                 raise InvalidValue(f"{name} must be positive, got {getattr(self, name)}")
-        if self.relaxation not in get_args(RelaxationName):
-            raise UnknownName("relaxation", self.relaxation, get_args(RelaxationName))
+        kinds = {"relaxation": RelaxationName, "stem": StemName, "sampling": Sampling, "levels": Levels}
+        for name, kind in kinds.items():
+            if getattr(self, name) not in get_args(kind):
+                raise UnknownName(name, getattr(self, name), get_args(kind))
         if self.nodes not in (0, 2, 3, 4):
             raise InvalidValue(f"nodes must be 0 (a chain) or 2, 3, 4 (cells), got {self.nodes}")
         if self.channels % self.partial:
@@ -104,6 +122,10 @@ class SearchSpace:
     def edges(self) -> int:
         """The number of mixtures (edges) per layer: 1 in a chain, 2 + 3 + ... in a cell."""
         return sum(len(sources) for sources in self.sources)
+
+    def level(self, spec: TaskSpec) -> str:
+        """Whose logits are added to the shared ones for tasks of `spec`: a domain, a modality or ""."""
+        return {"shared": "", "modality": spec.modality, "domain": spec.name}[self.levels]
 
     def prior(self) -> dict[str, list[list[float]] | list[float]]:
         """Initial logits: node (L * E, O), activation (L, A), depth (X,) for X exits; 0 without a prior."""

@@ -137,6 +137,7 @@ def run(
     data_root: str | Path | None = None,
     jobs: int = 1,
     workers: int = 0,
+    controls: bool = True,
     device: str = "auto",
     precision: Precision = "float32",
 ) -> Run:
@@ -144,8 +145,9 @@ def run(
 
     settings: as of `--set`: {"weight_rate": 0.1, "space.layers": 2, "budget.iterations": 50}. out: the run
     folder, by default runs/SUITE/BUDGET/METHOD. jobs: 1 works in this process (so that a method defined in a
-    notebook is known), more in so many worker processes. device: auto | cpu | cuda | cuda:N | mps.
-    precision: float32 | tf32 | bf16. InvalidValue, DataError, SeedRunFailed.
+    notebook is known), more in so many worker processes. controls: also answer under other architectures, see
+    docs/evaluation.md. device: auto | cpu | cuda | cuda:N | mps. precision: float32 | tf32 | bf16.
+    InvalidValue, DataError, SeedRunFailed.
     """
     runtime = Runtime(device, precision)
     loaded = suite if isinstance(suite, Suite) else load_suite(suite)
@@ -163,6 +165,7 @@ def run(
         jobs=jobs,
         kind=kind,
         workers=workers,
+        controls=controls,
         db=None,
         console=quiet,
         runtime=runtime,

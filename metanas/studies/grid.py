@@ -51,6 +51,7 @@ def run(
     db: str | None,
     kind: Kind = "local",
     workers: int = 0,
+    controls: bool = True,
     pages: Path | None = None,
     console: Console | None = None,
     runtime: Runtime = CPU,
@@ -58,15 +59,15 @@ def run(
     """Do all seed runs, complete the run folders, store the runs and print them; returns each run's data.
 
     What is done already is not done again. Under torchrun all processes work on each seed run together.
-    jobs, kind: see `executor.run`. workers: processes that draw batches, for each seed run. db: the
-    leaderboard, None for none. pages: a folder for its pages. runtime: where to compute; several cards take
-    the seed runs in turn.
+    jobs, kind: see `executor.run`. workers: processes that draw batches, for each seed run. controls: as of
+    `SeedRun`. db: the leaderboard, None for none. pages: a folder for its pages. runtime: where to compute;
+    several cards take the seed runs in turn.
     """
     with distributed.process_group(runtime.place):
         console = console or Console()
         console.quiet = console.quiet or distributed.rank() > 0
         data = _open(wanted, root, console)
-        seed_runs = _prepare(wanted, data, workers)
+        seed_runs = _prepare(wanted, data, workers, controls=controls)
         if distributed.world_size() > 1:
             kind = "inline"
         seed_runs = [
@@ -125,14 +126,14 @@ def _open(wanted: Wanted, root: Path | None, console: Console) -> list[Datasets]
     return datasets
 
 
-def _prepare(wanted: Wanted, data: Sequence[Datasets], workers: int) -> list[SeedRun]:
+def _prepare(wanted: Wanted, data: Sequence[Datasets], workers: int, *, controls: bool) -> list[SeedRun]:
     """The seed runs that are not done."""
     if distributed.rank() > 0:
         distributed.barrier()  # the first process makes the folders
     seed_runs = [
         seed_run
         for (config, folder), opened in zip(wanted, data, strict=True)
-        for seed_run in runs.prepare(config, folder, opened, workers=workers)
+        for seed_run in runs.prepare(config, folder, opened, workers=workers, controls=controls)
     ]
     if distributed.rank() == 0:
         distributed.barrier()

@@ -21,6 +21,7 @@ from metanas.engine import config as configs
 from metanas.engine.checkpoint import checkpoint
 from metanas.engine.collect import finish, keep_costs
 from metanas.engine.config import ConfigError, RunConfig
+from metanas.engine.controls import score_controls
 from metanas.engine.predict import evaluate, predict_tasks
 from metanas.engine.run import prepare
 from metanas.engine.runtime import CPU, Runtime
@@ -102,6 +103,7 @@ def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain]) -> None:
     tasks = seed_run.data.tasks()
     seconds = predict_tasks(seed_run, method, state, tasks, lambda doing, done: None)
     (seed_run.path / "metrics.jsonl").touch()
+    score_controls(seed_run, method, state, tasks, lambda doing, done: None)
     keep_costs(seed_run, method, replace(trained, state=state), tasks, seconds, None)
 
 

@@ -36,6 +36,7 @@ from metanas.engine.run import num_iterations
 from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import ProgressCallback, SeedRun, build, predictions_path
 from metanas.engine.trainer import meta_train
+from metanas.engine.validation import selection
 from metanas.evaluation import result
 from metanas.evaluation.study import ANSWERS, FRESH, STUDY, Kept, Study, Variant, row_name, write_answers
 from metanas.method import State
@@ -141,7 +142,8 @@ def _work(piece: Piece, report: ProgressCallback) -> None:
     domains = _training_domains(piece)
     sampler = MetaBatchSampler(domains, config.suite.train_shapes, config.budget.tasks, piece.seed)
     iterations = num_iterations(config, method, sampler) if piece.train else 0
-    state = meta_train(method, sampler, iterations, piece.path, runtime=piece.runtime).state
+    select = selection(method, _training_tasks(piece, domains)) if piece.train else None
+    state = meta_train(method, sampler, iterations, piece.path, runtime=piece.runtime, select=select).state
     initial = piece.runtime.start(method, generator(piece.seed, "start"))
     seed_run = SeedRun(config, piece.path, data, piece.seed)
     for variant in piece.variants:
@@ -155,6 +157,10 @@ def _work(piece: Piece, report: ProgressCallback) -> None:
 def _test_tasks(piece: Piece) -> list[tuple[Domain, EpisodeShape]]:
     """The columns of a study: its test domains with every episode shape of the suite."""
     return [(piece.data[name], shape) for name in piece.tests for shape in piece.config.suite.shapes(name)]
+
+
+def _training_tasks(piece: Piece, domains: Sequence[Domain]) -> list[tuple[Domain, EpisodeShape]]:
+    return [(domain, shape) for domain in domains for shape in piece.config.suite.shapes(domain.name)]
 
 
 def _training_domains(piece: Piece) -> list[Domain]:

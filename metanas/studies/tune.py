@@ -32,7 +32,7 @@ from metanas.engine.run import meta_batches, num_iterations
 from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import build, check_trains
 from metanas.engine.trainer import TrainError, meta_train
-from metanas.engine.validation import accuracy
+from metanas.engine.validation import accuracy, selection
 from metanas.method import METHODS
 
 Sampler = Literal["tpe", "gp", "random"]
@@ -87,7 +87,10 @@ def tune(
         with tempfile.TemporaryDirectory() as folder, runtime.active():
             iterations = num_iterations(trial_config, method, batches)
             try:
-                trained = meta_train(method, batches, iterations, Path(folder), runtime=runtime)
+                select = selection(method, data.tasks())
+                trained = meta_train(
+                    method, batches, iterations, Path(folder), runtime=runtime, select=select
+                )
             except TrainError as error:  # the loss is not finite
                 raise optuna.TrialPruned(str(error)) from error
             return accuracy(method, trained.state, data.tasks(), episodes)
