@@ -113,14 +113,14 @@ class LooNas(Method):
         leaves = {name: t.detach().requires_grad_() for name, t in learned if is_trained(name)}
         steps = s.steps if progress.iteration >= s.steps_from * progress.total else 0
 
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
             path = draw(self._drawn, episodes.spec, int(state["seed"]), progress.iteration)
             loss, pretrain = self._losses(State(leaves), episodes, path, steps)
             partials = torch.autograd.grad(
                 loss + s.pretrain * pretrain, list(leaves.values()), allow_unused=True
             )
             found = {name: g for name, g in zip(leaves, partials, strict=True) if g is not None}
-            return found, float(loss.detach())
+            return found, loss.detach()
 
         gradients, losses = over_domains(batch, gradient, limit=s.clip, whole=True)
         usual = adam(s.outer_weight_rate * progress.remaining)
@@ -186,7 +186,7 @@ class LooNas(Method):
             paths = self._paths(spec)
             with torch.no_grad():
                 values = embed_all(paths, state.group("weights"), spec, support.x)
-                evidence = self._evidence(state, values, support.y, spec.ways).T
+                evidence = self._evidence(state, values, support.y, spec.ways).T.cpu()
             features = Features(values, lambda f: self._evidence(state, f, support.y, spec.ways))
         prior = judged(state, spec, self.specs, len(self.candidates))
         rng = generator(int(state["seed"]), "choice", spec.name)
@@ -246,7 +246,8 @@ class LooNas(Method):
                 out[rows] = parts[architecture].predict(x[rows])
             return out
 
-        hard = [logits_of(self.settings.space, architecture) for architecture in architectures]
+        space, device = self.settings.space, state.device
+        hard = [logits_of(space, architecture, device) for architecture in architectures]
         return Adapted(predict, {name: torch.stack([h[name] for h in hard]) for name in hard[0]})
 
     def _under_one(self, state: State, spec: TaskSpec, support: Batch, path: Architecture) -> Adapted:
@@ -288,7 +289,7 @@ class LooNas(Method):
     def _start(self, state: State, path: Architecture, head: tuple[Tensor, Tensor]) -> Params:
         """T tasks' parameters (T, ...) before the first step, with their closed-form heads."""
         tasks, ways, size = head[0].shape
-        params = Params(state.group("weights"), logits_of(self.settings.space, path))
+        params = Params(state.group("weights"), logits_of(self.settings.space, path, state.device))
         name, shared = head_name(params.weights, ways, size), expand_tasks(params, tasks)
         return Params(shared.weights | {f"{name}.weight": head[0], f"{name}.bias": head[1]}, shared.arch)
 

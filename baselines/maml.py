@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from metanas.base.errors import InvalidValue
 from metanas.data.episode import Batch, Episodes, TaskSpec
@@ -21,13 +22,14 @@ from metanas.meta.inner import Order, ParamGroups, StepPolicy, What, moves, pred
 from metanas.meta.loss import TaskLoss
 from metanas.meta.maml import final_step_weights, meta_gradient
 from metanas.meta.optimizers import FunctionalOptimizer, adam, sgd
-from metanas.meta.outer import descend, over_domains, pack
+from metanas.meta.outer import descend, leaves, over_domains, pack
 from metanas.meta.rates import LearnedRates, start_nodes
+from metanas.meta.replay import Replay
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
 from metanas.models.relaxation import Relaxation
 from metanas.models.supernet import SuperNet
-from metanas.params import Params, Tensors, detach, group_of
+from metanas.params import Params, Tensors, group_of
 from metanas.space.network_config import NetworkConfig
 from metanas.space.space import SearchSpace
 
@@ -80,27 +82,35 @@ class Maml(Method):
         self.settings = settings
         self.net = build(settings.network, settings.space, specs)
         self.transductive = settings.network.transductive
+        self.replay = Replay(self.net)
 
     def start(self, generator: torch.Generator) -> State:
         params = self.net.init(generator)
         return pack(params, self.rates(params, generator))
 
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        params, rates = detach(state.params), state.rates
-        rates = {name: t.detach().requires_grad_() for name, t in rates.items()}
+        learned = leaves(state, ("weights", "arch", "rates"))
+        order, steps = self.order(progress), self.step_weights(progress)
 
-        def gradient(episodes: Episodes, batching: Batching | None = None) -> tuple[Tensors, float]:
+        def gradient(episodes: Episodes, batching: Batching | None = None) -> tuple[Tensors, Tensor]:
             chosen = batching or self.batching(episodes, lambda name: gradient(episodes, name))
-            return meta_gradient(
-                TaskLoss(self.net, episodes.spec, self.relax, chosen),
-                params,
-                episodes,
-                policy=self.policy(rates),
-                order=self.order(progress),
-                steps=self.step_weights(progress),
-                rates=rates,
-                again=self.policy if self.settings.checkpoint else None,
-            )
+
+            loss = TaskLoss(self.net, episodes.spec, self.relax, chosen)
+
+            def compute(learned: State, episodes: Episodes) -> tuple[Tensors, Tensor]:
+                return meta_gradient(
+                    loss,
+                    learned.params,
+                    episodes,
+                    policy=self.policy(learned.rates),
+                    order=order,
+                    steps=steps,
+                    rates=learned.rates,
+                    again=self.policy if self.settings.checkpoint else None,
+                )
+
+            kind = (chosen, order, *steps) if loss.is_static else None
+            return self.replay(kind, compute, learned, episodes)
 
         gradients, losses = over_domains(batch, gradient, limit=self.settings.clip)
         return descend(state, gradients, lambda name: self.outer(name, progress)), losses
@@ -160,4 +170,5 @@ class Maml(Method):
         if isinstance(self.net, SuperNet):
             return "vmap"
         shapes = [tuple(batch.x.shape) for batch in (episodes.support, episodes.query)]
-        return fastest(f"{type(self).__name__} {s} {episodes.spec} {shapes}", attempt)
+        about = f"{type(self).__name__} {s} {episodes.spec} {shapes}"
+        return fastest(about, attempt, episodes.support.x.device)

@@ -56,7 +56,7 @@ class R2D2(Method):
         s = self.settings
         leaves = {n: t.detach().requires_grad_() for n, t in sorted(state.learned().items())}
 
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
             learner = State(leaves)
             head = self._head(learner, episodes.spec, episodes.support)
             logits = self._embed(learner, episodes.spec, episodes.query.x) @ head
@@ -64,7 +64,7 @@ class R2D2(Method):
             partials = torch.autograd.grad(
                 loss, list(leaves.values()), materialize_grads=True, allow_unused=True
             )
-            return dict(zip(leaves, partials, strict=True)), float(loss.detach())
+            return dict(zip(leaves, partials, strict=True)), loss.detach()
 
         gradients, losses = over_domains(batch, gradient, limit=s.clip)
         rates = {"weights": s.weight_rate, "arch": s.arch_rate, "head": s.head_rate}

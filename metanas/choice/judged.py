@@ -53,4 +53,4 @@ def judged(state: State, spec: TaskSpec, specs: Sequence[TaskSpec], count: int) 
 
 def recorded(domain: str, loo: Tensor, query: Tensor) -> Tensors:
     """The judged losses (n, K) of a domain as tensors of a state."""
-    return {f"judged/loo/{domain}": loo.double(), f"judged/query/{domain}": query.double()}
+    return {f"judged/loo/{domain}": loo.cpu().double(), f"judged/query/{domain}": query.cpu().double()}

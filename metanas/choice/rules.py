@@ -87,7 +87,7 @@ def gradient(known: Known, steps: int = 15, rate: float = 2.0) -> Tensor:
         weights = logits.softmax(-1).requires_grad_()
         (slope,) = torch.autograd.grad(loss(torch.einsum("tk,ktbf->tbf", weights, values)).sum(), weights)
         logits = logits - rate * slope
-    return logits.argmax(-1)
+    return logits.argmax(-1).cpu()
 
 
 def domain(known: Known) -> Tensor:

@@ -32,6 +32,8 @@ from metanas.cli.common import (
     AsJson,
     Controls,
     Database,
+    Device,
+    Precision,
     Root,
     Workers,
     fail,
@@ -91,6 +93,8 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Run folder (with several methods: its parent).")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
     workers: Workers = 0,
+    device: Device = "auto",
+    precision: Precision = "float32",
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value, e.g. steps=3, suite.shots=[1], tracking=wandb"),
@@ -102,8 +106,10 @@ def run(
 ) -> None:
     """Meta-train, evaluate on the pinned test episodes, and add the result to the leaderboard."""
     from metanas.engine import config
+    from metanas.engine.runtime import Runtime
     from metanas.studies import grid as grids
 
+    runtime = Runtime(device, precision)
     configs = [
         config.resolve(
             name,
@@ -127,6 +133,7 @@ def run(
         controls=controls,
         db=db,
         pages=pages,
+        runtime=runtime,
     )
 
 

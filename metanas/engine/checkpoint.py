@@ -1,7 +1,7 @@
 """Checkpoints of meta-training: one safetensors file per seed run, written atomically.
 
 The file holds the learner's state by tensor name. Its metadata entry "about" is JSON: iteration, seconds, the
-order of the names, and whether early stopping has ended training.
+order of the names, whether early stopping has ended training, and the devices that trained, if not the CPU.
 """
 
 import json
@@ -22,7 +22,8 @@ class Trained:
     """A learner's state after `iteration` meta-iterations that took `seconds`.
 
     done: early stopping has ended training; the state is the best one on meta-validation. selected:
-    `Method.select` has had its say.
+    `Method.select` has had its say. devices: those that trained it, by name, the first one first. A loaded
+    state is on the CPU.
     """
 
     state: State
@@ -30,6 +31,7 @@ class Trained:
     seconds: float
     done: bool = False
     selected: bool = False
+    devices: tuple[str, ...] = ("cpu",)
 
 
 def checkpoint(run: Path, seed: int) -> Trained:
@@ -50,7 +52,8 @@ def load(path: Path) -> Trained | None:
             names = about.get("names") or file.keys()  # safetensors sorts; a method may rely on its order
             state = State({name: file.get_tensor(name) for name in names})
         flags = {name: bool(about.get(name, False)) for name in ("done", "selected")}
-        return Trained(state, int(about["iteration"]), float(about["seconds"]), **flags)
+        devices = tuple(about.get("devices", ("cpu",)))
+        return Trained(state, int(about["iteration"]), float(about["seconds"]), **flags, devices=devices)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"the checkpoint {path} is damaged ({error}); delete it to start again") from error
 
@@ -60,5 +63,6 @@ def save_checkpoint(path: Path, trained: Trained) -> None:
     if distributed.rank() == 0:
         about = {"iteration": trained.iteration, "seconds": trained.seconds, "names": list(trained.state)}
         about |= {name: True for name in ("done", "selected") if getattr(trained, name)}
-        state = {name: t.contiguous() for name, t in trained.state.items()}
+        about |= {"devices": trained.devices} if trained.devices != ("cpu",) else {}
+        state = {name: t.cpu().contiguous() for name, t in trained.state.items()}
         write_atomically(path, save(state, {"about": json.dumps(about)}))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from metanas.base import distributed
 from metanas.data.domain import Domain
-from metanas.data.episode import EVALUATION_SEED, Episodes, EpisodeShape
+from metanas.data.episode import EVALUATION_SEED, Episodes, EpisodeShape, moved
 from metanas.data.sampler import query_labels
 from metanas.engine.predict import CHUNK, checked
 from metanas.engine.seed_run import ProgressCallback, SeedRun, predictions_path, task_name
@@ -93,7 +93,8 @@ class _Asked:
         """How many answers to each of T tasks are right under one architecture: (T,)."""
         adapted = adapt(self.method, self.state, tasks, architecture, self.options)
         assert adapted is not None  # it answered before
-        probabilities = checked(adapted.predict(tasks.query.x), tasks.query)
+        x = moved(tasks.query.x, State(self.state).device)
+        probabilities = checked(adapted.predict(x), tasks.query)
         predicted = probabilities.numpy(force=True).astype(np.float16).argmax(-1)  # as results round
         right: Counts = (predicted == tasks.query.y.numpy(force=True)).sum(1)
         return right
@@ -103,9 +104,10 @@ def adapt(
     method: Method, state: State, tasks: Episodes, architecture: Chosen, options: Mapping[str, int]
 ) -> Adapted | None:
     """`Method.adapt_with` under one architecture for all of the tasks."""
-    support = tasks.support
+    device = State(state).device
+    support = tasks.support.to(device)
     logits = {
-        name: torch.from_numpy(t).to(support.y.device).expand(len(support.y), *t.shape[1:])
+        name: torch.from_numpy(t).to(device).expand(len(support.y), *t.shape[1:])
         for name, t in decoding.hard(architecture, options).items()
     }
     return method.adapt_with(state, tasks.spec, support, logits)
@@ -128,7 +130,7 @@ def _fixed(
     fixed = method.fixed_archs(state, domain.spec(shape.ways))
     found = {}
     for control, logits in fixed.items():
-        p = {name: t.double().softmax(-1).numpy(force=True)[None] for name, t in logits.items()}
+        p = {name: t.cpu().double().softmax(-1).numpy(force=True)[None] for name, t in logits.items()}
         found[control] = _repeated(decoding.decode(space, p), episodes)
     return found
 

@@ -30,7 +30,7 @@ def selection(
             shapes[domain.name] = (domain, shape)
 
     def select(state: State) -> State:
-        return method.select(state, [_selection_tasks(*pair) for pair in shapes.values()])
+        return method.select(state, [_selection_tasks(*pair).to(state.device) for pair in shapes.values()])
 
     return select if shapes else None
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.data.episode import Modality, TaskSpec
-from metanas.models.ops import Mask, conv
+from metanas.models.ops import Mask, conv, lookup
 from metanas.space.architecture import Architecture
 from metanas.space.space import SearchSpace
 
@@ -52,7 +52,7 @@ class Words(nn.Module):
         """Token ids (B, W) to embeddings (B, W, C)."""
         if (vectors := self._buffers.get("vectors")) is not None:
             return F.linear(F.embedding(x, vectors), self.projection)
-        return F.embedding(x, self.embedding)
+        return lookup(x, self.embedding)
 
 
 def make_stem(spec: TaskSpec, frame: SearchSpace | Architecture) -> "Stem | LeanStem":

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from metanas.data.episode import TaskSpec
 from metanas.models.mixed import MixedOp
 from metanas.models.network import Head, Network, stem_name
-from metanas.models.ops import Mask
+from metanas.models.ops import Mask, adaptive_mean
 from metanas.models.relaxation import Mixture, relaxed, single_path
 from metanas.models.stem import Norm, halve, make_stem
 from metanas.params import Tensors
@@ -78,7 +78,7 @@ class SuperNet(Network):
 
     def features(self, x: Tensor, mixture: Mixture, spec: TaskSpec) -> Tensor:
         """x (B, *input_shape) to the features (B, CELLS * C) that the head reads, mixed over depths."""
-        maps = self.enter(x, spec)
+        maps, mixture = self.enter(x, spec), mixture.to(x.device)
         active = mixture.row("depth", 0) or [True] * len(self.space.exits)
         shares = {
             layer: share
@@ -114,7 +114,7 @@ class SuperNet(Network):
 
     def layer(self, index: int, maps: "Maps", mixture: Mixture) -> "Maps":
         """The input of the next layer, or what an exit after layer `index` reads."""
-        v, previous, mask = self._mixed(index, maps, mixture), maps.h, maps.mask
+        v, previous, mask = self._mixed(index, maps, mixture.to(maps.h.device)), maps.h, maps.mask
         if index in self.space.reductions:
             previous, _ = halve(previous, mask)
             v, mask = halve(v, mask)
@@ -186,8 +186,8 @@ def grid(h: Tensor, mask: Mask) -> Tensor:
     """
     rows, columns = (1, CELLS) if h.shape[-2] == 1 else (2, CELLS // 2)
     if mask is None:
-        return nn.functional.adaptive_avg_pool2d(h, (rows, columns))
-    bands = nn.functional.adaptive_avg_pool2d(h, (rows, h.shape[-1]))
+        return adaptive_mean(h, rows, columns)
+    bands = adaptive_mean(h, rows, h.shape[-1])
     width = mask[:, 0, 0].sum(-1)[:, None, None].clamp_min(1)  # unpadded columns
     cell = torch.arange(columns, device=h.device)[:, None]
     start, end = torch.floor(cell * width / columns), torch.ceil((cell + 1) * width / columns)

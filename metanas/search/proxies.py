@@ -55,7 +55,7 @@ def grad_norm(
     leaves = {name: t.detach().requires_grad_() for name, t in weights.items()}
     features = functional_call(net, leaves, (x, mixture, spec), {"head": False})
     signs = 1 - 2.0 * ((torch.arange(features.shape[1])[None] >> torch.arange(spec.ways)[:, None]) & 1)
-    loss = F.cross_entropy(features @ signs.to(features.dtype).T / features.shape[1] ** 0.5, y)
+    loss = F.cross_entropy(features @ signs.to(features).T / features.shape[1] ** 0.5, y)
     gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
     return float(torch.stack([g.square().sum() for g in gradients if g is not None]).sum().sqrt())
 
