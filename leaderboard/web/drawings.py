@@ -50,7 +50,7 @@ class Choices(BaseModel):
         ValueError if the shapes do not fit each other; KeyError for a candidate that is not registered.
         """
         layers = len(self.node)
-        both = [self, self.shares] if self.shares else [self]
+        both: list[Choices | Shares] = [self, self.shares] if self.shares else [self]
         if any(not len(c.node) == len(c.activation) == len(c.depth) == layers for c in both):
             raise InvalidValue(f"node has {layers} layers, so all of activation, depth and shares must")
         pairs = [(c.node, self.ops) for c in both] + [(c.activation, self.activations) for c in both]

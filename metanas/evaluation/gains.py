@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from metanas.evaluation.paired import holm
-from metanas.evaluation.statistics import Estimate, Interval, View, describe, domain_of, estimate
+from metanas.evaluation.statistics import Estimate, Interval, View, difference_within, domain_of
 
 FIGURES: Mapping[str, str] = {  # figure -> the control that is subtracted from "decoded"
     "gain": "shared",
@@ -55,27 +55,16 @@ def gains(runs: Mapping[str, Answers]) -> list[Gain]:
     for method, answers in runs.items():
         if any(scores.shape[1] < 2 for scores in answers.own.values()):
             continue
-        differences = _differences(answers)
+        sides, decoded = {**answers.controls, "answers": answers.own}, answers.controls.get("decoded", {})
         for domain in (EVERYWHERE, *dict.fromkeys(map(domain_of, answers.own))):
-            for figure, gaps in differences.items():
-                chosen = {t: gap for t, gap in gaps.items() if domain in (EVERYWHERE, domain_of(t))}
-                if chosen:
-                    paired = estimate(chosen)
-                    how = f"paired by seed and episode. {describe(chosen)}"
-                    found.append((method, domain, figure, paired._replace(how=how)))
+            for figure, control in FIGURES.items():
+                other = sides.get(control, {})
+                both = [t for t in decoded if t in other and domain in (EVERYWHERE, domain_of(t))]
+                if both:
+                    paired = difference_within({t: decoded[t] for t in both}, other)
+                    found.append((method, domain, figure, paired))
     adjusted = holm([paired.p() for *_, paired in found])
     return [
         Gain(method, domain, figure, paired.interval(), p)
         for (method, domain, figure, paired), p in zip(found, adjusted, strict=True)
     ]
-
-
-def _differences(answers: Answers) -> dict[str, View]:
-    """By figure, the differences (S, E) of the tasks that have both sides."""
-    sides = {**answers.controls, "answers": answers.own}
-    decoded = answers.controls.get("decoded", {})
-    return {
-        figure: {task: decoded[task] - other[task] for task in decoded if task in other}
-        for figure, control in FIGURES.items()
-        for other in [sides.get(control, {})]
-    }

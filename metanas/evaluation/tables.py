@@ -10,13 +10,19 @@ from metanas.evaluation.load_runs import Run
 from metanas.evaluation.paired import LEVEL
 from metanas.evaluation.result import Task
 from metanas.evaluation.statistics import Interval
-from metanas.evaluation.study import Study
+from metanas.evaluation.study import Study, Variant
 from metanas.evaluation.transfer import Cell, Matrix
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 Row = tuple[str, ...]
+PARTS: Mapping[Variant, str] = {  # headings of a study's decomposition
+    "both": "both",
+    "weights": "weights only",
+    "arch": "arch on untrained weights",
+    "swap": "swap test",
+}
 
 
 @dataclass(frozen=True)
@@ -214,7 +220,7 @@ def transfer(matrix: Matrix) -> list[Table]:
         ),
     ]
     parts = {(p.train, p.test, p.variant): p for p in matrix.parts}
-    variants = [variant for variant in study.variants if variant != "neither"]
+    variants = list(dict.fromkeys(part.variant for part in matrix.parts))
     rows = tuple(
         (
             train,
@@ -227,16 +233,35 @@ def transfer(matrix: Matrix) -> list[Table]:
     )
     shown.append(
         Table(
-            f"What transfers of {name}: gain over adapting from a random initialisation",
-            ("trained on", "tested on", *variants),
+            f"What transfers of {name}",
+            ("trained on", "tested on", *(PARTS[variant] for variant in variants)),
             rows,
-            "Points of accuracy over the same adaptation from randomly initialised weights and architecture. "
-            "weights: trained weights, random architecture; arch: the other way round. ns: not significant "
-            "at 5 %, Holm over all.",
+            _parts_note(variants),
             keys=2,
         )
     )
     return [table for table in shown if table.rows]
+
+
+def _parts_note(variants: Sequence[Variant]) -> str:
+    """How the columns of a decomposition were computed."""
+    note = ["Points of accuracy, 95 % intervals."]
+    if "both" in variants:
+        note.append(
+            "both, weights only: over the same adaptation from randomly initialised weights and "
+            "architecture; weights only: trained weights, initial architecture."
+        )
+    if "arch" in variants:
+        note.append(
+            f"{PARTS['arch']}: the trained architecture logits with initial weights, which says little: "
+            "nearly uniform logits on untrained weights. Studies since schema version 2 swap instead."
+        )
+    if "swap" in variants:
+        note.append(
+            f"{PARTS['swap']}: trained weights under the decoded architecture adapted to the task, minus "
+            "the same weights under the next test domain's most frequent one; paired by seed and episode."
+        )
+    return " ".join([*note, "ns: not significant at 5 %, Holm over all."])
 
 
 def columns(study: Study) -> dict[str, str]:
