@@ -2,8 +2,8 @@
 
 ProtoNet and Matching Networks change no weights for a task and look at each example by itself, so the
 features of a split's examples serve all its episodes. The answers are those of `predict.right_answers`
-(tested), for a fraction of the time: spoken-words has 384 test examples, and 60 episodes of two shapes ask
-for 10,000.
+(tested), for a fraction of the time: spoken-words has 384 test examples, 60 episodes of two shapes ask for
+10,000.
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metanas.evaluation.charts.theme import Spec, figure
+from metanas.evaluation.charts.theme import PALETTE, Spec, figure
 
 DASHES = ([1, 0], [6, 3], [2, 2])  # lines of one colour, when there are more searchers than colours
 
@@ -27,10 +27,23 @@ def regret_chart(title: str, regrets: Sequence[Regret]) -> Spec:
     """One panel a domain, one line a searcher with a band; the dashed line at 1 is the mean architecture."""
     searchers = list(dict.fromkeys(point.searcher for point in regrets))
     domains = list(dict.fromkeys(point.domain for point in regrets))
-    x = {"field": "queries", "type": "quantitative", "title": "trainings looked at"}
+    x = {
+        "field": "queries",
+        "type": "quantitative",
+        "title": "trainings looked at",
+        "axis": {"tickCount": 5},
+    }
     y = {"field": "regret", "type": "quantitative", "title": "regret on test"}
-    colour = {"field": "searcher", "type": "nominal", "sort": searchers, "title": None}
-    dash = {**colour, "scale": {"range": [DASHES[i // 6 % 3] for i in range(len(searchers))]}}
+    by_searcher = {
+        "field": "searcher",
+        "type": "nominal",
+        "title": None,
+        "legend": {"symbolType": "stroke", "symbolOpacity": 1, "orient": "bottom", "columns": 5},
+    }
+    colours = [PALETTE[i % len(PALETTE)] for i in range(len(searchers))]
+    dashes = [DASHES[i // len(PALETTE) % len(DASHES)] for i in range(len(searchers))]
+    colour = {**by_searcher, "scale": {"domain": searchers, "range": colours}}
+    dash = {**by_searcher, "scale": {"domain": searchers, "range": dashes}}
     tooltip = [{"field": "searcher", "type": "nominal"}, {"field": "queries", "type": "quantitative"}] + [
         {"field": name, "type": "quantitative", "format": ".2f"} for name in ("regret", "low", "high")
     ]
@@ -45,7 +58,7 @@ def regret_chart(title: str, regrets: Sequence[Regret]) -> Spec:
             "height": 220,
             "layer": [
                 {
-                    "mark": {"type": "area", "opacity": 0.15},
+                    "mark": {"type": "area", "opacity": 0.12},
                     "encoding": {
                         "x": x,
                         "y": {**y, "field": "low"},
