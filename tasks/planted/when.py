@@ -12,8 +12,8 @@ from metanas.data.episode import SPLITS, Ints, Split
 from tasks.planted.dice import Dice
 from tasks.planted.procedural import Letters
 
-WIDTH, CELL = 128, 32  # letters of a text; of one of the exit's four cells
-MARGIN = 10  # letters between a key and the border of its cell
+WIDTH, CELL = 96, 24  # letters of a text; of one of the exit's four cells
+MARGIN = 6  # letters between a key and the border of its cell
 NOISE = 0.05  # how many of the dots are one of the OTHERS
 FIRST, LAST = CELL + MARGIN, 2 * CELL - MARGIN  # places of a key, in the second cell
 OTHERS = np.array([*b"abcd"])
