@@ -19,11 +19,12 @@ from torch import Tensor
 from torch.func import functional_call
 
 from metanas.base.seeding import generator
+from metanas.choice.beam import beam
 from metanas.choice.candidates import affordable, candidates
 from metanas.choice.evidence import prototype_loo, ridge_loo, shots_of
 from metanas.choice.judged import judged, recorded
 from metanas.choice.paths import Paths, embed_all
-from metanas.choice.rules import NEEDS_EVIDENCE, Known, RuleName, choose
+from metanas.choice.rules import NEEDS_EVIDENCE, Features, Known, RuleName, choose
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.inner import adapt, adapted_predictor, moves, trajectory
 from metanas.meta.loss import TaskLoss, cross_entropy
@@ -35,6 +36,7 @@ from metanas.meta.rates import LearnedRates, start_nodes
 from metanas.meta.reptile import support_and_query
 from metanas.meta.ridge import ridge_head, start_ridge
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
+from metanas.models.macs import macs
 from metanas.models.network import head_name
 from metanas.models.relaxation import one_hot
 from metanas.models.supernet import SuperNet
@@ -55,7 +57,8 @@ class LooNas(Method):
     @dataclass(frozen=True)
     class Settings:
         """rule: how a task's architecture is chosen (`choice/rules.py`). count: candidates. macs: the most a
-        candidate may cost on an example; 0: no limit. head: prototype or ridge.
+        candidate may cost on an example; 0: no limit. rounds: of beam search beyond the candidates, by a
+        task's own evidence (`choice/beam.py`). head: prototype or ridge.
 
         steps, test_steps: learned steps on the weights after the choice, 0 for none; steps_from: the share of
         meta-training after which they are trained. rate: their first rate. sharpness: of the prototype head.
@@ -67,6 +70,7 @@ class LooNas(Method):
         rule: RuleName = "hierarchical"
         count: int = 32
         macs: float = 0.0
+        rounds: int = 0
         head: Literal["prototype", "ridge"] = "prototype"
         steps: int = 0
         test_steps: int = 0
@@ -148,21 +152,47 @@ class LooNas(Method):
         return self._evidence(state, known, support.y, spec.ways).T, losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        chosen = self.choose(state, spec, support).tolist()
-        return self._under(state, spec, support, [self.candidates[i] for i in chosen])
+        found = [self.candidates[i] for i in self.choose(state, spec, support).tolist()]
+        if self.settings.rounds and shots_of(support.y, spec.ways) > 1:
+            found = self._refined(state, spec, support)
+        return self._under(state, spec, support, found)
+
+    @torch.no_grad()
+    def _refined(self, state: State, spec: TaskSpec, support: Batch) -> list[Architecture]:
+        """The architecture of each task by beam search from the candidates, by its own evidence alone."""
+        s, weights = self.settings, state.group("weights")
+
+        def fitness(architectures: Sequence[Architecture]) -> Tensor:
+            features = embed_all(Paths(self.net, architectures), weights, spec, support.x)
+            return self._evidence(state, features, support.y, spec.ways)
+
+        start = [self.candidates[i] for i in self._within[spec.name]]
+        rng = generator(int(state["seed"]), "beam", spec.name)
+        return beam(
+            self._drawn,
+            start,
+            fitness(start),
+            fitness,
+            rng,
+            rounds=s.rounds,
+            allowed=lambda a: not s.macs or macs(a, spec.input_shape, spec.ways) <= s.macs,
+        )
 
     def choose(self, state: State, spec: TaskSpec, support: Batch, rule: RuleName | None = None) -> Tensor:
         """The number of each task's candidate (T,), by the settings' rule or another one."""
         rule, within = rule or self.settings.rule, torch.tensor(self._within[spec.name])
-        evidence = None
+        evidence = features = None
         if rule in NEEDS_EVIDENCE and shots_of(support.y, spec.ways) > 1:
             paths = self._paths(spec)
             with torch.no_grad():
-                features = embed_all(paths, state.group("weights"), spec, support.x)
-                evidence = self._evidence(state, features, support.y, spec.ways).T.cpu()
+                values = embed_all(paths, state.group("weights"), spec, support.x)
+                evidence = self._evidence(state, values, support.y, spec.ways).T.cpu()
+            features = Features(values, lambda f: self._evidence(state, f, support.y, spec.ways))
         prior = judged(state, spec, self.specs, len(self.candidates))
         rng = generator(int(state["seed"]), "choice", spec.name)
-        known = Known(evidence, prior.domain[within], prior.shared[within], prior.weight, len(support.y), rng)
+        known = Known(
+            evidence, prior.domain[within], prior.shared[within], prior.weight, len(support.y), rng, features
+        )
         return within[choose(rule, known)]
 
     def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted:

@@ -123,8 +123,13 @@ class ProtoNet(Method):
 
         arch: as of `embed`.
         """
-        means = prototypes(self.embed(params, spec, support.x, arch), support, spec.ways)
-        squares = (self.embed(params, spec, x, arch)[:, :, None] - means[:, None]).square()
+        known = Batch(self.embed(params, spec, support.x, arch), support.y)
+        return self.compared(known, spec.ways, self.embed(params, spec, x, arch))
+
+    def compared(self, support: Batch, ways: int, queries: Tensor) -> Tensor:
+        """Logits (T, Q, ways) from features: of the support set, x (T, B, F), and of queries (T, Q, F)."""
+        means = prototypes(support.x, support, ways)
+        squares = (queries[:, :, None] - means[:, None]).square()
         return (
             -squares.sum(-1) if self.settings.sharpness == 0 else -self.settings.sharpness * squares.mean(-1)
         )

@@ -24,6 +24,7 @@ from metanas.cli import (
     new,
     report,
     reproduce,
+    table,
     transfer,
     tune,
 )
@@ -64,18 +65,30 @@ new.hook(app)
 app.add_typer(data.app, name="data")
 app.add_typer(arch.app, name="arch")
 app.add_typer(challenge.app, name="challenge")
+app.add_typer(table.app, name="table")
 for command in (compare.compare, evaluate.evaluate, report.report, reproduce.reproduce, transfer.transfer):
     app.command()(command)
 app.command()(tune.tune)
 app.command()(grid.grid)
-KINDS = ("domains", "suites", "methods", "networks", "ops", "activations", "strategies", "rows")
+KINDS = (
+    "domains",
+    "suites",
+    "methods",
+    "networks",
+    "ops",
+    "activations",
+    "strategies",
+    "rows",
+    "searchers",
+    "tables",
+)
 
 
 @app.command("list")
 def list_command(
     kind: Annotated[str, typer.Argument(help=" | ".join(KINDS))], as_json: AsJson = False
 ) -> None:
-    """List domains, suites, methods, networks, ops, activations, strategies or rows, with summaries."""
+    """List what there is of a kind (domains, suites, methods, ...), with summaries."""
     from metanas.cli import listing
 
     if kind not in KINDS:

@@ -18,7 +18,7 @@ def transfer(
     domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: the suite's.")] = "",
     budget: Annotated[str, typer.Option(help="smoke | small | full")] = "small",
-    parts: Annotated[bool, typer.Option(help="Also weights only, architecture only, neither.")] = True,
+    parts: Annotated[bool, typer.Option(help="Also weights only, swapped architectures, neither.")] = True,
     out: Annotated[Path | None, typer.Option(help="The study's folder.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
     device: Device = "auto",

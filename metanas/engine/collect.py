@@ -14,8 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import torch
 
 from metanas.base import machine, plugins
 from metanas.base.atomic import write_atomically
@@ -30,11 +30,13 @@ from metanas.engine.checkpoint import Trained
 from metanas.engine.config import RunConfig
 from metanas.engine.runtime import CPU
 from metanas.engine.seed_run import SeedRun, build, predictions_path, task_name
+from metanas.engine.validation import selection
 from metanas.evaluation import choices, controls, result
 from metanas.evaluation.result import Provenance
 from metanas.method import Method
+from metanas.space import decoding
 from metanas.space.architecture import derive
-from metanas.space.drawing import draw
+from metanas.space.drawing import Values, draw
 from metanas.space.space import SearchSpace
 
 
@@ -79,7 +81,7 @@ def _costs(config: RunConfig, parts: Sequence[dict[str, Any]]) -> result.Costs:
     seconds = {key: sum(c[key] for c in parts) / len(parts) for key in ("train_seconds", "evaluate_seconds")}
     counts: dict[str, Any] = {
         key: next((c[key] for c in parts if key in c), None)
-        for key in ("train_flops", "adapt_flops", "predict_macs")
+        for key in ("train_flops", "select_flops", "adapt_flops", "predict_macs")
     }
     return result.Costs(**largest, **seconds, **counts, trials=config.trials)
 
@@ -136,6 +138,8 @@ def keep_costs(
         if batches is not None:
             costs["train_flops"] = flops.train_flops(method, state, batches, trained.iteration)
         costs |= flops.answer_flops(method, state, tasks)
+        if batches and (select := selection(method, tasks)) is not None:
+            costs["select_flops"] = flops.count(lambda: select(state))
     write_atomically(seed_run.costs, json.dumps(costs).encode())
 
 
@@ -147,19 +151,27 @@ def _metric_rows(seed_runs: list[SeedRun]) -> Iterator[str]:
 
 
 def _finish_arch(seed_runs: list[SeedRun], names: list[str]) -> None:
-    """Write architecture.json and a drawing per task, from probabilities averaged over the seeds."""
+    """Write architecture.json and a drawing per task: mean probabilities, and how often each was chosen."""
     config, folder = seed_runs[0].config, seed_runs[0].folder
     space = SearchSpace(**config.settings["space"]) if "space" in config.settings else None
     tasks: dict[str, Any] = {}
     for name in names:
-        means = [choices.mean(seed_run.path, name) for seed_run in seed_runs]
-        if space is None or not means[0]:
+        parts = [choices.of_task(seed_run.path, name) for seed_run in seed_runs]
+        if space is None or not parts[0]:
             continue
-        mean = {k: torch.tensor([m[k] for m in means]).mean(0).tolist() for k in means[0]}
+        episodes = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+        mean = {k: p.mean(0).tolist() for k, p in episodes.items()}
+        shares = {k: p.tolist() for k, p in decoding.shares(space, episodes).items()}
         text = str(derive(space, **mean))
-        tasks[name] = {"text": text, "ops": space.ops, "activations": space.activations, **mean}
-        probabilities = {key: mean[key] for key in ("node", "activation", "depth")}
-        drawing = draw(f"{config.method} on {name}", space, **probabilities, text=text)
+        tasks[name] = {
+            "text": text,
+            "ops": space.ops,
+            "activations": space.activations,
+            **mean,
+            "shares": shares,
+        }
+        means, chosen = (Values(**{k: v[k] for k in Values._fields}) for v in (mean, shares))
+        drawing = draw(f"{config.method} on {name}", space, *means, text=text, shares=chosen)
         path = folder / f"architecture-{name.replace('/', '-')}.svg"
         write_atomically(path, drawing.encode())
     content = json.dumps({"schema_version": 1, "tasks": tasks}, indent=1)

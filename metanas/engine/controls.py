@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from metanas.base import distributed
 from metanas.data.domain import Domain
-from metanas.data.episode import EVALUATION_SEED, Episodes, EpisodeShape, moved
+from metanas.data.episode import EVALUATION_SEED, Episodes, EpisodeShape
 from metanas.data.sampler import query_labels
 from metanas.engine.predict import CHUNK, checked
 from metanas.engine.seed_run import ProgressCallback, SeedRun, predictions_path, task_name
@@ -28,7 +28,7 @@ from metanas.space import decoding
 from metanas.space.decoding import Chosen, Probabilities
 from metanas.space.space import SearchSpace
 
-Counts = NDArray[np.int64]
+Classes = NDArray[np.int64]  # predicted classes of queries
 
 
 def score_controls(
@@ -37,157 +37,141 @@ def score_controls(
     state: State,
     tasks: Sequence[tuple[Domain, EpisodeShape]],
     report: ProgressCallback,
-    *,
-    folder: Path | None = None,
 ) -> None:
     """Write the controls of every task that has none yet; nothing for a method without `adapt_with`.
 
-    folder: where predictions and choices of all `tasks` are, if not in the seed run's own. Several processes
-    share the tasks.
+    Several processes share the tasks.
     """
-    folder, settings = folder or seed_run.path, seed_run.config.settings
-    if not seed_run.controls or "space" not in settings:
+    if not seed_run.controls:
         return
-    space, episodes = SearchSpace(**settings["space"]), seed_run.config.budget.eval_episodes
+    asked = Asked(seed_run, method, state, tasks, seed_run.path)
     for index, (domain, shape) in enumerate(tasks):
         name = task_name(domain, shape)
         mine = index % distributed.world_size() == distributed.rank()
-        probabilities = choices.of_task(folder, name)
-        if not mine or not probabilities or controls.path_of(folder, name).exists():
-            continue
-        if not _answers_with(method, state, domain, shape, probabilities):
-            continue
-        report(f"controls of {name}", episodes * len(tasks))
-        decoded = decoding.decode(space, probabilities)
-        others = {
-            **_fixed(space, method, state, domain, shape, episodes),
-            "random": decoding.drawn(space, probabilities, f"{name} seed {seed_run.seed}"),
-            **_swapped(space, folder, domain, tasks, episodes),
-        }
-        asked = _Asked(method, state, domain, shape, {n: p.shape[-1] for n, p in probabilities.items()})
-        known = _right_answers(folder, name, domain, shape, episodes)
-        settled = decoding.settled(space, probabilities)
-        right = _count(asked, {"decoded": decoded, **others}, np.where(settled, known, -1))
-        controls.keep(folder, name, seed_run.seed, right)
+        if mine and not controls.path_of(seed_run.path, name).exists():
+            report(f"controls of {name}", seed_run.config.budget.eval_episodes * len(tasks))
+            if answers := asked.answers(index, controls.NAMES):
+                labels = query_labels(domain.name, "test", EVALUATION_SEED, shape, np.arange(asked.episodes))
+                right = {control: (given == labels).sum(1) for control, given in answers.items()}
+                controls.keep(seed_run.path, name, seed_run.seed, right)
 
 
-class _Asked:
-    """What is asked of a method: episodes of one task, each under an architecture."""
+class Asked:
+    """A trained method that is asked for answers under other architectures.
+
+    folder: where its predictions and choices on all `tasks` are.
+    """
 
     def __init__(
         self,
+        seed_run: SeedRun,
         method: Method,
         state: State,
+        tasks: Sequence[tuple[Domain, EpisodeShape]],
+        folder: Path,
+    ) -> None:
+        config = seed_run.config
+        self.method, self.state, self.tasks, self.folder = method, state, tasks, folder
+        self.seed, self.episodes = seed_run.seed, config.budget.eval_episodes
+        self.space = SearchSpace(**config.settings["space"]) if "space" in config.settings else None
+
+    def answers(self, index: int, wanted: Sequence[str]) -> dict[str, Classes]:
+        """Predicted classes (E, Q) of the task number `index`, by control; empty where nothing can be asked.
+
+        wanted: the controls; those that the method does not have are left out.
+        """
+        domain, shape = self.tasks[index]
+        name = task_name(domain, shape)
+        probabilities = choices.of_task(self.folder, name)
+        if self.space is None or not probabilities or not self._answers_with(domain, shape, probabilities):
+            return {}
+        architectures = {
+            "decoded": decoding.decode(self.space, probabilities),
+            **self._fixed(domain, shape),
+            "random": decoding.drawn(self.space, probabilities, f"{name} seed {self.seed}"),
+            **self._swapped(domain),
+        }
+        given = result.read_table(predictions_path(self.folder, name), result.SCHEMA)
+        predicted = given.column("prediction").to_numpy().astype(np.int64).reshape(self.episodes, -1)
+        return self._run(
+            domain,
+            shape,
+            {control: architectures[control] for control in wanted if control in architectures},
+            architectures["decoded"],
+            {e: predicted[e] for e in np.flatnonzero(decoding.settled(self.space, probabilities))},
+        )
+
+    def _answers_with(self, domain: Domain, shape: EpisodeShape, probabilities: Probabilities) -> bool:
+        """Whether the method has architectures that can be given, as it says for the first episode."""
+        self.options = {name: p.shape[-1] for name, p in probabilities.items()}
+        tasks = domain.episodes("test", shape, EVALUATION_SEED, range(1)).to(State(self.state).device)
+        return self._adapt(tasks, {name: p[:1].argmax(-1) for name, p in probabilities.items()}) is not None
+
+    def _adapt(self, tasks: Episodes, architecture: Chosen) -> Adapted | None:
+        """`Method.adapt_with` under one architecture for all of the tasks."""
+        support = tasks.support
+        logits = {
+            name: torch.from_numpy(t).to(support.y.device).expand(len(support.y), *t.shape[1:])
+            for name, t in decoding.hard(architecture, self.options).items()
+        }
+        return self.method.adapt_with(self.state, tasks.spec, support, logits)
+
+    def _fixed(self, domain: Domain, shape: EpisodeShape) -> dict[str, Chosen]:
+        """The method's own non-adapted architectures, the same for all episodes."""
+        assert self.space is not None
+        found = {}
+        for control, logits in self.method.fixed_archs(self.state, domain.spec(shape.ways)).items():
+            p = {name: t.double().softmax(-1).numpy(force=True)[None] for name, t in logits.items()}
+            found[control] = self._repeated(decoding.decode(self.space, p))
+        return found
+
+    def _swapped(self, domain: Domain) -> dict[str, Chosen]:
+        """The most frequent decoded architecture of the next domain in the order of `tasks`, if any."""
+        assert self.space is not None
+        names = list(dict.fromkeys(other.name for other, _ in self.tasks))
+        donor = names[(names.index(domain.name) + 1) % len(names)]
+        if donor == domain.name:
+            return {}
+        theirs = [task_name(other, shape) for other, shape in self.tasks if other.name == donor]
+        parts = [decoding.decode(self.space, choices.of_task(self.folder, name)) for name in theirs]
+        if not all(parts):
+            return {}
+        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {"swap": self._repeated(decoding.most_frequent(whole))}
+
+    def _repeated(self, architecture: Chosen) -> Chosen:
+        return {name: np.repeat(t, self.episodes, axis=0) for name, t in architecture.items()}
+
+    def _run(
+        self,
         domain: Domain,
         shape: EpisodeShape,
-        options: Mapping[str, int],
-    ) -> None:
-        self.method, self.state, self.domain, self.shape = method, state, domain, shape
-        self.options = options
+        wanted: Mapping[str, Chosen],
+        decoded: Chosen,
+        settled: Mapping[int, Classes],
+    ) -> dict[str, Classes]:
+        """Answers (E, Q) by control. settled: those of episodes that were answered as decoded already."""
+        rows = {control: decoding.flat(chosen) for control, chosen in wanted.items()}
+        own = decoding.flat(decoded)
+        answers: dict[str, list[Classes]] = {control: [] for control in wanted}
+        for first in range(0, self.episodes, CHUNK):
+            ids = range(first, min(first + CHUNK, self.episodes))
+            tasks = domain.episodes("test", shape, EVALUATION_SEED, ids).to(State(self.state).device)
+            known = {(e, own[e].tobytes()): settled[e] for e in ids if e in settled}
+            for control, chosen in wanted.items():
+                keys = {e: rows[control][e].tobytes() for e in ids}
+                for e, key in keys.items():
+                    if (e, key) not in known:
+                        same = [o for o in ids if keys[o] == key and (o, key) not in known]
+                        architecture = {name: t[e : e + 1] for name, t in chosen.items()}
+                        given = self._predicted(tasks.tasks([o - first for o in same]), architecture)
+                        known |= {(o, key): row for o, row in zip(same, given, strict=True)}
+                    answers[control].append(known[e, key])
+        return {control: np.stack(found) for control, found in answers.items()}
 
-    def episodes(self, ids: range) -> Episodes:
-        """Test episodes of the task."""
-        return self.domain.episodes("test", self.shape, EVALUATION_SEED, ids)
-
-    def right(self, tasks: Episodes, architecture: Chosen) -> Counts:
-        """How many answers to each of T tasks are right under one architecture: (T,)."""
-        adapted = adapt(self.method, self.state, tasks, architecture, self.options)
+    def _predicted(self, tasks: Episodes, architecture: Chosen) -> Classes:
+        """Predicted classes (T, Q) of T tasks under one architecture."""
+        adapted = self._adapt(tasks, architecture)
         assert adapted is not None  # it answered before
-        x = moved(tasks.query.x, State(self.state).device)
-        probabilities = checked(adapted.predict(x), tasks.query)
-        predicted = probabilities.numpy(force=True).astype(np.float16).argmax(-1)  # as results round
-        right: Counts = (predicted == tasks.query.y.numpy(force=True)).sum(1)
-        return right
-
-
-def adapt(
-    method: Method, state: State, tasks: Episodes, architecture: Chosen, options: Mapping[str, int]
-) -> Adapted | None:
-    """`Method.adapt_with` under one architecture for all of the tasks."""
-    device = State(state).device
-    support = tasks.support.to(device)
-    logits = {
-        name: torch.from_numpy(t).to(device).expand(len(support.y), *t.shape[1:])
-        for name, t in decoding.hard(architecture, options).items()
-    }
-    return method.adapt_with(state, tasks.spec, support, logits)
-
-
-def _answers_with(
-    method: Method, state: State, domain: Domain, shape: EpisodeShape, probabilities: Probabilities
-) -> bool:
-    """Whether the method has architectures that can be given, as it says for the first episode."""
-    tasks = domain.episodes("test", shape, EVALUATION_SEED, range(1))
-    first: Chosen = {name: p[:1].argmax(-1) for name, p in probabilities.items()}
-    options = {name: p.shape[-1] for name, p in probabilities.items()}
-    return adapt(method, state, tasks, first, options) is not None
-
-
-def _fixed(
-    space: SearchSpace, method: Method, state: State, domain: Domain, shape: EpisodeShape, episodes: int
-) -> dict[str, Chosen]:
-    """The method's own non-adapted architectures, the same for all episodes."""
-    fixed = method.fixed_archs(state, domain.spec(shape.ways))
-    found = {}
-    for control, logits in fixed.items():
-        p = {name: t.cpu().double().softmax(-1).numpy(force=True)[None] for name, t in logits.items()}
-        found[control] = _repeated(decoding.decode(space, p), episodes)
-    return found
-
-
-def _swapped(
-    space: SearchSpace,
-    folder: Path,
-    domain: Domain,
-    tasks: Sequence[tuple[Domain, EpisodeShape]],
-    episodes: int,
-) -> dict[str, Chosen]:
-    """The most frequent decoded architecture of the next domain in the order of `tasks`, if there is any."""
-    names = list(dict.fromkeys(other.name for other, _ in tasks))
-    donor = names[(names.index(domain.name) + 1) % len(names)]
-    if donor == domain.name:
-        return {}
-    parts = [
-        decoding.decode(space, choices.of_task(folder, task_name(other, shape)))
-        for other, shape in tasks
-        if other.name == donor
-    ]
-    if not all(parts):
-        return {}
-    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return {"swap": _repeated(decoding.most_frequent(whole), episodes)}
-
-
-def _repeated(architecture: Chosen, episodes: int) -> Chosen:
-    return {name: np.repeat(t, episodes, axis=0) for name, t in architecture.items()}
-
-
-def _right_answers(folder: Path, name: str, domain: Domain, shape: EpisodeShape, episodes: int) -> Counts:
-    """How many of the predictions in the folder are right, per episode (E,)."""
-    rows = result.read_table(predictions_path(folder, name), result.SCHEMA)
-    predicted = rows.column("prediction").to_numpy().reshape(episodes, -1)
-    labels = query_labels(domain.name, "test", EVALUATION_SEED, shape, np.arange(episodes))
-    right: Counts = (predicted == labels).sum(1)
-    return right
-
-
-def _count(asked: _Asked, wanted: Mapping[str, Chosen], known: Counts) -> dict[str, Counts]:
-    """Right answers (E,) by control. known: of the decoded architecture, -1 where it is to be run."""
-    rows = {control: decoding.flat(chosen) for control, chosen in wanted.items()}
-    right = {control: np.zeros(len(known), np.int64) for control in wanted}
-    for first in range(0, len(known), CHUNK):
-        ids = range(first, min(first + CHUNK, len(known)))
-        tasks, found = asked.episodes(ids), {}
-        for e in ids:
-            if known[e] >= 0:
-                found[e, rows["decoded"][e].tobytes()] = int(known[e])
-        for control, chosen in wanted.items():
-            for e in ids:
-                key = rows[control][e].tobytes()
-                if (e, key) not in found:
-                    same = [o for o in ids if rows[control][o].tobytes() == key and (o, key) not in found]
-                    architecture = {name: t[e : e + 1] for name, t in chosen.items()}
-                    counts = asked.right(tasks.tasks([o - first for o in same]), architecture)
-                    found |= {(o, key): int(c) for o, c in zip(same, counts, strict=True)}
-                right[control][e] = found[e, key]
-    return right
+        probabilities = checked(adapted.predict(tasks.query.x), tasks.query).numpy(force=True)
+        return probabilities.astype(np.float16).argmax(-1)  # as results round

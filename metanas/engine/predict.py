@@ -71,6 +71,17 @@ def answers(
         yield Answered(tasks, x, adapted, checked(adapted.predict(x), tasks.query), ids.stop)
 
 
+def right_answers(
+    method: Method, state: State, domain: Domain, split: Split, shape: EpisodeShape, seed: int, episodes: int
+) -> NDArray[np.uint16]:
+    """How many queries of each of these episodes are answered rightly (E,); see `answers`."""
+    parts = [
+        (part.probabilities.argmax(-1) == part.tasks.query.y).sum(-1)
+        for part in answers(method, state, domain, split, shape, seed, episodes)
+    ]
+    return torch.cat(parts).numpy().astype(np.uint16)
+
+
 def evaluate(
     method: Method,
     state: State,

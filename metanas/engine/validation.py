@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from metanas.base.errors import DataError
 from metanas.data.domain import Domain
 from metanas.data.episode import SELECTION_SEED, VALIDATION_SEED, Episodes, EpisodeShape
-from metanas.engine.predict import answers
+from metanas.engine.predict import right_answers
 from metanas.method import Method, State
 
 SELECTION_TASKS = 20  # of each domain, for `Method.select`
@@ -53,9 +53,5 @@ def accuracy(
 def _accuracy(method: Method, state: State, domain: Domain, shape: EpisodeShape, episodes: int) -> float:
     if "val" not in domain.tables:
         raise DataError(f"{domain.name} has no meta-validation classes; choose other domains (--domains)")
-    correct = total = 0
-    for part in answers(method, state, domain, "val", shape, VALIDATION_SEED, episodes):
-        labels = part.tasks.query.y
-        correct += int((part.probabilities.argmax(-1) == labels).sum())
-        total += labels.numel()
-    return correct / total
+    right = right_answers(method, state, domain, "val", shape, VALIDATION_SEED, episodes)
+    return int(right.sum()) / (episodes * shape.ways * shape.queries)

@@ -76,11 +76,6 @@ def of_task(folder: Path, task: str) -> dict[str, Floats]:
     return {name: choices.group(name) for name in choices.groups}
 
 
-def mean(folder: Path, task: str) -> dict[str, Any]:
-    """Mean probabilities of one task of a seed run by group, as lists; empty without an architecture."""
-    return {name: p.mean(0).tolist() for name, p in of_task(folder, task).items()}
-
-
 def join(folder: Path, seed_runs: Sequence[Path], tasks: Sequence[str]) -> None:
     """Write choices.parquet of a run from the tables in the folders of its seed runs."""
     parts = [read_table(_path(seed_run, task), SCHEMA) for seed_run in seed_runs for task in tasks]

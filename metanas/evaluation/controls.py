@@ -139,7 +139,7 @@ def _check_version(table: pa.Table) -> None:
     text = (table.schema.metadata or {}).get(b"controls", b"")
     try:
         version = json.loads(text)["schema_version"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         version = None
     if version != VERSION:
         raise ResultError(f"{CONTROLS}: schema_version: expected {VERSION}, got {version!r:.80}")

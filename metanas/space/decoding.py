@@ -59,6 +59,20 @@ def drawn(space: SearchSpace, probabilities: Probabilities, stream: str) -> Chos
     return _computed(space, chosen)
 
 
+def shares(space: SearchSpace, probabilities: Probabilities) -> dict[str, NDArray[np.float64]]:
+    """In what share of the episodes each candidate is the strongest and is computed, by group (..., options).
+
+    The shares of a choice sum to that of the episodes whose exit is not before its layer.
+    """
+    chosen = decode(space, probabilities)
+    after = _after_exit(space, chosen)
+    found = {}
+    for name, numbers in chosen.items():
+        strongest = numbers[..., None] == np.arange(probabilities[name].shape[-1])
+        found[name] = (strongest & ~after[name][..., None]).mean(0)
+    return found
+
+
 def most_frequent(chosen: Chosen) -> Chosen:
     """The architecture that most episodes have, as one episode; of several the first in numerical order."""
     rows, counts = np.unique(flat(chosen), axis=0, return_counts=True)

@@ -2,8 +2,9 @@
 
 import torch
 
+from metanas.choice.evidence import prototype_loo
 from metanas.choice.judged import judged, recorded
-from metanas.choice.rules import RULES, WEIGHTS, Known, choose, fitted_weight
+from metanas.choice.rules import RULES, WEIGHTS, Features, Known, choose, fitted_weight
 from metanas.data.episode import TaskSpec
 from metanas.method import State
 
@@ -27,9 +28,23 @@ def test_each_rule() -> None:
 
 
 def test_without_evidence_the_domain_decides() -> None:
-    for rule in ("task", "hierarchical"):
+    for rule in ("task", "hierarchical", "gradient"):
         assert choose(rule, known(None)).tolist() == [2, 2]
-    assert set(RULES) == {"hierarchical", "task", "domain", "shared", "random"}
+    assert set(RULES) == {"hierarchical", "task", "gradient", "domain", "shared", "random"}
+
+
+def test_the_gradient_finds_the_features_that_tell_the_classes() -> None:
+    y = torch.arange(2).repeat_interleave(4).expand(3, -1)
+    noise = torch.randn(5, 3, 8, 6, generator=torch.Generator().manual_seed(0))
+    told = torch.nn.functional.one_hot(y, 6).float()
+    best = torch.tensor([4, 0, 2])
+    values = noise.clone()
+    for task, k in enumerate(best.tolist()):
+        values[k, task] = 4 * told[task] + 0.1 * noise[k, task]
+    features = Features(values, lambda f: prototype_loo(f, y, 2, 8.0))
+    assert choose("gradient", known()._replace(features=features, tasks=3)).tolist() == best.tolist()
+    evidence = prototype_loo(values, y, 2, 8.0).T
+    assert choose("task", known(evidence)._replace(tasks=3)).tolist() == best.tolist()
 
 
 def test_the_weight_follows_what_evidence_is_worth() -> None:

@@ -48,6 +48,7 @@ def standing(folder: Path, method: str, skill: float, *, day: int = 1, whole: bo
         summaries={name: {"log_loss": 0.5, "ece": 0.1} for name in answers},
         architectures={task: {"text": "conv3/relu > gru", **CHOICES}} if whole else {},
         curves={task: CURVE} if whole else {},
+        gains={},
         files={"predictions.parquet": ("a" * 64, 1234)},
         flags=(),
         events=(Happened(moment, "received", "complete"), Happened(moment, "published", "")),

@@ -46,3 +46,12 @@ def test_hard_logits_are_0_for_the_chosen_and_out_for_the_rest() -> None:
     logits = decoding.hard({"node": np.array([[2, 0]])}, {"node": 3})
     out = decoding.OUT
     assert logits["node"].tolist() == [[[out, out, 0.0], [0.0, out, out]]]
+
+
+def test_shares_count_only_what_is_computed() -> None:
+    first, last = [0.6, 0.0, 0.4], [0.0, 0.1, 0.9]
+    p = probabilities([[first, last], [first, first], [last, last], [first, last]], [[1, 0], [0, 1]] * 2)
+    found = decoding.shares(SPACE, p)
+    assert found["node"].tolist() == [[0.75, 0, 0.25], [0.25, 0, 0.25]]
+    assert found["depth"].tolist() == [0.5, 0.5]
+    assert found["activation"].sum(-1).tolist() == [1.0, 0.5]
