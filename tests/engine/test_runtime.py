@@ -79,7 +79,7 @@ def test_the_network_moves_and_the_start_is_the_same_everywhere() -> None:
     meta = torch.device("meta")
     move(method, meta)
     assert {b.device for b in method.net.buffers()} == {meta}  # type: ignore[attr-defined]
-    state = CPU.start(method, generator(0, "gpu"))
+    state = CPU.start(made("metanas-ours"), generator(0, "gpu"))
     again = made("metanas-ours").start(generator(0, "gpu"))
     assert all(torch.equal(state[name], t) for name, t in again.items())
 
