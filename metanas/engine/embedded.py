@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metanas.data.domain import Domain
-from metanas.data.episode import Batch, EpisodeShape, Split, TaskSpec
+from metanas.data.episode import Batch, EpisodeShape, Split, TaskSpec, moved
 from metanas.data.sampler import sample
 from metanas.engine.predict import right_answers
 from metanas.method import Method, State
@@ -69,5 +69,6 @@ def right_in_all(
 def _features(method: Embeds, params: Params, domain: Domain, ways: int, rows: NDArray[np.int64]) -> Tensor:
     """Features (n, F) of the examples in these rows of the store."""
     parts = [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
-    spec = domain.spec(ways)
-    return torch.cat([method.embed(params, spec, domain.gather(part)[None], None)[0] for part in parts])
+    spec, device = domain.spec(ways), next(iter(params.weights.values())).device
+    inputs = (moved(domain.gather(part)[None], device) for part in parts)
+    return torch.cat([method.embed(params, spec, x, None)[0].cpu() for x in inputs])

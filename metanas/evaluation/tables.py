@@ -136,10 +136,12 @@ def gained(found: Sequence[Gain]) -> Table:
 
 
 def costs(runs: Mapping[str, Run]) -> Table:
-    """The measured costs of each method."""
+    """The measured costs of each method. Seconds of different devices stand in different columns."""
     rows = []
+    devices = list(dict.fromkeys(device_of(run) for run in runs.values()))
     for name, run in runs.items():
         cost = run.submission.costs
+        taken = (f"{cost.train_seconds:.1f}", f"{cost.evaluate_seconds:.1f}")
         rows.append(
             (
                 name,
@@ -147,14 +149,14 @@ def costs(runs: Mapping[str, Run]) -> Table:
                 big(cost.select_flops),
                 big(cost.adapt_flops),
                 big(cost.predict_macs),
-                f"{cost.train_seconds:.1f}",
-                f"{cost.evaluate_seconds:.1f}",
+                *(text for device in devices for text in (taken if device == device_of(run) else ("-", "-"))),
                 f"{cost.parameters:,}",
                 f"{cost.peak_bytes / 2**20:,.0f}",
                 "-" if cost.trials is None else str(cost.trials),
             )
         )
-    hardware = sorted({run.submission.environment.get("cpu", "unknown hardware") for run in runs.values()})
+    hardware = sorted({_hardware(run) for run in runs.values()})
+    marks = [f" {device}" for device in devices] if len(devices) > 1 else [""]
     return Table(
         "Costs",
         (
@@ -163,8 +165,7 @@ def costs(runs: Mapping[str, Run]) -> Table:
             "selection FLOPs",
             "adaptation FLOPs",
             "MACs a query",
-            "training s",
-            "testing s",
+            *(f"{what} s{mark}" for mark in marks for what in ("training", "testing")),
             "parameters",
             "peak MiB",
             "trials",
@@ -175,6 +176,16 @@ def costs(runs: Mapping[str, Run]) -> Table:
         "one query with the adapted network (means over tasks). "
         f"Seconds on: {'; '.join(hardware)}. Trials: settings tried before these, as declared.",
     )
+
+
+def device_of(run: Run) -> str:
+    """The device that a run was computed on: cpu, or cuda (NVIDIA H100 80GB HBM3)."""
+    return run.submission.environment.get("device", "cpu")
+
+
+def _hardware(run: Run) -> str:
+    cpu, device = run.submission.environment.get("cpu", "unknown hardware"), device_of(run)
+    return cpu if device == "cpu" else f"{device} beside {cpu}"
 
 
 def tests(comparison: Comparison) -> Table:

@@ -43,8 +43,8 @@ def mean_over_tasks(
 
 
 def _read(loss: float | Tensor) -> float | Tensor:
-    """The loss as a number where reading it does not wait for an accelerator."""
-    return float(loss) if not isinstance(loss, Tensor) or loss.device.type == "cpu" else loss
+    """The loss as a number; on an accelerator a tensor of its own (), as reading it would wait."""
+    return float(loss) if not isinstance(loss, Tensor) or loss.device.type == "cpu" else loss.clone()
 
 
 def _share(episodes: Episodes, index: int, *, whole: bool) -> Episodes:

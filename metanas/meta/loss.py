@@ -53,7 +53,7 @@ class TaskLoss:
     @property
     def shares_first_step(self) -> bool:
         """Whether the first inner step may be one big batch: the relaxation must treat tasks separately."""
-        return self.batching == "shared" and self.relax is softmax
+        return self.batching == "shared" and self.relax is softmax and self.net.shares_gradients
 
     @property
     def is_static(self) -> bool:

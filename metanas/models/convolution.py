@@ -55,10 +55,10 @@ class _FormGradient(Function):
     @staticmethod
     def forward(wrt: int, first: Tensor, second: Tensor, setup: Setup) -> Tensor:
         first, second = _autocast(first), _autocast(second)
-        if not first.is_cuda or setup.groups == 1:
+        if not unfolded.applies(first) or setup.groups == 1:
             return _grouped(wrt, first, second, setup)
         way = _UNFOLDED[wrt]
-        about = f"{wrt} {tuple(first.shape)} {tuple(second.shape)} {setup} {first.dtype}"
+        about = wrt, first.shape, second.shape, setup, first.dtype
         if unfolded.faster(
             about,
             first.device,

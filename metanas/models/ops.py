@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.base.errors import InvalidValue
-from metanas.models import convolution
+from metanas.models import convolution, unfolded
 from metanas.models.rnn import Recurrent
 from metanas.models.rnn_scan import GruCell, LstmCell
 from metanas.space.candidates import OPS
@@ -30,7 +30,7 @@ def conv(x: Tensor, kernel: Tensor, *, stride: int = 1, dilation: int = 1, group
     A map of one row (text) uses only the middle row of the kernel. On CUDA, kernels of several tasks go the
     way that is faster there (`unfolded.py`).
     """
-    if groups == 1 and kernel.is_cuda and torch._C._functorch.is_batchedtensor(kernel):
+    if groups == 1 and unfolded.applies(kernel) and torch._C._functorch.is_batchedtensor(kernel):
         return convolution.conv(x, kernel, stride=stride, dilation=dilation)
     size = kernel.shape[-1]
     pad = dilation * (size // 2)
@@ -42,7 +42,7 @@ def conv(x: Tensor, kernel: Tensor, *, stride: int = 1, dilation: int = 1, group
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """1 x 1 convolution: x (B, C, H, W), weight (O, C), bias (O,), to (B, O, H, W)."""
-    if not x.is_cuda:
+    if not unfolded.applies(x):
         return F.conv2d(x, weight[:, :, None, None], bias)
     y = conv(x, weight[:, :, None, None])
     return y if bias is None else y + bias[:, None, None]
@@ -53,7 +53,7 @@ def lookup(ids: Tensor, table: Tensor) -> Tensor:
 
     On CUDA, of a small table as a matrix product: its gradient reads no number back and is deterministic.
     """
-    if not table.is_cuda or len(table) > LARGEST_TABLE:
+    if not unfolded.applies(table) or len(table) > LARGEST_TABLE:
         return F.embedding(ids, table)
     return (ids[..., None] == torch.arange(len(table), device=ids.device)).to(table.dtype) @ table
 

@@ -133,6 +133,8 @@ class Norm(nn.Module):
         """
         if mask is None:  # one group of channels per task; torch's kernel takes one pass
             tasks = self.scale.numel() // self.scale.shape[-1]
+            if torch._C._functorch.is_batchedtensor(x):  # older torch asks vmap for an order that it lacks
+                x = x.contiguous()
             return F.group_norm(x, tasks, self.scale.flatten(), self.bias.flatten())
         x = x * mask
         mean, inverse = _moments(x, mask)

@@ -9,7 +9,7 @@ Results lie in memory as (G C, B, H, W), in which the next unfolding reads them 
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 from metanas.base.atomic import cache_folder, write_atomically
 
 ROUNDS = 3  # timed runs of each way, after one to warm up
-_known: dict[str, bool] = {}  # what this process has measured or read
+_known: dict[Hashable, bool] = {}  # what this process has measured or read
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,11 @@ class Setup:
     def times(self, tasks: int) -> "Setup":
         """The settings for T tasks as groups of channels."""
         return replace(self, groups=self.groups * tasks)
+
+
+def applies(t: Tensor) -> bool:
+    """Whether a tensor is where this pays: on a CUDA device."""
+    return t.is_cuda
 
 
 def output(x: Tensor, kernel: Tensor, setup: Setup) -> Tensor:
@@ -101,26 +106,27 @@ def _rows(y: Tensor, groups: int) -> Tensor:
 
 
 def faster(
-    about: str, device: torch.device, grouped: Callable[[], object], products: Callable[[], object]
+    about: Hashable, device: torch.device, grouped: Callable[[], object], products: Callable[[], object]
 ) -> bool:
     """Whether the products take less time than the grouped convolution; measured once per device and `about`.
 
-    The answer lies in the cache folder, so that a resumed run computes the same bytes.
+    about: kind, shapes and settings. The answer lies in the cache folder, so that a resumed run computes the
+    same bytes.
     """
-    about = f"{about} {torch.cuda.get_device_name(device)} torch {torch.__version__}"
-    if about not in _known:
-        path = cache_folder() / "unfolded" / f"{hashlib.sha256(about.encode()).hexdigest()[:16]}.json"
-        if path.exists():
-            _known[about] = bool(json.loads(path.read_text(encoding="utf-8"))["products"])
-        elif torch.cuda.is_current_stream_capturing():
-            return True  # nothing can be measured now
-        else:
+    key = (about, device.index)
+    if key not in _known:
+        text = f"{about} {torch.cuda.get_device_name(device)} torch {torch.__version__}"
+        path = cache_folder() / "unfolded" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+        if not path.exists():
+            if torch.cuda.is_current_stream_capturing():
+                return True  # nothing can be measured now
             seconds = [_seconds(way) for way in (grouped, products)]
-            _known[about] = seconds[1] < seconds[0]
+            entry = {"about": text, "grouped": seconds[0], "unfolded": seconds[1]}
             path.parent.mkdir(parents=True, exist_ok=True)
-            entry = {"about": about, "grouped": seconds[0], "unfolded": seconds[1], "products": _known[about]}
             write_atomically(path, json.dumps(entry, indent=1).encode())
-    return _known[about]
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        _known[key] = entry["unfolded"] < entry["grouped"]
+    return _known[key]
 
 
 def _seconds(way: Callable[[], object]) -> float:

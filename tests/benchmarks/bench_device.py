@@ -28,6 +28,7 @@ from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.engine.config import settings_of
 from metanas.engine.runtime import Precision, Runtime, driver, name_of
 from metanas.method import METHODS, Method, Progress
+from metanas.space.sampling import training
 
 WAYS, ROUNDS = 5, 5
 OMNIGLOT = TaskSpec("omniglot", "image", (1, 28, 28), WAYS)
@@ -76,6 +77,7 @@ SUPERNET = (
     Case("supernet, cnn-only, MAML, second order", "maml", CNN, MINI, 16, **BOTH),
     Case("supernet, all families, metanas-ours", "metanas-ours", ALL, MINI, 16, **BOTH),
     Case("supernet, all families, ProtoNet", "protonet", ALL, MINI, 16, **BOTH),
+    Case("drawn single paths, ProtoNet", "protonet", {"space": {"sampling": "uniform"}}, MINI, 16, **BOTH),
     Case(
         "single path of conv3, ProtoNet",
         "protonet",
@@ -119,15 +121,16 @@ def build(case: Case) -> Method:
     return method
 
 
-def seconds(run: Callable[[], object], device: torch.device, rounds: int) -> float:
-    """The median time of a call, after three that warm up and record."""
+def seconds(run: Callable[[], object], device: torch.device, rounds: int, warm_up: int = 3) -> float:
+    """The median time of a call, after some that warm up, measure and record."""
     took = []
-    for i in range(rounds + 3):
+    warm_up = 0 if rounds == 1 else warm_up
+    for i in range(rounds + warm_up):
         began = time.perf_counter()
         run()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        if i >= 3 or rounds == 1:
+        if i >= warm_up:
             took.append(time.perf_counter() - began)
     return statistics.median(took)
 
@@ -145,10 +148,12 @@ def iteration(case: Case, runtime: Runtime, rounds: int, *, graphs: bool) -> flo
 
         def step(batch: list[Episodes] = batch) -> None:
             nonlocal state, number
-            state, losses = method.step(state, Progress(number, 10**6), batch)
+            with training(0, number):
+                state, losses = method.step(state, Progress(number, 10**6), batch)
             number += 1
 
-        means.append(seconds(step, runtime.place, rounds))
+        once = rounds == 1 or graphs  # without them an iteration is long, and its first call records nothing
+        means.append(seconds(step, runtime.place, rounds if once else 2, 3 if graphs else 1))
     return statistics.mean(means)
 
 
@@ -183,7 +188,7 @@ def learn2learn_loop(case: Case, device: torch.device, tasks: int, rounds: int) 
             (loss / tasks).backward()
         outer.step()
 
-    return tasks / seconds(step, device, rounds)
+    return tasks / seconds(step, device, rounds, 1)
 
 
 def conv4_rows(runtime: Runtime, *, smoke: bool) -> None:

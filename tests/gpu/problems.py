@@ -22,7 +22,7 @@ SPECS = (
     TaskSpec("text", "text", (11,), WAYS, 257, classes=8),
     TaskSpec("speech", "speech", (16, 20), WAYS, classes=8),
 )
-SMALL = {"channels": 8, "layers": 2, "reductions": (1,)}
+SMALL = {"channels": 16, "layers": 2, "reductions": (1,)}
 QUICK = {"steps": 2, "test_steps": 3, "candidates": 2, "retrain_steps": 3, "cg_steps": 2}
 CUDA = Runtime("cuda") if torch.cuda.is_available() else Runtime()
 

@@ -13,6 +13,13 @@ from metanas.space.network_config import NETWORKS
 from tests.gpu.problems import CUDA, SPECS, TOTAL, double, in_double, made, sampler, tasks
 
 pytestmark = pytest.mark.gpu
+DISCRETE = (
+    "darts",
+    "gdas",
+    "metanas",
+    "pcdarts",
+    "tnas",
+)  # rounding may decide between candidates
 NETWORK_CASES = [
     (m, kind, norm) for kind in NETWORKS for m in ("maml", "protonet") for norm in ("layer", "batch")
 ]
@@ -67,4 +74,5 @@ def test_answers_in_float32_agree(name: str) -> None:
                     checked(method.adapt(state, spec, support).predict(x), episodes.query).argmax(-1)
                 )
         answers.append(torch.stack(found))
-    assert float((answers[0] == answers[1]).double().mean()) >= 0.995
+    least = 0.98 if name in DISCRETE else 0.995
+    assert float((answers[0] == answers[1]).double().mean()) >= least

@@ -8,8 +8,19 @@ import torch
 from torch import Tensor
 
 from metanas.base.seeding import generator
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.batching import Batching
+from metanas.meta.inner import ParamGroups
+from metanas.meta.loss import TaskLoss
+from metanas.meta.maml import meta_gradient
+from metanas.meta.optimizers import sgd
 from metanas.models import convolution, unfolded
+from metanas.models.build import build
 from metanas.models.convolution import KERNEL, X, Y, conv
+from metanas.params import detach, tree_map
+from metanas.space.network_config import NetworkConfig
+from metanas.space.space import SearchSpace
+from tests import tiny
 
 TASKS, BATCH, INPUTS, OUTPUTS = 3, 2, 4, 5
 SHAPES = [
@@ -45,6 +56,33 @@ def test_equal_to_the_grouped_convolution(
 def test_maps_in_the_order_of_tasks_are_read_without_a_copy() -> None:
     y = torch.randn(TASKS * OUTPUTS, BATCH, 3, 3).transpose(0, 1)
     assert unfolded._rows(y, TASKS).data_ptr() == y.data_ptr()
+
+
+@pytest.mark.parametrize("batching", ["vmap", "shared"])
+@pytest.mark.parametrize("kind", ["supernet", "conv4", "resnet12"])
+@pytest.mark.parametrize("spec", tiny.SPECS, ids=lambda spec: spec.modality)
+def test_meta_gradients_are_the_same_by_the_ways_of_a_card(
+    spec: TaskSpec, kind: str, batching: Batching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ops = ("conv3", "sepconv3", "dilconv3", "avgpool3", "fc", "gru-half", "attn", "skip")
+    net = build(NetworkConfig(kind, width=4), SearchSpace(layers=2, channels=4, ops=ops), [spec]).double()
+    noise = generator(5, "card")
+    params = tree_map(lambda t: (t + 0.1 * torch.randn(t.shape, generator=noise)).double(), net.init(noise))
+    x = tiny.inputs(spec, 12).unflatten(0, (3, 4))
+    y = torch.arange(2).repeat(3, 1)
+    episodes = Episodes(spec, Batch(x[:, :2], y), Batch(x[:, 2:], y))
+
+    def gradient() -> dict[str, Tensor]:
+        policy, loss = ParamGroups(sgd(0.3), sgd(0.3)), TaskLoss(net, spec, batching=batching)
+        return meta_gradient(loss, detach(params), episodes, policy=policy, order=2, steps=[0.0, 1.0])[0]
+
+    expected = gradient()
+    taken: list[object] = []
+    monkeypatch.setattr(unfolded, "applies", lambda t: True)
+    monkeypatch.setattr(unfolded, "faster", lambda about, *rest: bool(taken.append(about)) or True)
+    for name, g in gradient().items():
+        torch.testing.assert_close(g, expected[name], rtol=1e-9, atol=1e-11, msg=name)
+    assert taken
 
 
 def test_a_dilated_convolution_equals_torch() -> None:
