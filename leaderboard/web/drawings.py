@@ -50,7 +50,7 @@ class Choices(BaseModel):
         ValueError if the shapes do not fit each other; KeyError for a candidate that is not registered.
         """
         layers = len(self.node)
-        both = [self, self.shares] if self.shares else [self]
+        both: list[Choices | Shares] = [self, self.shares] if self.shares else [self]
         if any(not len(c.node) == len(c.activation) == len(c.depth) == layers for c in both):
             raise InvalidValue(f"node has {layers} layers, so all of activation, depth and shares must")
         pairs = [(c.node, self.ops) for c in both] + [(c.activation, self.activations) for c in both]
@@ -91,7 +91,7 @@ def _drawing(method: str, task: str, entry: Mapping[str, Any]) -> Drawing | None
         space = choices.space()
     except (ValidationError, ValueError, KeyError):  # KeyError: an unknown operation or activation
         return None
-    mean, shares = _values(choices), choices.shares and _values(choices.shares)
+    mean, shares = _values(choices), None if choices.shares is None else _values(choices.shares)
     svg = draw(f"{method} on {task}", space, *mean, text=choices.text, shares=shares)
     texts = [[f"{100 * p:.1f}" for p in values] for values in _by_name(mean)]
     if shares:
