@@ -75,7 +75,7 @@ class Darts(Method):
 
     def _search(self, params: Params, spec: TaskSpec, support: Batch, seed: int) -> Params:
         """The parameters (T, ...) after `test_steps` alternating steps of architecture and weights."""
-        s, (train, val) = self.settings, halves(support)
+        s, (train, val) = self.settings, halves(support, spec.ways)
         arch_optimizer = adam(s.arch_rate, beta1=0.5, decay=1e-3)
         weight_optimizer = momentum(s.weight_rate, decay=3e-4)
         memory: dict[str, OptimizerState] = {}
@@ -105,12 +105,11 @@ class Darts(Method):
         return space_relaxation(self.settings.space)
 
 
-def halves(support: Batch) -> tuple[Batch, Batch]:
+def halves(support: Batch, ways: int) -> tuple[Batch, Batch]:
     """The support's even examples, for the weights, and the odd ones, for the architecture.
 
     At one shot both are the whole support set.
     """
-    shots = int((support.y[0] == 0).sum())
-    if shots == 1:
+    if support.y.shape[1] == ways:
         return support, support
     return Batch(support.x[:, ::2], support.y[:, ::2]), Batch(support.x[:, 1::2], support.y[:, 1::2])

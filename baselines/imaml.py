@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import WeightsOnly, fixed_archs, start_with
@@ -65,7 +66,7 @@ class IMaml(Method):
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
         s, params = self.settings, detach(state.params)
 
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
             loss = TaskLoss(self.net, episodes.spec)
             return meta_gradient(
                 loss,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.averaging import mean_over_tasks
@@ -71,7 +72,7 @@ class MetaNas(Method):
             "arch": s.outer_arch_step * progress.remaining,
         }
 
-        def move(episodes: Episodes) -> tuple[Tensors, float]:
+        def move(episodes: Episodes) -> tuple[Tensors, Tensor]:
             return displacement(
                 self.losses(episodes.spec, s.steps, anneal=searches),
                 params,

@@ -16,14 +16,16 @@ from torch import Tensor
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import embed_with, fixed_archs
+from metanas.meta.loss import is_static
 from metanas.meta.optimizers import adam
-from metanas.meta.outer import descend, over_domains, pack
+from metanas.meta.outer import descend, leaves, over_domains, pack
 from metanas.meta.prototypes import embed, prototypes
+from metanas.meta.replay import Replay
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
 from metanas.models.relaxation import as_softmax
 from metanas.models.supernet import SuperNet
-from metanas.params import Params, Tensors, detach, group_of, named_tensors
+from metanas.params import Params, Tensors, group_of, named_tensors
 from metanas.space.network_config import NetworkConfig
 from metanas.space.space import SearchSpace
 
@@ -55,21 +57,21 @@ class ProtoNet(Method):
         self.settings = settings
         self.net = build(settings.network, settings.space, specs)
         self.transductive = settings.network.transductive
+        self.replay = Replay(self.net)
 
     def start(self, generator: torch.Generator) -> State:
         return pack(self.net.init(generator))
 
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        s, params = self.settings, detach(state.params)
+        s = self.settings
 
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
+        def compute(learned: State, episodes: Episodes) -> tuple[Tensors, Tensor]:
+            params = learned.params
             logits = self.logits(params, episodes.spec, episodes.support, episodes.query.x)
             loss = F.cross_entropy(logits.flatten(0, 1), episodes.query.y.flatten())
-            leaves = named_tensors(params)
-            partials = torch.autograd.grad(
-                loss, list(leaves.values()), materialize_grads=True, allow_unused=True
-            )
-            return dict(zip(leaves, partials, strict=True)), float(loss.detach())
+            at = named_tensors(params)
+            partials = torch.autograd.grad(loss, list(at.values()), materialize_grads=True, allow_unused=True)
+            return dict(zip(at, partials, strict=True)), loss.detach()
 
         factor = (
             progress.remaining
@@ -77,7 +79,11 @@ class ProtoNet(Method):
             else 0.5 ** int((1 - progress.remaining) * (s.halvings + 1))
         )
         rates = {"weights": s.weight_rate * factor, "arch": s.arch_rate * factor}
-        gradients, losses = over_domains(batch, gradient, limit=s.clip)
+        learned = leaves(state, ("weights", "arch"))
+        kind = "step" if is_static(self.net) else None
+        gradients, losses = over_domains(
+            batch, lambda episodes: self.replay(kind, compute, learned, episodes), limit=s.clip
+        )
         return descend(state, gradients, lambda name: adam(rates[group_of(name)])), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
@@ -117,8 +123,13 @@ class ProtoNet(Method):
 
         arch: as of `embed`.
         """
-        means = prototypes(self.embed(params, spec, support.x, arch), support, spec.ways)
-        squares = (self.embed(params, spec, x, arch)[:, :, None] - means[:, None]).square()
+        known = Batch(self.embed(params, spec, support.x, arch), support.y)
+        return self.compared(known, spec.ways, self.embed(params, spec, x, arch))
+
+    def compared(self, support: Batch, ways: int, queries: Tensor) -> Tensor:
+        """Logits (T, Q, ways) from features: of the support set, x (T, B, F), and of queries (T, Q, F)."""
+        means = prototypes(support.x, support, ways)
+        squares = (queries[:, :, None] - means[:, None]).square()
         return (
             -squares.sum(-1) if self.settings.sharpness == 0 else -self.settings.sharpness * squares.mean(-1)
         )

@@ -11,6 +11,8 @@ T-NAS++, the same on MAML++, is not implemented.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from baselines.maml import Maml
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import start_with
@@ -48,7 +50,7 @@ class TNas(Maml):
             return super().step(state, progress, batch)
         params = state.params
 
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
             hard = discretize(s.space, params.arch, episodes.spec)
             gradients, loss = meta_gradient(
                 TaskLoss(self.net, episodes.spec, single),

@@ -91,7 +91,8 @@ def _drawing(method: str, task: str, entry: Mapping[str, Any]) -> Drawing | None
         space = choices.space()
     except (ValidationError, ValueError, KeyError):  # KeyError: an unknown operation or activation
         return None
-    mean, shares = _values(choices), None if choices.shares is None else _values(choices.shares)
+    mean = _values(choices)
+    shares = _values(choices.shares) if choices.shares else None
     svg = draw(f"{method} on {task}", space, *mean, text=choices.text, shares=shares)
     texts = [[f"{100 * p:.1f}" for p in values] for values in _by_name(mean)]
     if shares:

@@ -19,6 +19,15 @@ Studies = Annotated[
 Workers = Annotated[
     int, typer.Option(min=0, help="Processes per worker that draw meta-batches ahead. Same results.")
 ]
+Device = Annotated[
+    str,
+    typer.Option(
+        envvar="METANAS_DEVICE", help="auto (a CUDA card if there is one) | cpu | cuda | cuda:N | mps"
+    ),
+]
+Precision = Annotated[
+    Literal["float32", "tf32", "bf16"], typer.Option(help="Of matrix products and convolutions.")
+]
 Controls = Annotated[
     bool,
     typer.Option(

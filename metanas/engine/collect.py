@@ -28,7 +28,9 @@ from metanas.data.episode import Episodes, EpisodeShape
 from metanas.engine import flops
 from metanas.engine.checkpoint import Trained
 from metanas.engine.config import RunConfig
+from metanas.engine.runtime import CPU
 from metanas.engine.seed_run import SeedRun, build, predictions_path, task_name
+from metanas.engine.validation import selection
 from metanas.evaluation import choices, controls, result
 from metanas.evaluation.result import Provenance
 from metanas.method import Method
@@ -51,6 +53,7 @@ def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
     rows = list(_metric_rows(seed_runs))
     write_atomically(folder / "metrics.jsonl", "".join(row + "\n" for row in rows).encode())
     _finish_arch(seed_runs, names)
+    parts = [_parsed(seed_run.costs, seed_run.costs.read_text()) for seed_run in seed_runs]
     for kept in (choices, controls):
         kept.join(folder, [seed_run.path for seed_run in seed_runs], names)
     submission = result.Submission(
@@ -62,8 +65,8 @@ def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
         budget=config.budget.named(config.budget_name),
         seeds=config.seeds,
         tasks=tuple(task_of(config, *task) for task in data.tasks()),
-        costs=_costs(config, [_parsed(seed_run.costs, seed_run.costs.read_text()) for seed_run in seed_runs]),
-        environment=machine.environment(),
+        costs=_costs(config, parts),
+        environment=machine.environment() | _devices(parts),
         package_version=version("metanas"),
         provenance=provenance(),
         created=datetime.now(UTC).replace(microsecond=0),
@@ -78,9 +81,18 @@ def _costs(config: RunConfig, parts: Sequence[dict[str, Any]]) -> result.Costs:
     seconds = {key: sum(c[key] for c in parts) / len(parts) for key in ("train_seconds", "evaluate_seconds")}
     counts: dict[str, Any] = {
         key: next((c[key] for c in parts if key in c), None)
-        for key in ("train_flops", "adapt_flops", "predict_macs")
+        for key in ("train_flops", "select_flops", "adapt_flops", "predict_macs")
     }
     return result.Costs(**largest, **seconds, **counts, trials=config.trials)
+
+
+def _devices(parts: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """What `environment` says of the devices that computed the seeds; several are joined by semicolons."""
+    texts: dict[str, list[str]] = {}
+    for part in parts:
+        for key, text in part.get("device", {"device": "cpu"}).items():
+            texts.setdefault(key, []).append(text)
+    return {key: "; ".join(dict.fromkeys(found)) for key, found in texts.items()}
 
 
 def task_of(config: RunConfig, domain: Domain, shape: EpisodeShape) -> result.Task:
@@ -111,16 +123,23 @@ def keep_costs(
     meta-batch per number of shots, None where another run did the training. FLOPs are counted on the run's
     first seed only: they depend on shapes alone, and counting is slow.
     """
-    costs = {
+    costs: dict[str, Any] = {
         "train_seconds": trained.seconds,
         "evaluate_seconds": seconds,
         "parameters": sum(t.numel() for t in trained.state.learned().values()),
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
+    about = seed_run.runtime.describe()
+    about["device"] = "; ".join(dict.fromkeys((*trained.devices, about["device"])))
+    if about != {"device": "cpu"}:
+        costs["device"] = about
     if seed_run.seed == seed_run.config.seeds[0]:
+        state = CPU.take(method, trained.state)
         if batches is not None:
-            costs["train_flops"] = flops.train_flops(method, trained.state, batches, trained.iteration)
-        costs |= flops.answer_flops(method, trained.state, tasks)
+            costs["train_flops"] = flops.train_flops(method, state, batches, trained.iteration)
+        costs |= flops.answer_flops(method, state, tasks)
+        if batches and (select := selection(method, tasks)) is not None:
+            costs["select_flops"] = flops.count(lambda: select(state))
     write_atomically(seed_run.costs, json.dumps(costs).encode())
 
 

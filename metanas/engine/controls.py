@@ -104,7 +104,7 @@ class Asked:
     def _answers_with(self, domain: Domain, shape: EpisodeShape, probabilities: Probabilities) -> bool:
         """Whether the method has architectures that can be given, as it says for the first episode."""
         self.options = {name: p.shape[-1] for name, p in probabilities.items()}
-        tasks = domain.episodes("test", shape, EVALUATION_SEED, range(1))
+        tasks = domain.episodes("test", shape, EVALUATION_SEED, range(1)).to(State(self.state).device)
         return self._adapt(tasks, {name: p[:1].argmax(-1) for name, p in probabilities.items()}) is not None
 
     def _adapt(self, tasks: Episodes, architecture: Chosen) -> Adapted | None:
@@ -156,7 +156,7 @@ class Asked:
         answers: dict[str, list[Classes]] = {control: [] for control in wanted}
         for first in range(0, self.episodes, CHUNK):
             ids = range(first, min(first + CHUNK, self.episodes))
-            tasks = domain.episodes("test", shape, EVALUATION_SEED, ids)
+            tasks = domain.episodes("test", shape, EVALUATION_SEED, ids).to(State(self.state).device)
             known = {(e, own[e].tobytes()): settled[e] for e in ids if e in settled}
             for control, chosen in wanted.items():
                 keys = {e: rows[control][e].tobytes() for e in ids}

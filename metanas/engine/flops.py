@@ -2,7 +2,8 @@
 
 They are counted with torch's own formulas while the method runs: matrix products and convolutions, forward
 and backward. Element-wise operations (activations, normalisation, recurrent gates) are not counted.
-`tests/engine/test_flops.py` compares the count with hand-computed multiply-accumulates.
+`tests/engine/test_flops.py` compares the count with hand-computed multiply-accumulates. Counting is always
+done on the CPU, so that a method costs the same on every device.
 """
 
 import math

@@ -22,16 +22,23 @@ from metanas.engine.config import ConfigError, RunConfig
 from metanas.engine.controls import score_controls
 from metanas.engine.early_stopping import EarlyStop, affordable
 from metanas.engine.predict import predict_tasks
+from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import ProgressCallback, SeedRun, build
 from metanas.engine.tracking import Tracker
 from metanas.engine.trainer import meta_train
-from metanas.engine.validation import accuracy
+from metanas.engine.validation import accuracy, selection
 from metanas.evaluation import result
 from metanas.method import Method, State
 
 
 def prepare(
-    config: RunConfig, folder: Path, data: Datasets, *, workers: int = 0, controls: bool = True
+    config: RunConfig,
+    folder: Path,
+    data: Datasets,
+    *,
+    workers: int = 0,
+    controls: bool = True,
+    runtime: Runtime = CPU,
 ) -> list[SeedRun]:
     """Make the run folder and return what is to be done; nothing if the run is complete.
 
@@ -49,7 +56,7 @@ def prepare(
         configs.write(config, path)
     if (folder / result.SUBMISSION).exists():
         return []
-    return [SeedRun(config, folder, data, seed, workers, controls) for seed in config.seeds]
+    return [SeedRun(config, folder, data, seed, workers, controls, runtime) for seed in config.seeds]
 
 
 def _grows(known: RunConfig, config: RunConfig) -> bool:
@@ -61,6 +68,11 @@ def _grows(known: RunConfig, config: RunConfig) -> bool:
 def work(seed_run: SeedRun, report: ProgressCallback) -> None:
     """Meta-train and test, resuming from what is there; together with the other processes, if any."""
     keep_freed_memory()
+    with seed_run.runtime.active():
+        _work(seed_run, report)
+
+
+def _work(seed_run: SeedRun, report: ProgressCallback) -> None:
     config, data = seed_run.config, seed_run.data
     method = build(config, data.values())
     sampler = meta_batches(config, data, seed_run.seed)
@@ -73,7 +85,9 @@ def work(seed_run: SeedRun, report: ProgressCallback) -> None:
             iterations,
             seed_run.path,
             workers=seed_run.workers,
+            runtime=seed_run.runtime,
             stop=early_stop(config, method, data),
+            select=selection(method, data.tasks()),
             on_progress=lambda i: report("meta-training", i * units // max(iterations, 1)),
             log=tracker.log,
         )
@@ -97,13 +111,13 @@ def meta_batches(config: RunConfig, data: Datasets, seed: int) -> MetaBatchSampl
 
 
 def num_iterations(config: RunConfig, method: Method, sampler: MetaBatchSampler) -> int:
-    """Iterations of meta-training: the budget's, or as many as its operations pay for."""
+    """Iterations of meta-training: the budget's, or as many as its operations pay for, on any device."""
     if not method.trains:
         return 0
     if config.budget.flops is None:
         return config.budget.iterations
     with distributed.single_process():
-        state = method.start(generator(sampler.seed, "start"))
+        state = CPU.start(method, generator(sampler.seed, "start"))
         return affordable(method, state, sample_batches(config, sampler), config.budget.flops)
 
 

@@ -48,7 +48,7 @@ class Choices(NamedTuple):
 
 def keep(folder: Path, task: str, seed: int, arch: "Mapping[str, Tensor] | None") -> None:
     """Write a task's choices. arch: logits (E, ..., options) by group; without any the table is empty."""
-    probabilities = {name: t.double().softmax(-1).numpy() for name, t in sorted((arch or {}).items())}
+    probabilities = {name: t.cpu().double().softmax(-1).numpy() for name, t in sorted((arch or {}).items())}
     groups, column = {}, 0
     for name, values in probabilities.items():
         groups[name] = [column, list(values.shape[1:])]

@@ -140,6 +140,7 @@ def _pareto(runs: Mapping[str, Run], comparison: Comparison) -> list[_Picture]:
     pictures = []
     for field, label in (
         ("train_flops", "meta-training FLOPs"),
+        ("select_flops", "selection FLOPs"),
         ("adapt_flops", "FLOPs to adapt to one task"),
     ):
         costs = {name: getattr(run.submission.costs, field) for name, run in runs.items()}

@@ -144,6 +144,7 @@ def costs(runs: Mapping[str, Run]) -> Table:
             (
                 name,
                 big(cost.train_flops),
+                big(cost.select_flops),
                 big(cost.adapt_flops),
                 big(cost.predict_macs),
                 f"{cost.train_seconds:.1f}",
@@ -159,6 +160,7 @@ def costs(runs: Mapping[str, Run]) -> Table:
         (
             "method",
             "training FLOPs",
+            "selection FLOPs",
             "adaptation FLOPs",
             "MACs a query",
             "training s",
@@ -169,8 +171,9 @@ def costs(runs: Mapping[str, Run]) -> Table:
         ),
         tuple(rows),
         "Per seed. FLOPs: torch's counter on matrix products and convolutions of one iteration (times "
-        "iterations), of adapting to one task, and MACs of one query with the adapted network (means over "
-        f"tasks). Seconds on: {'; '.join(hardware)}. Trials: settings tried before these, as declared.",
+        "iterations), of choosing on meta-validation tasks after it, of adapting to one task, and MACs of "
+        "one query with the adapted network (means over tasks). "
+        f"Seconds on: {'; '.join(hardware)}. Trials: settings tried before these, as declared.",
     )
 
 

@@ -28,6 +28,17 @@ def prototypes(embedded: Tensor, support: Batch, ways: int) -> Tensor:
     return of_class @ embedded / of_class.sum(-1, keepdim=True)
 
 
+def prototype_head(features: Tensor, support: Batch, ways: int, sharpness: float) -> tuple[Tensor, Tensor]:
+    """The nearest-mean classifier as a linear head: weight (..., T, ways, F), bias (..., T, ways).
+
+    features (..., T, B, F) of the support set. w_k = 2 c_k and b_k = -|c_k|^2, both times sharpness / F
+    (Triantafillou et al., 2020, sec. 3).
+    """
+    means = prototypes(features, support, ways)
+    scale = sharpness / means.shape[-1]
+    return 2 * scale * means, -scale * means.square().sum(-1)
+
+
 def wide_loss(queries: Tensor, weight: Tensor, bias: Tensor, episodes: Episodes) -> Tensor:
     """Mean cross-entropy () of T tasks' queries (T, Q, F) under the heads of all T tasks side by side.
 

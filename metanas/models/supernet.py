@@ -9,6 +9,7 @@ modalities share the layers.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from metanas.data.episode import TaskSpec
 from metanas.models.mixed import MixedOp
 from metanas.models.network import Head, Network, stem_name
-from metanas.models.ops import Mask
+from metanas.models.ops import Mask, adaptive_mean
 from metanas.models.relaxation import Mixture, relaxed, single_path
 from metanas.models.stem import Norm, halve, make_stem
 from metanas.params import Tensors
@@ -37,7 +38,7 @@ class SuperNet(Network):
         self.activations = [ACTIVATIONS[name] for name in space.activations]
         self.stems = nn.ModuleDict({stem_name(spec): make_stem(spec, space) for spec in specs})
         self.nodes = nn.ModuleList(
-            MixedOp(space.ops, space.channels, partial=space.partial, merge=space.merge)
+            MixedOp(space.ops, space.channels, partial=space.partial, merge=space.merge, normed=space.normed)
             for _ in range(space.layers * space.edges)
         )
         self.norms = nn.ModuleList(Norm(space.channels) for _ in range(space.layers * len(space.sources)))
@@ -66,18 +67,18 @@ class SuperNet(Network):
         """x (B, *input_shape) to logits (B, ways), or without the head to features (B, CELLS * C).
 
         arch: architecture logits, to which the space's relaxation is applied, or a ready mixture. In
-        single-path meta-training one drawn architecture is computed instead (`space/sampling.py`).
+        single-path meta-training one drawn architecture is computed instead (`space/sampling.py`), unless it
+        is one already.
         """
         mixture = arch if isinstance(arch, Mixture) else relaxed(self.space, arch, spec)
-        if (path := drawn(self.space, spec)) is not None:
+        if (path := drawn(self.space, spec)) is not None and not self._is_path(mixture):
             mixture = single_path(self.space, path, mixture)
         features = self.features(x, mixture, spec)
         return self.heads[f"ways{spec.ways}"](features) if head else features
 
     def features(self, x: Tensor, mixture: Mixture, spec: TaskSpec) -> Tensor:
         """x (B, *input_shape) to the features (B, CELLS * C) that the head reads, mixed over depths."""
-        h, mask = self.stems[stem_name(spec)](x)
-        previous = h
+        maps, mixture = self.enter(x, spec), mixture.to(x.device)
         active = mixture.row("depth", 0) or [True] * len(self.space.exits)
         shares = {
             layer: share
@@ -88,19 +89,40 @@ class SuperNet(Network):
         }
         total = torch.zeros(())
         for layer in range(max(shares) + 1):
-            v = self._layer(layer, h, previous, mask, mixture)
-            previous = h
-            if layer in self.space.reductions:
-                previous, _ = halve(previous, mask)
-                v, mask = halve(v, mask)
-            h = v
+            maps = self.layer(layer, maps, mixture)
             if layer in shares:
-                total = total + shares[layer] * self.exits[str(layer)](h, mask)
+                total = total + shares[layer] * self.exits[str(layer)](maps.h, maps.mask)
         return total
 
-    def _layer(self, layer: int, h: Tensor, previous: Tensor, mask: Mask, mixture: Mixture) -> Tensor:
-        """A layer's output, in the shape of its input h; previous: the input of the layer before it."""
-        space = self.space
+    def _is_path(self, mixture: Mixture) -> bool:
+        """Whether it is one architecture already: every mixture up to its exit has one active candidate."""
+        exits = mixture.row("depth", 0)
+        if exits is None or sum(exits) != 1:
+            return False
+        layers = self.space.exits[exits.index(True)] + 1
+        computed = {"node": layers * self.space.edges, "activation": layers}
+        return all(
+            (row := mixture.row(group, i)) is not None and sum(row) == 1
+            for group, rows in computed.items()
+            for i in range(rows)
+        )
+
+    def enter(self, x: Tensor, spec: TaskSpec) -> "Maps":
+        """x (B, *input_shape) to the first layer's input."""
+        h, mask = self.stems[stem_name(spec)](x)
+        return Maps(h, h, mask)
+
+    def layer(self, index: int, maps: "Maps", mixture: Mixture) -> "Maps":
+        """The input of the next layer, or what an exit after layer `index` reads."""
+        v, previous, mask = self._mixed(index, maps, mixture.to(maps.h.device)), maps.h, maps.mask
+        if index in self.space.reductions:
+            previous, _ = halve(previous, mask)
+            v, mask = halve(v, mask)
+        return Maps(v, previous, mask)
+
+    def _mixed(self, layer: int, maps: "Maps", mixture: Mixture) -> Tensor:
+        """A layer's output, in the shape of its input."""
+        space, (h, previous, mask) = self.space, maps
         states = [h, previous]
         edge, node_outputs = layer * space.edges, []
         for i, sources in enumerate(space.sources):
@@ -131,6 +153,14 @@ class SuperNet(Network):
         return total
 
 
+class Maps(NamedTuple):
+    """A layer's input h (B, C, H, W), the input of the layer before, as large, and their mask."""
+
+    h: Tensor
+    previous: Tensor
+    mask: Mask
+
+
 class Exit(nn.Module):
     """The features of one layer for the head: a grid of means, normalised so that depths are comparable.
 
@@ -156,8 +186,8 @@ def grid(h: Tensor, mask: Mask) -> Tensor:
     """
     rows, columns = (1, CELLS) if h.shape[-2] == 1 else (2, CELLS // 2)
     if mask is None:
-        return nn.functional.adaptive_avg_pool2d(h, (rows, columns))
-    bands = nn.functional.adaptive_avg_pool2d(h, (rows, h.shape[-1]))
+        return adaptive_mean(h, rows, columns)
+    bands = adaptive_mean(h, rows, h.shape[-1])
     width = mask[:, 0, 0].sum(-1)[:, None, None].clamp_min(1)  # unpadded columns
     cell = torch.arange(columns, device=h.device)[:, None]
     start, end = torch.floor(cell * width / columns), torch.ceil((cell + 1) * width / columns)

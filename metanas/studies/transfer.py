@@ -15,7 +15,7 @@ row was not trained on are randomly initialised in every variant. Predictions ar
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,8 +37,10 @@ from metanas.engine.config import ConfigError, RunConfig
 from metanas.engine.controls import Asked
 from metanas.engine.predict import predict_tasks
 from metanas.engine.run import num_iterations
+from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import ProgressCallback, SeedRun, build, predictions_path, task_name
 from metanas.engine.trainer import meta_train
+from metanas.engine.validation import selection
 from metanas.evaluation import result
 from metanas.evaluation.study import ANSWERS, FRESH, STUDY, Kept, Study, Variant, row_name, write_answers
 from metanas.evaluation.transfer import SWAP
@@ -61,6 +63,7 @@ class Piece:
     tests: tuple[str, ...]  # test domains
     variants: tuple[Variant, ...]
     seed: int
+    runtime: Runtime = CPU
 
     @property
     def path(self) -> Path:
@@ -99,6 +102,7 @@ def plan(
     variants: Sequence[Variant],
     folder: Path,
     root: Path | None,
+    runtime: Runtime = CPU,
 ) -> list[Piece]:
     """All pieces of a study; writes its config.yaml.
 
@@ -120,11 +124,12 @@ def plan(
     ]
     if "neither" in variants:
         rows_and_variants.append((FRESH, ("neither",)))
-    return [
+    pieces = [
         Piece(config, folder, data, row, tests, row_variants, seed)
         for row, row_variants in rows_and_variants
         for seed in config.seeds
     ]
+    return [replace(piece, runtime=runtime.share(number)) for number, piece in enumerate(pieces)]
 
 
 def work(piece: Piece, report: ProgressCallback) -> None:
@@ -132,13 +137,19 @@ def work(piece: Piece, report: ProgressCallback) -> None:
 
     ConfigError for a domain without meta-train classes.
     """
+    with piece.runtime.active():
+        _work(piece, report)
+
+
+def _work(piece: Piece, report: ProgressCallback) -> None:
     config, data = piece.config, piece.data
     method = build(config, [data[name] for name in sorted(data)])
     domains = _training_domains(piece)
     sampler = MetaBatchSampler(domains, config.suite.train_shapes, config.budget.tasks, piece.seed)
     iterations = num_iterations(config, method, sampler) if piece.train else 0
-    state = meta_train(method, sampler, iterations, piece.path).state
-    initial = State(method.start(generator(piece.seed, "start")))
+    select = selection(method, _training_tasks(piece, domains)) if piece.train else None
+    state = meta_train(method, sampler, iterations, piece.path, runtime=piece.runtime, select=select).state
+    initial = piece.runtime.start(method, generator(piece.seed, "start"))
     seed_run = SeedRun(config, piece.path, data, piece.seed)
     states = {"both": state, "weights": mixed(state, initial), "neither": initial}
     for variant in piece.variants:
@@ -167,6 +178,10 @@ def _swap(piece: Piece, asked: Asked) -> None:
 def _test_tasks(piece: Piece) -> list[tuple[Domain, EpisodeShape]]:
     """The columns of a study: its test domains with every episode shape of the suite."""
     return [(piece.data[name], shape) for name in piece.tests for shape in piece.config.suite.shapes(name)]
+
+
+def _training_tasks(piece: Piece, domains: Sequence[Domain]) -> list[tuple[Domain, EpisodeShape]]:
+    return [(domain, shape) for domain in domains for shape in piece.config.suite.shapes(domain.name)]
 
 
 def _training_domains(piece: Piece) -> list[Domain]:
@@ -229,7 +244,7 @@ def finish(pieces: Sequence[Piece], arguments: Sequence[str] = ()) -> Study:
         rows=tuple(dict.fromkeys(piece.train for piece in pieces if piece.train)),
         tasks=tasks,
         variants=variants,
-        environment=machine.environment(),
+        environment=machine.environment() | first.runtime.describe(),
         package_version=version("metanas"),
         provenance=collect.provenance(),
         answers_sha256=write_answers(first.folder / ANSWERS, answers),

@@ -1,7 +1,9 @@
 """Every registered method, found by itself: labels it cannot see, independence, determinism."""
 
 import inspect
+import math
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from metanas.base.errors import InvalidValue
 from metanas.base.plugins import PluginError
 from metanas.base.seeding import generator
 from metanas.data.domain import Domain
@@ -19,6 +22,7 @@ from metanas.engine.predict import ProtocolError, check_independent, evaluate
 from metanas.method import METHODS, Adapted, Method, Progress, State
 from metanas.search.discretize import logits_of
 from metanas.space.architecture import parse
+from metanas.space.sampling import training
 from metanas.space.space import SearchSpace
 
 SMALL = {"channels": 16, "layers": 1, "reductions": ()}
@@ -31,11 +35,11 @@ QUICK = {"steps": 2, "test_steps": 2, "batching": "vmap", "candidates": 2, "netw
 DOMAIN = cache(lambda: Domain.open("langid"))
 
 
-def made(name: str) -> Method:
+def made(name: str, space: Mapping[str, object] | None = None) -> Method:
     kind = METHODS[name]
     known = {key.partition(".")[0] for key in known_keys(kind.Settings)}
     quick = {key: value for key, value in QUICK.items() if key in known}
-    settings = settings_of(kind, {"space": SMALL, **quick})
+    settings = settings_of(kind, {"space": {**SMALL, **(space or {})}, **quick})
     try:
         return kind([DOMAIN().spec(5)], settings)
     except PluginError as error:  # an extra that is not installed
@@ -118,6 +122,26 @@ class TestMethod:
 
     def test_there_is_no_way_to_pass_query_labels(self, name: str) -> None:
         assert list(inspect.signature(METHODS[name].adapt).parameters) == ["self", "state", "spec", "support"]
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+@pytest.mark.parametrize("sampling", ["uniform", "posterior"])
+def test_every_supernet_trains_on_single_paths_with_logits_per_domain(name: str, sampling: str) -> None:
+    given = {"sampling": sampling, "levels": "domain", "stem": "lean", "normed": True}
+    if name == "l2l-metasgd":
+        with pytest.raises(InvalidValue, match="space.sampling must be mixture"):
+            made(name, given)
+        return
+    method = made(name, given)
+    state = method.start(generator(0, "test"))
+    batch = MetaBatchSampler([DOMAIN()], lambda name: [SHAPE], 2, 0)[0]
+    if method.trains:
+        with training(0, 0, state.probabilities):
+            state, losses = method.step(state, Progress(0, ITERATIONS), batch)
+        assert all(math.isfinite(loss) for loss in losses.values())
+    adapted = method.adapt(state, batch[0].spec, batch[0].support)
+    assert not any("@" in group for group in adapted.arch or {})  # what is stored is a task's own mixture
+    assert bool(torch.isfinite(adapted.predict(batch[0].query.x)).all())
 
 
 def test_a_method_that_peeks_at_the_other_queries_is_caught() -> None:

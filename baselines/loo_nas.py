@@ -1,0 +1,315 @@
+"""LOO-NAS: an architecture per task by leave-one-out loss, a closed-form head, learned weight steps.
+
+This project's flagship. Meta-training takes single paths (Guo et al., ECCV 2020): every iteration and domain
+draws one architecture and improves the shared weights on it, so that weights fit discrete architectures and
+need no mixture. A task's architecture is the candidate with the least leave-one-out loss of its support set,
+plus the domain's mean of that loss on meta-validation tasks, times a fitted weight (`metanas/choice/`). Its
+head is the nearest-mean classifier (Snell et al., NeurIPS 2017; Proto-MAML, Triantafillou et al., ICLR 2020)
+or ridge regression (R2-D2, Bertinetto et al., ICLR 2019); then weights take first-order steps at learned
+rates (Finn et al., 2017; MAML++, Antoniou et al., 2019). Both halves can be switched off: `rule=shared`,
+`steps=0`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from metanas.base.seeding import generator
+from metanas.choice.beam import beam
+from metanas.choice.candidates import affordable, candidates
+from metanas.choice.evidence import prototype_loo, ridge_loo, shots_of
+from metanas.choice.judged import judged, recorded
+from metanas.choice.paths import Paths, embed_all
+from metanas.choice.rules import NEEDS_EVIDENCE, Features, Known, RuleName, choose
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.inner import adapt, adapted_predictor, moves, trajectory
+from metanas.meta.loss import TaskLoss, cross_entropy
+from metanas.meta.optimizers import adam
+from metanas.meta.outer import descend, over_domains, pack
+from metanas.meta.pretrain import class_loss, classifiers
+from metanas.meta.prototypes import prototype_head, wide_loss
+from metanas.meta.rates import LearnedRates, start_nodes
+from metanas.meta.reptile import support_and_query
+from metanas.meta.ridge import ridge_head, start_ridge
+from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
+from metanas.models.macs import macs
+from metanas.models.network import head_name
+from metanas.models.relaxation import one_hot
+from metanas.models.supernet import SuperNet
+from metanas.params import Params, Tensors, expand_tasks, group_of
+from metanas.search.discretize import logits_of, single
+from metanas.space.architecture import Architecture, derive
+from metanas.space.sampling import draw
+from metanas.space.space import SearchSpace
+
+
+@METHODS.register("loo-nas")
+class LooNas(Method):
+    """Single paths; an architecture per task by leave-one-out, a closed-form head, learned steps (ours)."""
+
+    transductive = False
+    trains = True
+
+    @dataclass(frozen=True)
+    class Settings:
+        """rule: how a task's architecture is chosen (`choice/rules.py`). count: candidates. macs: the most a
+        candidate may cost on an example; 0: no limit. rounds: of beam search beyond the candidates, by a
+        task's own evidence (`choice/beam.py`). head: prototype or ridge.
+
+        steps, test_steps: learned steps on the weights after the choice, 0 for none; steps_from: the share of
+        meta-training after which they are trained. rate: their first rate. sharpness: of the prototype head.
+        wide, after, pretrain: weights in the outer loss, as in metanas-ours. outer_*: of Adam, linear to 0.
+        clip: the largest norm of a meta-gradient.
+        """
+
+        space: SearchSpace = field(default_factory=lambda: SearchSpace(sampling="uniform"))
+        rule: RuleName = "hierarchical"
+        count: int = 32
+        macs: float = 0.0
+        rounds: int = 0
+        head: Literal["prototype", "ridge"] = "prototype"
+        steps: int = 0
+        test_steps: int = 0
+        steps_from: float = 0.5
+        rate: float = 0.03
+        sharpness: float = 8.0
+        wide: float = 1.0
+        after: float = 0.3
+        pretrain: float = 0.3
+        outer_weight_rate: float = 6e-3
+        outer_eta_rate: float = 1e-2
+        clip: float = 1.0
+
+    def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
+        self.settings, self.specs = settings, tuple(specs)
+        self.net = SuperNet(replace(settings.space, sampling="mixture"), specs)  # paths are drawn here
+        even = settings.space.sampling in ("uniform", "fair")
+        self._drawn = settings.space if even else replace(settings.space, sampling="uniform")
+        self.candidates = candidates(settings.space, settings.count)
+        self._within = {spec.name: affordable(self.candidates, spec, settings.macs) for spec in specs}
+        self._modules: dict[tuple[int, ...], Paths] = {}
+
+    def start(self, generator: torch.Generator) -> State:
+        s, weights = self.settings, self.net.init(generator).weights
+        rates = start_nodes(Params(weights, {}), s.steps, s.rate, s.rate) if s.steps else {}
+        return (
+            pack(Params(weights, {}), rates)
+            | classifiers(self.net, Params(weights, self.net.arch()), self.specs)
+            | (start_ridge() if s.head == "ridge" else {})
+            | {"seed": torch.randint(2**31, (), generator=generator)}
+        )
+
+    def phases(self) -> Sequence[float]:
+        """Where the learned steps begin."""
+        return (self.settings.steps_from,) if self.settings.steps else ()
+
+    def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+        """One step on the shared weights, through one drawn architecture per domain."""
+        s, learned = self.settings, sorted(state.learned().items())
+        leaves = {name: t.detach().requires_grad_() for name, t in learned if is_trained(name)}
+        steps = s.steps if progress.iteration >= s.steps_from * progress.total else 0
+
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
+            path = draw(self._drawn, episodes.spec, int(state["seed"]), progress.iteration)
+            loss, pretrain = self._losses(State(leaves), episodes, path, steps)
+            partials = torch.autograd.grad(
+                loss + s.pretrain * pretrain, list(leaves.values()), allow_unused=True
+            )
+            found = {name: g for name, g in zip(leaves, partials, strict=True) if g is not None}
+            return found, loss.detach()
+
+        gradients, losses = over_domains(batch, gradient, limit=s.clip, whole=True)
+        usual = adam(s.outer_weight_rate * progress.remaining)
+        rates = adam(s.outer_eta_rate * progress.remaining)
+        return descend(state, gradients, lambda name: rates if group_of(name) == "rates" else usual), losses
+
+    def select(self, state: State, tasks: Sequence[Episodes]) -> State:
+        """Judge every candidate on meta-validation tasks: its leave-one-out and query losses."""
+        paths = Paths(self.net, self.candidates)
+        found: Tensors = {}
+        for episodes in tasks:
+            parts = [self._losses_of_all(state, paths, e) for e in by_task(episodes)]
+            loo, query = (torch.cat(rows) for rows in zip(*parts, strict=True))
+            found |= recorded(episodes.spec.name, loo, query)
+        return state | found
+
+    @torch.no_grad()
+    def _losses_of_all(self, state: State, paths: Paths, episodes: Episodes) -> tuple[Tensor, Tensor]:
+        """Leave-one-out and query losses (T, K) of T tasks under each candidate; at one shot twice the
+        latter."""
+        spec, support, query = episodes.spec, episodes.support, episodes.query
+        features = embed_all(paths, state.group("weights"), spec, torch.cat([support.x, query.x], 1))
+        known, asked = features.tensor_split([support.y.shape[1]], 2)  # (K, T, B, F)
+        weight, bias = self._head(state, known, support, spec.ways)
+        logits = asked @ weight.mT + bias[..., None, :]
+        losses = torch.stack([cross_entropy(one, query.y) for one in logits], 1)
+        if shots_of(support.y, spec.ways) == 1:
+            return losses, losses
+        return self._evidence(state, known, support.y, spec.ways).T, losses
+
+    def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
+        found = [self.candidates[i] for i in self.choose(state, spec, support).tolist()]
+        if self.settings.rounds and shots_of(support.y, spec.ways) > 1:
+            found = self._refined(state, spec, support)
+        return self._under(state, spec, support, found)
+
+    @torch.no_grad()
+    def _refined(self, state: State, spec: TaskSpec, support: Batch) -> list[Architecture]:
+        """The architecture of each task by beam search from the candidates, by its own evidence alone."""
+        s, weights = self.settings, state.group("weights")
+
+        def fitness(architectures: Sequence[Architecture]) -> Tensor:
+            features = embed_all(Paths(self.net, architectures), weights, spec, support.x)
+            return self._evidence(state, features, support.y, spec.ways)
+
+        start = [self.candidates[i] for i in self._within[spec.name]]
+        rng = generator(int(state["seed"]), "beam", spec.name)
+        return beam(
+            self._drawn,
+            start,
+            fitness(start),
+            fitness,
+            rng,
+            rounds=s.rounds,
+            allowed=lambda a: not s.macs or macs(a, spec.input_shape, spec.ways) <= s.macs,
+        )
+
+    def choose(self, state: State, spec: TaskSpec, support: Batch, rule: RuleName | None = None) -> Tensor:
+        """The number of each task's candidate (T,), by the settings' rule or another one."""
+        rule, within = rule or self.settings.rule, torch.tensor(self._within[spec.name])
+        evidence = features = None
+        if rule in NEEDS_EVIDENCE and shots_of(support.y, spec.ways) > 1:
+            paths = self._paths(spec)
+            with torch.no_grad():
+                values = embed_all(paths, state.group("weights"), spec, support.x)
+                evidence = self._evidence(state, values, support.y, spec.ways).T.cpu()
+            features = Features(values, lambda f: self._evidence(state, f, support.y, spec.ways))
+        prior = judged(state, spec, self.specs, len(self.candidates))
+        rng = generator(int(state["seed"]), "choice", spec.name)
+        known = Known(
+            evidence, prior.domain[within], prior.shared[within], prior.weight, len(support.y), rng, features
+        )
+        return within[choose(rule, known)]
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted:
+        space = self.settings.space
+        rows = [{name: t[i].tolist() for name, t in arch.items()} for i in range(len(support.y))]
+        return self._under(state, spec, support, [derive(space, **row) for row in rows])
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> Mapping[str, Tensors]:
+        prior = judged(state, spec, self.specs, len(self.candidates))
+        within = torch.tensor(self._within[spec.name])
+        best = {"shared": prior.shared, "domain": prior.domain}
+        return {
+            name: logits_of(self.settings.space, self.candidates[int(within[losses[within].argmin()])])
+            for name, losses in best.items()
+        }
+
+    def _losses(
+        self, state: State, episodes: Episodes, path: Architecture, steps: int
+    ) -> tuple[Tensor, Tensor]:
+        """The weighted sum of query losses, and the loss over all meta-train classes."""
+        s, spec, everything = self.settings, episodes.spec, support_and_query(episodes)
+        embedded = self._embed(state, path, spec, everything.x)
+        known, queries = embedded.tensor_split([episodes.support.y.shape[1]], 1)
+        weight, bias = self._head(state, known, episodes.support, spec.ways)
+        total = cross_entropy(queries @ weight.mT + bias[:, None], episodes.query.y).mean()
+        if s.wide:
+            total = total + s.wide * wide_loss(queries, weight, bias, episodes)
+        if steps:
+            start = self._start(state, path, (weight, bias))
+            loss, support = TaskLoss(self.net, spec, single), [episodes.support] * steps
+            for adapted in trajectory(loss, start, support, policy=self._policy(state), order=1):
+                total = total + s.after / steps * loss(adapted, episodes.query).mean()
+        classifier = state[f"classifier/{spec.name}"]
+        return total, class_loss(classifier, embedded, everything, episodes)
+
+    def _under(
+        self, state: State, spec: TaskSpec, support: Batch, architectures: Sequence[Architecture]
+    ) -> Adapted:
+        """Adapt T tasks, each under its own architecture; tasks with the same one go together."""
+        groups: dict[Architecture, list[int]] = {}
+        for task, architecture in enumerate(architectures):
+            groups.setdefault(architecture, []).append(task)
+        parts = {
+            architecture: self._under_one(state, spec, Batch(support.x[rows], support.y[rows]), architecture)
+            for architecture, rows in groups.items()
+        }
+
+        def predict(x: Tensor) -> Tensor:
+            out = x.new_zeros((len(x), x.shape[1], spec.ways), dtype=torch.get_default_dtype())
+            for architecture, rows in groups.items():
+                out[rows] = parts[architecture].predict(x[rows])
+            return out
+
+        space, device = self.settings.space, state.device
+        hard = [logits_of(space, architecture, device) for architecture in architectures]
+        return Adapted(predict, {name: torch.stack([h[name] for h in hard]) for name in hard[0]})
+
+    def _under_one(self, state: State, spec: TaskSpec, support: Batch, path: Architecture) -> Adapted:
+        s = self.settings
+        with torch.no_grad():
+            weight, bias = self._head(state, self._embed(state, path, spec, support.x), support, spec.ways)
+        if s.test_steps and s.steps:
+            loss, start = TaskLoss(self.net, spec, single), self._start(state, path, (weight, bias))
+            steps = [support] * s.test_steps
+            return adapted_predictor(loss, adapt(loss, start, steps, policy=self._policy(state), order=0))
+
+        @torch.no_grad()
+        def predict(x: Tensor) -> Tensor:
+            return (self._embed(state, path, spec, x) @ weight.mT + bias[:, None]).softmax(-1)
+
+        return Adapted(predict)
+
+    def _embed(self, state: State, path: Architecture, spec: TaskSpec, x: Tensor) -> Tensor:
+        """x (T, B, *input_shape) to features (T, B, F) under the shared weights and one architecture."""
+        inputs = (x.flatten(0, 1), one_hot(self.settings.space, path), spec)
+        features: Tensor = functional_call(self.net, state.group("weights"), inputs, {"head": False})
+        return features.unflatten(0, x.shape[:2])
+
+    def _head(self, state: State, features: Tensor, support: Batch, ways: int) -> tuple[Tensor, Tensor]:
+        """Weight (..., T, ways, F) and bias (..., T, ways) of heads on support features (..., T, B, F)."""
+        if self.settings.head == "ridge":
+            weight = state["head/scale"].exp() * ridge_head(
+                features, support, ways, state["head/penalty"].exp()
+            )
+            return weight.mT, weight.new_zeros(weight.shape[:-2] + (ways,))
+        return prototype_head(features, support, ways, self.settings.sharpness)
+
+    def _evidence(self, state: State, features: Tensor, y: Tensor, ways: int) -> Tensor:
+        """Leave-one-out losses (K, T) of features (K, T, B, F)."""
+        if self.settings.head == "ridge":
+            return ridge_loo(features, y, ways, state["head/penalty"].exp(), state["head/scale"].exp())
+        return prototype_loo(features, y, ways, self.settings.sharpness)
+
+    def _start(self, state: State, path: Architecture, head: tuple[Tensor, Tensor]) -> Params:
+        """T tasks' parameters (T, ...) before the first step, with their closed-form heads."""
+        tasks, ways, size = head[0].shape
+        params = Params(state.group("weights"), logits_of(self.settings.space, path, state.device))
+        name, shared = head_name(params.weights, ways, size), expand_tasks(params, tasks)
+        return Params(shared.weights | {f"{name}.weight": head[0], f"{name}.bias": head[1]}, shared.arch)
+
+    def _policy(self, state: State) -> LearnedRates:
+        return LearnedRates(state.rates, "node", moves("weights"))
+
+    def _paths(self, spec: TaskSpec) -> Paths:
+        """The affordable candidates of a domain as one module; made once."""
+        within = tuple(self._within[spec.name])
+        if within not in self._modules:
+            self._modules[within] = Paths(self.net, [self.candidates[i] for i in within])
+        return self._modules[within]
+
+
+def is_trained(name: str) -> bool:
+    """Whether gradients move this tensor of the state."""
+    return group_of(name) in ("weights", "rates", "classifier", "head")
+
+
+def by_task(episodes: Episodes) -> Iterator[Episodes]:
+    """T tasks one by one: all candidates' features of one task fit into memory."""
+    for task in range(len(episodes.support.y)):
+        yield episodes.tasks(slice(task, task + 1))

@@ -1,0 +1,92 @@
+"""R2-D2: ridge regression on the support set's features, differentiated in closed form.
+
+Bertinetto, Henriques, Torr, Vedaldi: Meta-learning with differentiable closed-form solvers (ICLR 2019), eq.
+4-6: the outer loop learns the features, the ridge penalty and the scale of the logits. Where we differ: the
+network is the supernet by default (the paper: four convolutions of 96 to 512 filters), its architecture is
+learned by the same loss, and logits have no learned bias, which a softmax ignores.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.loss import cross_entropy
+from metanas.meta.optimizers import adam
+from metanas.meta.outer import descend, over_domains, pack
+from metanas.meta.prototypes import embed
+from metanas.meta.ridge import ridge_head, start_ridge
+from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
+from metanas.models.build import build
+from metanas.models.relaxation import as_softmax
+from metanas.params import Params, Tensors, group_of
+from metanas.space.network_config import NetworkConfig
+from metanas.space.space import SearchSpace
+
+
+@METHODS.register("r2d2")
+class R2D2(Method):
+    """Ridge regression heads on learned features (Bertinetto et al., 2019)."""
+
+    transductive = False
+    trains = True
+
+    @dataclass(frozen=True)
+    class Settings:
+        """weight_rate, arch_rate, head_rate: of Adam, linear to 0. clip: the largest norm of a gradient."""
+
+        network: NetworkConfig = field(default_factory=NetworkConfig)
+        space: SearchSpace = field(default_factory=SearchSpace)
+        weight_rate: float = 3e-3
+        arch_rate: float = 1e-2
+        head_rate: float = 1e-2
+        clip: float = 1.0
+
+    def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
+        self.settings = settings
+        self.net = build(settings.network, settings.space, specs)
+        self.transductive = settings.network.transductive
+
+    def start(self, generator: torch.Generator) -> State:
+        return pack(self.net.init(generator)) | start_ridge()
+
+    def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+        s = self.settings
+        leaves = {n: t.detach().requires_grad_() for n, t in sorted(state.learned().items())}
+
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
+            learner = State(leaves)
+            head = self._head(learner, episodes.spec, episodes.support)
+            logits = self._embed(learner, episodes.spec, episodes.query.x) @ head
+            loss = cross_entropy(logits, episodes.query.y).mean()
+            partials = torch.autograd.grad(
+                loss, list(leaves.values()), materialize_grads=True, allow_unused=True
+            )
+            return dict(zip(leaves, partials, strict=True)), loss.detach()
+
+        gradients, losses = over_domains(batch, gradient, limit=s.clip)
+        rates = {"weights": s.weight_rate, "arch": s.arch_rate, "head": s.head_rate}
+        return descend(state, gradients, lambda n: adam(rates[group_of(n)] * progress.remaining)), losses
+
+    def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
+        with torch.no_grad():
+            head = self._head(state, spec, support)
+
+        @torch.no_grad()
+        def predict(x: Tensor) -> Tensor:
+            return (self._embed(state, spec, x) @ head).softmax(-1)
+
+        arch = as_softmax(self.settings.space, state.params.arch, spec)
+        return Adapted(predict, {name: t.expand(len(support.y), *t.shape) for name, t in arch.items()})
+
+    def _embed(self, state: State, spec: TaskSpec, x: Tensor) -> Tensor:
+        params = Params(state.group("weights"), state.group("arch"))
+        return embed(self.net, params, spec, x, apart=self.transductive)
+
+    def _head(self, state: State, spec: TaskSpec, support: Batch) -> Tensor:
+        """Weights (T, F, ways) that give logits."""
+        features = self._embed(state, spec, support.x)
+        head = ridge_head(features, support, spec.ways, state["head/penalty"].exp())
+        return state["head/scale"].exp() * head

@@ -1,0 +1,1 @@
+"""The choice of an architecture for each task from its support set: candidates, evidence, rules."""

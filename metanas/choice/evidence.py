@@ -1,0 +1,61 @@
+"""How well an architecture fits a task, from the support set alone: leave-one-out losses in closed form.
+
+Every support example is classified by a head that was fitted to the others. For the heads here this needs no
+second fit: a class mean without one of its examples is known from the mean, and ridge regression's
+prediction without an example from its residual and leverage (Allen, 1974; Hastie et al., 2009, eq. 7.64). No
+query is looked at. At one shot a class without its only example has no mean, so there is no such evidence.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from metanas.base.errors import InvalidValue
+
+
+def shots_of(y: Tensor, ways: int) -> int:
+    """The least number of examples that a class has in any of the support sets y (T, B)."""
+    return int(F.one_hot(y, ways).sum(1).min())
+
+
+def prototype_loo(features: Tensor, y: Tensor, ways: int, sharpness: float) -> Tensor:
+    """Mean leave-one-out cross-entropy (..., T) of nearest-mean classifiers on features (..., T, B, F).
+
+    y (T, B): labels. Logits are as in ProtoNet, -sharpness times the mean squared distance (Snell et al.,
+    2017, eq. 2), to the class means without the example itself. InvalidValue for a class with one example.
+    """
+    _at_least_two(y, ways)
+    of_class = F.one_hot(y, ways).to(features.dtype)  # (T, B, ways)
+    count = of_class.sum(1)  # (T, ways)
+    means = of_class.mT @ features / count[..., None]  # (..., T, ways, F)
+    squares = (features[..., :, None, :] - means[..., None, :, :]).square().mean(-1)  # (..., T, B, ways)
+    # an example is n / (n - 1) times as far from the mean of its n - 1 companions as from the mean of all n
+    stretch = 1 + of_class * ((count / (count - 1)).square() - 1)[:, None]
+    return _cross_entropy(-sharpness * squares * stretch, y)
+
+
+def ridge_loo(features: Tensor, y: Tensor, ways: int, penalty: Tensor, scale: Tensor) -> Tensor:
+    """Mean leave-one-out cross-entropy (..., T) of ridge heads on features (..., T, B, F) (`meta/ridge.py`).
+
+    penalty, scale: () as there. The prediction without example i is y_i - (y_i - p_i) / (1 - h_i) with the
+    prediction p_i and the leverage h_i of the fit to all.
+    """
+    _at_least_two(y, ways)
+    target = F.one_hot(y, ways).to(features.dtype)  # (T, B, ways)
+    kernel = features @ features.mT  # (..., T, B, B)
+    eye = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
+    hat = torch.linalg.solve(kernel + penalty * eye, kernel)  # K (K + p I)^-1, symmetric
+    leverage = hat.diagonal(dim1=-2, dim2=-1)[..., None]
+    without = target - (target - hat @ target) / (1 - leverage)
+    return _cross_entropy(scale * without, y)
+
+
+def _cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Mean over B of the cross-entropy of logits (..., T, B, ways) with labels y (T, B)."""
+    picked = logits.log_softmax(-1).gather(-1, y.expand(logits.shape[:-1])[..., None])
+    return -picked[..., 0].mean(-1)
+
+
+def _at_least_two(y: Tensor, ways: int) -> None:
+    if (shots := shots_of(y, ways)) < 2:
+        raise InvalidValue(f"leave-one-out needs two examples of every class, got {shots}")
