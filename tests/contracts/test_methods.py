@@ -20,7 +20,10 @@ from metanas.data.meta_batches import MetaBatchSampler
 from metanas.engine.config import known_keys, settings_of
 from metanas.engine.predict import ProtocolError, check_independent, evaluate
 from metanas.method import METHODS, Adapted, Method, Progress, State
+from metanas.search.discretize import logits_of
+from metanas.space.architecture import parse
 from metanas.space.sampling import training
+from metanas.space.space import SearchSpace
 
 SMALL = {"channels": 16, "layers": 1, "reductions": ()}
 SHAPE = EpisodeShape(5, 1, 3)
@@ -101,6 +104,21 @@ class TestMethod:
             return
         adapted = method.adapt(state, tasks.spec, tasks.support)
         check_independent(adapted, tasks.query.x, adapted.predict(tasks.query.x))
+
+    def test_under_a_given_architecture_it_answers_or_says_that_it_has_none(self, name: str) -> None:
+        method, state, domain = trained(name)
+        tasks = domain.episodes("test", SHAPE, 0, range(2))
+        space = SearchSpace(**SMALL)
+        arch = {key: t.expand(2, *t.shape) for key, t in logits_of(space, parse("attn/relu", space)).items()}
+        adapted = method.adapt_with(state, tasks.spec, tasks.support, arch)
+        fixed = method.fixed_archs(state, tasks.spec)
+        if adapted is None:
+            assert not fixed
+            return
+        probabilities = adapted.predict(tasks.query.x)
+        torch.testing.assert_close(probabilities.sum(-1), torch.ones(2, 15))
+        for logits in fixed.values():
+            assert {key: t.shape for key, t in logits.items()} == {k: t.shape[1:] for k, t in arch.items()}
 
     def test_there_is_no_way_to_pass_query_labels(self, name: str) -> None:
         assert list(inspect.signature(METHODS[name].adapt).parameters) == ["self", "state", "spec", "support"]

@@ -18,7 +18,7 @@ from tests import tiny
 SPACE = {"layers": 2, "channels": 4, "reductions": ()}
 TEXTS = ("conv5/tanh > gru/relu", "attn/relu")
 SUPERNETS = ("maml", "mamlpp", "reptile", "protonet", "matchingnet", "metanas", "metanas-ours", "tnas")
-SUPERNETS += ("darts", "imaml", "finetune", "scratch")
+SUPERNETS += ("r2d2", "darts", "imaml", "finetune", "scratch")
 
 
 def started(name: str, **settings: object) -> tuple[object, State]:
