@@ -1,8 +1,8 @@
 """planted-turn: five letters come again and again in one cyclic order, far apart; the order is the class.
 
 Needs a memory of the letter before: a recurrent node; attention could relate letters but would have to learn
-which one came just before. Every exit cell holds each letter exactly once, and whatever sees fewer than
-STEP + 1 letters at once (convolution up to 5, pooling, fc, skip) sees one at a time: the same in all classes.
+which one came just before. Every exit cell holds each letter exactly once, and whatever sees STEP places or
+fewer at once (convolution up to 5, pooling, fc, skip) sees one letter at a time: the same in all classes.
 """
 
 from itertools import permutations
@@ -14,8 +14,9 @@ from metanas.data.episode import Ints, Split
 from tasks.planted.dice import Dice
 from tasks.planted.procedural import Letters
 
-CELLS, CELL = 4, 32  # exit cells, letters in one of them
+CELLS, CELL = 4, 34  # exit cells, letters in one of them
 STEP, MORE = 5, 2  # letters from one to the next: at least, and how many different distances
+MARGIN = STEP - 1  # between a letter and the border of its cell: what sees the border sees no letter
 NAMES = np.array([*b"ABCDE"])
 ORDERS = [(0, *rest) for rest in permutations(range(1, 5))]  # the 24 cyclic orders of five letters
 
@@ -31,7 +32,7 @@ class Turn(Letters):
         n, count = len(rules), len(NAMES)
         x = np.full((n, CELLS * CELL), ord("."))
         step = STEP + dice.below(MORE, n, CELLS)
-        start = dice.below(CELL - (STEP - 1) - (count - 1) * step, n, CELLS)  # as far from the next cell
+        start = MARGIN + dice.below(CELL - 2 * MARGIN - (count - 1) * step, n, CELLS)
         first = dice.below(count, n)
         rows = np.arange(n)
         for cell in range(CELLS):

@@ -7,17 +7,24 @@ import numpy as np
 import pytest
 import torch
 
+from metanas.base.seeding import generator
 from metanas.data.adapter import DOMAINS
 from metanas.data.domain import Domain
 from metanas.data.episode import SPLITS, Ints
 from metanas.data.suite import load_suite
+from metanas.models.derived import DerivedNet
+from metanas.space.architecture import parse
+from metanas.space.candidates import OPS
+from metanas.space.families import family
+from metanas.space.space import SearchSpace
 from tasks.planted import beep, clump, sign, tune, turn, weave, when
 from tasks.planted.dice import Dice
 from tasks.planted.procedural import Procedural
 
 NAMES = load_suite("planted-v1").domains
 CELLS = {"text": (1, 4), "image": (2, 2), "speech": (2, 2)}  # the grid of means that an exit takes
-CACHE: dict[str, tuple[np.ndarray, Ints]] = {}
+NEAR = [op for op in OPS if family(op) not in ("recurrent", "attention")]  # all that reach 2 places or fewer
+ALONE = ["conv1", "fc", "fc-wide", "fc-global", "skip", "none"]  # of these, those that see single places
 
 
 def made(domain: type[Procedural], each: int) -> tuple[Ints, Ints]:
@@ -72,6 +79,25 @@ def test_classes_are_balanced_and_splits_have_no_seed_in_common(name: str) -> No
 def test_an_order_is_in_one_split_alone(domain: type[Procedural]) -> None:
     known = [rule for split in SPLITS for rule in domain.rules[split]]
     assert len(known) == len(set(known)) == 24
+
+
+def spread(domain: Domain, x: Ints, op: str) -> float:
+    """How far the features of examples (n, width) are apart under a random network of one node, at most."""
+    net = DerivedNet(parse(f"{op}/relu", SearchSpace(stem="lean", layers=1)), [domain.spec(5)]).double()
+    weights = {name: t.double() for name, t in net.init(generator(0, op)).weights.items()}
+    inputs = torch.from_numpy(x + 1)
+    found = torch.func.functional_call(net, weights, (inputs, {}, domain.spec(5)), {"head": False})
+    return float((found - found[0]).abs().max())
+
+
+@pytest.mark.parametrize("op", list(OPS))
+def test_nodes_at_chance_have_the_same_features_for_every_example(
+    op: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(when, "NOISE", 0.0)
+    for domain, blind in ((when.When, NEAR), (turn.Turn, NEAR), (clump.Clump, ALONE)):
+        apart = spread(Domain.open(domain.name), made(domain, 3)[0], op)
+        assert (apart < 1e-9) == (op in blind), f"{domain.name}: {apart}"
 
 
 def windows(row: Ints, size: int) -> Counter[tuple[int, ...]]:
