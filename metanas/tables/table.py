@@ -237,11 +237,17 @@ class Table:
 def load_table(name: str | Path = "table-v1") -> Table:
     """A table of this package by its name, or the one in a .parquet file.
 
-    UnknownName names the closest one; DataError for a file that is damaged or newer than this package.
+    UnknownName names the closest one; DataError for a table that was not built, or a file that is damaged or
+    newer than this package.
     """
     path = Path(name)
     if path.suffix != ".parquet":
         known = tuple(sorted(p.stem for p in FOLDER.glob("*.parquet")))
+        if (FOLDER / f"{name}.yaml").exists() and str(name) not in known:
+            raise DataError(
+                f"{name} is defined but this package does not hold it: `metanas table build {name} --out DIR` "
+                f"makes DIR/{name}.parquet, which can be given instead of the name"
+            )
         if str(name) not in known:
             raise UnknownName("table", str(name), known)
         path = FOLDER / f"{name}.parquet"
