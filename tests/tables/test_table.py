@@ -78,7 +78,5 @@ def test_a_damaged_or_newer_file_is_said(table: Table, tmp_path: Path) -> None:
 def test_a_table_that_is_defined_but_was_not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "table-v7.yaml").write_text("name: table-v7")
     monkeypatch.setattr("metanas.tables.table.FOLDER", tmp_path)
-    with pytest.raises(
-        DataError, match="`metanas table build table-v7 --out DIR` makes DIR/table-v7.parquet"
-    ):
+    with pytest.raises(DataError, match="`metanas table build table-v7 --out DIR` makes"):
         load_table("table-v7")
