@@ -294,3 +294,12 @@ def test_what_is_no_architecture_is_not_drawn(change: dict[str, object]) -> None
     (counted,) = drawings("m", {"t": {"text": "conv3", **CHOICES, "shares": SHARES}})
     assert counted.counted and counted.rows[-1] == ("exit", ("0.0 (p 40.0)", "100.0 (p 60.0)"))
     assert drawings("m", {"t": {"text": "conv3", **CHOICES, **change}}) == []
+
+
+def test_a_methods_page_says_what_adapting_its_architecture_does(tmp_path: Path) -> None:
+    one = standing(tmp_path / "x", "m", 0.5)
+    page = text(open_site(Fixed([one]), live=False), links.method(one.track, "m"))
+    assert "+2.1 [+1.1, +3.1]" in page and "swap test" in page and "over a random one" not in page
+    plain = dataclasses.replace(one, gains={})
+    page = text(open_site(Fixed([plain]), live=False), links.method(one.track, "m"))
+    assert "What adapting the architecture does" not in page
