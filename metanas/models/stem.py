@@ -133,9 +133,13 @@ class Norm(nn.Module):
         """
         if mask is None:  # one group of channels per task; torch's kernel takes one pass
             tasks = self.scale.numel() // self.scale.shape[-1]
-            if torch._C._functorch.is_batchedtensor(x):  # older torch asks vmap for an order that it lacks
-                x = x.contiguous()
-            return F.group_norm(x, tasks, self.scale.flatten(), self.bias.flatten())
+            scale, bias = self.scale.flatten(), self.bias.flatten()
+            try:
+                return F.group_norm(x, tasks, scale, bias)
+            except RuntimeError as error:  # older torch (2.11) asks vmap for an order in memory that it lacks
+                if "is_contiguous inside of vmap" not in str(error):
+                    raise
+                return F.group_norm(x.contiguous(), tasks, scale, bias)
         x = x * mask
         mean, inverse = _moments(x, mask)
         slope = inverse * self.scale[:, None, None]  # (B, C, 1, 1)
