@@ -85,7 +85,7 @@ def _step_flops(method: Method, state: State, progress: Progress, batch: list[Ep
     draws = 1 if getattr(space, "sampling", "mixture") == "mixture" else PATHS
     total = 0
     for draw in range(draws):
-        with training(0, draw, state.probabilities):
+        with training(0, draw, State(state).probabilities):
             total += count(lambda: method.step(state, progress, batch))
     return total / draws
 

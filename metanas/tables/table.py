@@ -245,7 +245,7 @@ def load_table(name: str | Path = "table-v1") -> Table:
         known = tuple(sorted(p.stem for p in FOLDER.glob("*.parquet")))
         if (FOLDER / f"{name}.yaml").exists() and str(name) not in known:
             raise DataError(
-                f"{name} is defined but this package does not hold it: `metanas table build {name} --out DIR` "
+                f"{name} is defined but was not built: `metanas table build {name} --out DIR` "
                 f"makes DIR/{name}.parquet, which can be given instead of the name"
             )
         if str(name) not in known:
