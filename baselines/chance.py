@@ -38,6 +38,6 @@ class Chance(Method):
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         def predict(x: Tensor) -> Tensor:
-            return torch.full((*x.shape[:2], spec.ways), 1 / spec.ways)
+            return torch.full((*x.shape[:2], spec.ways), 1 / spec.ways, device=x.device)
 
         return Adapted(predict)

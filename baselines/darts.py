@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.given_arch import start_with
 from metanas.meta.inner import ParamGroups, adapt, adapted_predictor, gradient
 from metanas.meta.loss import TaskLoss
 from metanas.meta.optimizers import FunctionalOptimizer, OptimizerState, adam, momentum
@@ -64,14 +65,17 @@ class Darts(Method):
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         s, start = self.settings, expand_tasks(state.params, len(support.y))
         searched = self._search(start, spec, support, int(state["seed"]))
-        derived = Params(start.weights, discretize(s.space, searched.arch, spec))
-        loss = TaskLoss(self.net, spec, single)
+        return self.adapt_with(state, spec, support, discretize(s.space, searched.arch, spec))
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted:
+        s, loss = self.settings, TaskLoss(self.net, spec, single)
+        start = start_with(state.params, arch, len(support.y))
         steps, policy = [support] * s.retrain_steps, ParamGroups(adam(s.retrain_rate), None)
-        return adapted_predictor(loss, adapt(loss, derived, steps, policy=policy, order=0))
+        return adapted_predictor(loss, adapt(loss, start, steps, policy=policy, order=0))
 
     def _search(self, params: Params, spec: TaskSpec, support: Batch, seed: int) -> Params:
         """The parameters (T, ...) after `test_steps` alternating steps of architecture and weights."""
-        s, (train, val) = self.settings, halves(support)
+        s, (train, val) = self.settings, halves(support, spec.ways)
         arch_optimizer = adam(s.arch_rate, beta1=0.5, decay=1e-3)
         weight_optimizer = momentum(s.weight_rate, decay=3e-4)
         memory: dict[str, OptimizerState] = {}
@@ -101,12 +105,11 @@ class Darts(Method):
         return space_relaxation(self.settings.space)
 
 
-def halves(support: Batch) -> tuple[Batch, Batch]:
+def halves(support: Batch, ways: int) -> tuple[Batch, Batch]:
     """The support's even examples, for the weights, and the odd ones, for the architecture.
 
     At one shot both are the whole support set.
     """
-    shots = int((support.y[0] == 0).sum())
-    if shots == 1:
+    if support.y.shape[1] == ways:
         return support, support
     return Batch(support.x[:, ::2], support.y[:, ::2]), Batch(support.x[:, 1::2], support.y[:, 1::2])

@@ -11,18 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.given_arch import adapt_weights, fixed_archs
 from metanas.meta.inner import ParamGroups, What, moves, predictor
-from metanas.meta.loss import TaskLoss
+from metanas.meta.loss import TaskLoss, is_static
 from metanas.meta.optimizers import adam
-from metanas.meta.outer import descend, over_domains, pack
+from metanas.meta.outer import descend, leaves, over_domains, pack
 from metanas.meta.pretrain import class_loss, classifiers
 from metanas.meta.prototypes import embed
+from metanas.meta.replay import Replay
 from metanas.meta.reptile import support_and_query
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
-from metanas.params import Tensors, detach, group_of, named_tensors
+from metanas.params import Tensors, group_of, named_tensors
 from metanas.space.network_config import NetworkConfig
 from metanas.space.space import SearchSpace
 
@@ -55,6 +58,7 @@ class FineTune(Method):
         self.settings, self.specs = settings, tuple(specs)
         self.net = build(settings.network, settings.space, specs)
         self.transductive = settings.network.transductive
+        self.replay = Replay(self.net)
         self.policy = ParamGroups(
             adam(settings.weight_rate), adam(settings.arch_rate), moves(settings.adapts)
         )
@@ -64,20 +68,23 @@ class FineTune(Method):
         return pack(params) | classifiers(self.net, params, self.specs)
 
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        s, params = self.settings, detach(state.params)
-        heads = {name: t.detach().requires_grad_() for name, t in state.group("classifier").items()}
+        s, learned = self.settings, leaves(state, ("weights", "arch", "classifier"))
 
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
-            spec, everything = episodes.spec, support_and_query(episodes)
+        def compute(learned: State, episodes: Episodes) -> tuple[Tensors, Tensor]:
+            params, spec, everything = learned.params, episodes.spec, support_and_query(episodes)
+            classifier = f"classifier/{spec.name}"
             embedded = embed(self.net, params, spec, everything.x, apart=self.transductive)
-            loss = class_loss(heads[spec.name], embedded, everything, episodes)
-            leaves = named_tensors(params) | {f"classifier/{spec.name}": heads[spec.name]}
+            loss = class_loss(learned[classifier], embedded, everything, episodes)
+            at = named_tensors(params) | {classifier: learned[classifier]}
             gradients = torch.autograd.grad(
-                loss, list(leaves.values()), allow_unused=True, materialize_grads=True
+                loss, list(at.values()), allow_unused=True, materialize_grads=True
             )
-            return dict(zip(leaves, gradients, strict=True)), float(loss.detach())
+            return dict(zip(at, gradients, strict=True)), loss.detach()
 
-        gradients, losses = over_domains(batch, gradient, limit=s.clip)
+        kind = "step" if is_static(self.net) else None
+        gradients, losses = over_domains(
+            batch, lambda episodes: self.replay(kind, compute, learned, episodes), limit=s.clip
+        )
         rates = {"weights": s.outer_weight_rate, "classifier": s.outer_weight_rate, "arch": s.outer_arch_rate}
         optimizer = {name: adam(rate * progress.remaining) for name, rate in rates.items()}
         return descend(state, gradients, lambda name: optimizer[group_of(name)]), losses
@@ -85,3 +92,10 @@ class FineTune(Method):
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         loss = TaskLoss(self.net, spec)
         return predictor(loss, state.params, support, policy=self.policy, steps=self.settings.test_steps)
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        policy, steps = self.policy, self.settings.test_steps
+        return adapt_weights(self.net, spec, state.params, support, arch, policy=policy, steps=steps)
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
+        return fixed_archs(self.net, state.group("arch"), spec)

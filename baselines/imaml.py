@@ -9,16 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.given_arch import WeightsOnly, fixed_archs, start_with
 from metanas.meta.implicit import meta_gradient, proximal
-from metanas.meta.inner import ParamGroups, What, adapt, adapted_predictor, moves
+from metanas.meta.inner import ParamGroups, StepPolicy, What, adapt, adapted_predictor, moves
 from metanas.meta.loss import TaskLoss
 from metanas.meta.optimizers import adam, sgd
 from metanas.meta.outer import descend, over_domains, pack
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
-from metanas.params import Tensors, detach, expand_tasks, group_of
+from metanas.models.supernet import SuperNet
+from metanas.params import Params, Tensors, detach, expand_tasks, group_of
+from metanas.search.discretize import single
 from metanas.space.network_config import NetworkConfig
 from metanas.space.space import SearchSpace
 
@@ -62,7 +66,7 @@ class IMaml(Method):
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
         s, params = self.settings, detach(state.params)
 
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
             loss = TaskLoss(self.net, episodes.spec)
             return meta_gradient(
                 loss,
@@ -80,7 +84,20 @@ class IMaml(Method):
         return descend(state, gradients, lambda name: optimizer[group_of(name)]), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        start, loss = expand_tasks(state.params, len(support.y)), TaskLoss(self.net, spec)
+        start = expand_tasks(state.params, len(support.y))
+        return self._adapted(TaskLoss(self.net, spec), start, support, self.policy)
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        if not isinstance(self.net, SuperNet):
+            return None
+        start = start_with(state.params, arch, len(support.y))
+        return self._adapted(TaskLoss(self.net, spec, single), start, support, WeightsOnly(self.policy))
+
+    def _adapted(self, loss: TaskLoss, start: Params, support: Batch, policy: StepPolicy) -> Adapted:
+        """The predictor after the inner steps of the proximal problem from `start` (T, ...)."""
         inner_loss = proximal(loss, start, self.settings.strength)
         steps = [support] * self.settings.test_steps
-        return adapted_predictor(loss, adapt(inner_loss, start, steps, policy=self.policy, order=0))
+        return adapted_predictor(loss, adapt(inner_loss, start, steps, policy=policy, order=0))
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
+        return fixed_archs(self.net, state.group("arch"), spec)

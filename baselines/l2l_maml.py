@@ -56,17 +56,18 @@ class L2lMaml(Method):
         return pack(self.net.init(generator))
 
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
             model = self.model(state, episodes.spec)
-            total, tasks = 0.0, len(episodes.support.y)
+            tasks = len(episodes.support.y)
+            losses = []
             for task in range(tasks):
                 learner = self._adapted(
                     model, episodes.support.x[task], episodes.support.y[task], training=True
                 )
                 loss = F.cross_entropy(learner(episodes.query.x[task]), episodes.query.y[task]) / tasks
                 loss.backward()
-                total += float(loss.detach())
-            return self.gradients(model), total
+                losses.append(loss.detach())
+            return self.gradients(model), torch.stack(losses).sum()
 
         gradients, losses = over_domains(batch, gradient, limit=self.settings.clip)
         return descend(state, gradients, lambda name: self.outer(progress)), losses

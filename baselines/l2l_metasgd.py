@@ -3,12 +3,14 @@
 Li et al. (2017) as in learn2learn (Arnold et al., 2020): one learned rate per weight, all equal at first.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from baselines.l2l_maml import FixedArch, L2lMaml, name_in_state
+from metanas.base.errors import InvalidValue
 from metanas.data.episode import TaskSpec
 from metanas.meta.outer import pack
 from metanas.method import METHODS, State
@@ -25,6 +27,14 @@ class L2lMetaSgd(L2lMaml):
 
         steps: int = 1
         test_steps: int = 1
+
+    def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
+        if settings.space.sampling != "mixture":
+            raise InvalidValue(
+                "learn2learn's Meta-SGD needs every tensor in every step, so space.sampling must be mixture, "
+                f"got {settings.space.sampling}"
+            )
+        super().__init__(specs, settings)
 
     def start(self, generator: torch.Generator) -> State:
         params = self.net.init(generator)

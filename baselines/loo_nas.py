@@ -3,16 +3,14 @@
 This project's flagship. Meta-training takes single paths (Guo et al., ECCV 2020): every iteration and domain
 draws one architecture and improves the shared weights on it, so that weights fit discrete architectures and
 need no mixture. A task's architecture is the candidate with the least leave-one-out loss of its support set,
-plus the domain's mean of that loss as a prior whose weight is learned (`metanas/choice/`). Its head is the
-nearest-mean classifier (Snell et al., NeurIPS 2017; Proto-MAML, Triantafillou et al., ICLR 2020) or ridge
-regression (R2-D2, Bertinetto et al., ICLR 2019); then weights take first-order steps at learned rates (Finn
-et al., 2017; MAML++, Antoniou et al., 2019). Both halves can be switched off: `rule=shared`, `steps=0`.
-
-Meta-training has four phases: paths drawn evenly; candidates are judged on meta-training tasks; paths drawn
-by how well the candidates did on each domain; candidates are judged again.
+plus the domain's mean of that loss on meta-validation tasks, times a fitted weight (`metanas/choice/`). Its
+head is the nearest-mean classifier (Snell et al., NeurIPS 2017; Proto-MAML, Triantafillou et al., ICLR 2020)
+or ridge regression (R2-D2, Bertinetto et al., ICLR 2019); then weights take first-order steps at learned
+rates (Finn et al., 2017; MAML++, Antoniou et al., 2019). Both halves can be switched off: `rule=shared`,
+`steps=0`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -21,11 +19,12 @@ from torch import Tensor
 from torch.func import functional_call
 
 from metanas.base.seeding import generator
+from metanas.choice.beam import beam
 from metanas.choice.candidates import affordable, candidates
 from metanas.choice.evidence import prototype_loo, ridge_loo, shots_of
-from metanas.choice.judged import halved, judged, recorded
+from metanas.choice.judged import judged, recorded
 from metanas.choice.paths import Paths, embed_all
-from metanas.choice.rules import NEEDS_EVIDENCE, Known, RuleName, choose
+from metanas.choice.rules import NEEDS_EVIDENCE, Features, Known, RuleName, choose
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.inner import adapt, adapted_predictor, moves, trajectory
 from metanas.meta.loss import TaskLoss, cross_entropy
@@ -37,12 +36,13 @@ from metanas.meta.rates import LearnedRates, start_nodes
 from metanas.meta.reptile import support_and_query
 from metanas.meta.ridge import ridge_head, start_ridge
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
+from metanas.models.macs import macs
 from metanas.models.network import head_name
 from metanas.models.relaxation import one_hot
 from metanas.models.supernet import SuperNet
 from metanas.params import Params, Tensors, expand_tasks, group_of
 from metanas.search.discretize import logits_of, single
-from metanas.space.architecture import Architecture
+from metanas.space.architecture import Architecture, derive
 from metanas.space.sampling import draw
 from metanas.space.space import SearchSpace
 
@@ -57,39 +57,38 @@ class LooNas(Method):
     @dataclass(frozen=True)
     class Settings:
         """rule: how a task's architecture is chosen (`choice/rules.py`). count: candidates. macs: the most a
-        candidate may cost on an example; 0: no limit. head: prototype or ridge.
+        candidate may cost on an example; 0: no limit. rounds: of beam search beyond the candidates, by a
+        task's own evidence (`choice/beam.py`). head: prototype or ridge.
 
-        even: share of meta-training before the candidates are judged first; judging: of each judging. focus:
-        how strongly paths then follow the judgement (inverse temperature on mean losses); spread: probability
-        of an evenly drawn path all the same. steps, test_steps: learned steps on the weights after the
-        choice, 0 for none; they are trained after the first judging. The rest as in metanas-ours.
+        steps, test_steps: learned steps on the weights after the choice, 0 for none; steps_from: the share of
+        meta-training after which they are trained. rate: their first rate. sharpness: of the prototype head.
+        wide, after, pretrain: weights in the outer loss, as in metanas-ours. outer_*: of Adam, linear to 0.
+        clip: the largest norm of a meta-gradient.
         """
 
         space: SearchSpace = field(default_factory=lambda: SearchSpace(sampling="uniform"))
         rule: RuleName = "hierarchical"
         count: int = 32
         macs: float = 0.0
+        rounds: int = 0
         head: Literal["prototype", "ridge"] = "prototype"
-        even: float = 0.5
-        judging: float = 0.03
-        focus: float = 20.0
-        spread: float = 0.25
         steps: int = 0
         test_steps: int = 0
+        steps_from: float = 0.5
         rate: float = 0.03
         sharpness: float = 8.0
         wide: float = 1.0
         after: float = 0.3
         pretrain: float = 0.3
-        outer_weight_rate: float = 3e-3
+        outer_weight_rate: float = 6e-3
         outer_eta_rate: float = 1e-2
         clip: float = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings, self.specs = settings, tuple(specs)
         self.net = SuperNet(replace(settings.space, sampling="mixture"), specs)  # paths are drawn here
-        fair = settings.space.sampling == "fair"
-        self._even = replace(settings.space, sampling="fair" if fair else "uniform")
+        even = settings.space.sampling in ("uniform", "fair")
+        self._drawn = settings.space if even else replace(settings.space, sampling="uniform")
         self.candidates = candidates(settings.space, settings.count)
         self._within = {spec.name: affordable(self.candidates, spec, settings.macs) for spec in specs}
         self._modules: dict[tuple[int, ...], Paths] = {}
@@ -105,83 +104,110 @@ class LooNas(Method):
         )
 
     def phases(self) -> Sequence[float]:
-        """Where judging begins and ends, twice."""
-        s = self.settings
-        return (s.even, s.even + s.judging, 1 - s.judging)
+        """Where the learned steps begin."""
+        return (self.settings.steps_from,) if self.settings.steps else ()
 
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        if self._judges(progress.iteration, progress.total):
-            anew = not self._judges(progress.iteration - 1, progress.total)
-            return self._judge(state, batch, anew=anew)
-        return self._train(state, progress, batch)
+        """One step on the shared weights, through one drawn architecture per domain."""
+        s, learned = self.settings, sorted(state.learned().items())
+        leaves = {name: t.detach().requires_grad_() for name, t in learned if is_trained(name)}
+        steps = s.steps if progress.iteration >= s.steps_from * progress.total else 0
 
-    def _judges(self, iteration: int, total: int) -> bool:
-        s, done = self.settings, iteration / total
-        return s.even <= done < s.even + s.judging or done >= 1 - s.judging
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
+            path = draw(self._drawn, episodes.spec, int(state["seed"]), progress.iteration)
+            loss, pretrain = self._losses(State(leaves), episodes, path, steps)
+            partials = torch.autograd.grad(
+                loss + s.pretrain * pretrain, list(leaves.values()), allow_unused=True
+            )
+            found = {name: g for name, g in zip(leaves, partials, strict=True) if g is not None}
+            return found, loss.detach()
+
+        gradients, losses = over_domains(batch, gradient, limit=s.clip, whole=True)
+        usual = adam(s.outer_weight_rate * progress.remaining)
+        rates = adam(s.outer_eta_rate * progress.remaining)
+        return descend(state, gradients, lambda name: rates if group_of(name) == "rates" else usual), losses
+
+    def select(self, state: State, tasks: Sequence[Episodes]) -> State:
+        """Judge every candidate on meta-validation tasks: its leave-one-out and query losses."""
+        paths = Paths(self.net, self.candidates)
+        found: Tensors = {}
+        for episodes in tasks:
+            parts = [self._losses_of_all(state, paths, e) for e in by_task(episodes)]
+            loo, query = (torch.cat(rows) for rows in zip(*parts, strict=True))
+            found |= recorded(episodes.spec.name, loo, query)
+        return state | found
+
+    @torch.no_grad()
+    def _losses_of_all(self, state: State, paths: Paths, episodes: Episodes) -> tuple[Tensor, Tensor]:
+        """Leave-one-out and query losses (T, K) of T tasks under each candidate; at one shot twice the
+        latter."""
+        spec, support, query = episodes.spec, episodes.support, episodes.query
+        features = embed_all(paths, state.group("weights"), spec, torch.cat([support.x, query.x], 1))
+        known, asked = features.tensor_split([support.y.shape[1]], 2)  # (K, T, B, F)
+        weight, bias = self._head(state, known, support, spec.ways)
+        logits = asked @ weight.mT + bias[..., None, :]
+        losses = torch.stack([cross_entropy(one, query.y) for one in logits], 1)
+        if shots_of(support.y, spec.ways) == 1:
+            return losses, losses
+        return self._evidence(state, known, support.y, spec.ways).T, losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        chosen = self.choose(state, spec, support).tolist()
-        return self._under(state, spec, support, [self.candidates[i] for i in chosen])
+        found = [self.candidates[i] for i in self.choose(state, spec, support).tolist()]
+        if self.settings.rounds and shots_of(support.y, spec.ways) > 1:
+            found = self._refined(state, spec, support)
+        return self._under(state, spec, support, found)
+
+    @torch.no_grad()
+    def _refined(self, state: State, spec: TaskSpec, support: Batch) -> list[Architecture]:
+        """The architecture of each task by beam search from the candidates, by its own evidence alone."""
+        s, weights = self.settings, state.group("weights")
+
+        def fitness(architectures: Sequence[Architecture]) -> Tensor:
+            features = embed_all(Paths(self.net, architectures), weights, spec, support.x)
+            return self._evidence(state, features, support.y, spec.ways)
+
+        start = [self.candidates[i] for i in self._within[spec.name]]
+        rng = generator(int(state["seed"]), "beam", spec.name)
+        return beam(
+            self._drawn,
+            start,
+            fitness(start),
+            fitness,
+            rng,
+            rounds=s.rounds,
+            allowed=lambda a: not s.macs or macs(a, spec.input_shape, spec.ways) <= s.macs,
+        )
 
     def choose(self, state: State, spec: TaskSpec, support: Batch, rule: RuleName | None = None) -> Tensor:
         """The number of each task's candidate (T,), by the settings' rule or another one."""
         rule, within = rule or self.settings.rule, torch.tensor(self._within[spec.name])
-        evidence = None
+        evidence = features = None
         if rule in NEEDS_EVIDENCE and shots_of(support.y, spec.ways) > 1:
             paths = self._paths(spec)
             with torch.no_grad():
-                features = embed_all(paths, state.group("weights"), spec, support.x)
-                evidence = self._evidence(state, features, support.y, spec.ways).T
+                values = embed_all(paths, state.group("weights"), spec, support.x)
+                evidence = self._evidence(state, values, support.y, spec.ways).T.cpu()
+            features = Features(values, lambda f: self._evidence(state, f, support.y, spec.ways))
         prior = judged(state, spec, self.specs, len(self.candidates))
         rng = generator(int(state["seed"]), "choice", spec.name)
-        known = Known(evidence, prior.domain[within], prior.shared[within], prior.weight, len(support.y), rng)
+        known = Known(
+            evidence, prior.domain[within], prior.shared[within], prior.weight, len(support.y), rng, features
+        )
         return within[choose(rule, known)]
 
-    def _judge(self, state: State, batch: Sequence[Episodes], *, anew: bool) -> tuple[State, Metrics]:
-        """Record every candidate's leave-one-out and query losses on a meta-batch; the weights stay."""
-        paths, found, best = Paths(self.net, self.candidates), dict[str, Tensor](), dict[str, float]()
-        for episodes in batch:
-            support, query = halved(episodes)
-            x = torch.cat([support.x, query.x], 1)
-            with torch.no_grad():
-                features = embed_all(paths, state.group("weights"), episodes.spec, x)  # (K, T, B, F)
-                known, asked = features.tensor_split([support.y.shape[1]], 2)
-                evidence = self._evidence(state, known, support.y, episodes.spec.ways)
-                weight, bias = self._head(state, known, support, episodes.spec.ways)
-                logits = asked @ weight.mT + bias[..., None, :]
-                losses = torch.stack([cross_entropy(one, query.y) for one in logits])  # (K, T)
-            found |= recorded(state, episodes.spec.name, evidence.T, losses.T, anew=anew)
-            best[episodes.spec.name] = float(losses.mean(1).min())
-        return state | found, best
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted:
+        space = self.settings.space
+        rows = [{name: t[i].tolist() for name, t in arch.items()} for i in range(len(support.y))]
+        return self._under(state, spec, support, [derive(space, **row) for row in rows])
 
-    def _train(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        """One step on the shared weights, through one drawn architecture per domain."""
-        s, learned = self.settings, sorted(state.learned().items())
-        leaves = {name: t.detach().requires_grad_() for name, t in learned if is_trained(name)}
-        focused = progress.iteration / progress.total >= s.even
-
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
-            path = self._path(state, episodes.spec, progress.iteration, focused=focused)
-            loss, pretrain = self._losses(State(leaves), episodes, path, s.steps if focused else 0)
-            partials = torch.autograd.grad(
-                loss + s.pretrain * pretrain, list(leaves.values()), allow_unused=True
-            )
-            found = {n: g for n, g in zip(leaves, partials, strict=True) if g is not None}
-            return found, float(loss.detach())
-
-        gradients, losses = over_domains(batch, gradient, limit=s.clip, whole=True)
-        optimizer = {"rates": adam(s.outer_eta_rate * progress.remaining)}
-        usual = adam(s.outer_weight_rate * progress.remaining)
-        return descend(state, gradients, lambda name: optimizer.get(group_of(name), usual)), losses
-
-    def _path(self, state: State, spec: TaskSpec, iteration: int, *, focused: bool) -> Architecture:
-        """The architecture that a domain's tasks go through in this iteration."""
-        s, seed = self.settings, int(state["seed"])
-        rng = generator(seed, "paths", spec.name, iteration)
-        if not focused or float(torch.rand((), generator=rng)) < s.spread:
-            return draw(self._even, spec, seed, iteration)
-        losses = judged(state, spec, self.specs, len(self.candidates)).domain
-        return self.candidates[int(torch.multinomial((-s.focus * losses).softmax(-1), 1, generator=rng))]
+    def fixed_archs(self, state: State, spec: TaskSpec) -> Mapping[str, Tensors]:
+        prior = judged(state, spec, self.specs, len(self.candidates))
+        within = torch.tensor(self._within[spec.name])
+        best = {"shared": prior.shared, "domain": prior.domain}
+        return {
+            name: logits_of(self.settings.space, self.candidates[int(within[losses[within].argmin()])])
+            for name, losses in best.items()
+        }
 
     def _losses(
         self, state: State, episodes: Episodes, path: Architecture, steps: int
@@ -220,7 +246,8 @@ class LooNas(Method):
                 out[rows] = parts[architecture].predict(x[rows])
             return out
 
-        hard = [logits_of(self.settings.space, architecture) for architecture in architectures]
+        space, device = self.settings.space, state.device
+        hard = [logits_of(space, architecture, device) for architecture in architectures]
         return Adapted(predict, {name: torch.stack([h[name] for h in hard]) for name in hard[0]})
 
     def _under_one(self, state: State, spec: TaskSpec, support: Batch, path: Architecture) -> Adapted:
@@ -262,7 +289,7 @@ class LooNas(Method):
     def _start(self, state: State, path: Architecture, head: tuple[Tensor, Tensor]) -> Params:
         """T tasks' parameters (T, ...) before the first step, with their closed-form heads."""
         tasks, ways, size = head[0].shape
-        params = Params(state.group("weights"), logits_of(self.settings.space, path))
+        params = Params(state.group("weights"), logits_of(self.settings.space, path, state.device))
         name, shared = head_name(params.weights, ways, size), expand_tasks(params, tasks)
         return Params(shared.weights | {f"{name}.weight": head[0], f"{name}.bias": head[1]}, shared.arch)
 
@@ -280,3 +307,9 @@ class LooNas(Method):
 def is_trained(name: str) -> bool:
     """Whether gradients move this tensor of the state."""
     return group_of(name) in ("weights", "rates", "classifier", "head")
+
+
+def by_task(episodes: Episodes) -> Iterator[Episodes]:
+    """T tasks one by one: all candidates' features of one task fit into memory."""
+    for task in range(len(episodes.support.y)):
+        yield episodes.tasks(slice(task, task + 1))

@@ -12,10 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from baselines.protonet import ProtoNet
-from metanas.data.episode import Batch, TaskSpec
-from metanas.meta.prototypes import embed
+from metanas.data.episode import Batch
 from metanas.method import METHODS
-from metanas.params import Params
 
 
 @METHODS.register("matchingnet")
@@ -28,10 +26,9 @@ class MatchingNet(ProtoNet):
 
         sharpness: float = 10.0
 
-    def logits(self, params: Params, spec: TaskSpec, support: Batch, x: Tensor) -> Tensor:
-        """Logits (T, Q, ways) of queries x (T, Q, ...): the log of the attention that each class gets."""
-        keys = F.normalize(embed(self.net, params, spec, support.x, apart=self.transductive), dim=-1)
-        queries = F.normalize(embed(self.net, params, spec, x, apart=self.transductive), dim=-1)
+    def compared(self, support: Batch, ways: int, queries: Tensor) -> Tensor:
+        """Logits (T, Q, ways) from features: the log of the attention that each class gets."""
+        keys, queries = F.normalize(support.x, dim=-1), F.normalize(queries, dim=-1)
         attention = (self.settings.sharpness * queries @ keys.transpose(1, 2)).softmax(-1)  # (T, Q, B)
-        shares = attention @ F.one_hot(support.y, spec.ways).to(attention.dtype)
+        shares = attention @ F.one_hot(support.y, ways).to(attention.dtype)
         return shares.clamp_min(torch.finfo(shares.dtype).tiny).log()

@@ -17,18 +17,22 @@ import torch
 from torch import Tensor
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.given_arch import WeightsOnly, embed_with, fixed_archs
 from metanas.meta.inner import Order, adapt, adapted_predictor, moves, trajectory
 from metanas.meta.loss import TaskLoss, cross_entropy
 from metanas.meta.optimizers import adam
-from metanas.meta.outer import descend, over_domains, pack
+from metanas.meta.outer import descend, leaves, over_domains, pack
 from metanas.meta.pretrain import class_loss, classifiers
 from metanas.meta.prototypes import embed, prototype_head, wide_loss
 from metanas.meta.rates import LearnedRates, start_nodes
+from metanas.meta.replay import Replay
 from metanas.meta.reptile import support_and_query
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
 from metanas.models.network import head_name
-from metanas.params import Params, Tensors, detach, expand_tasks, group_of, named_tensors
+from metanas.models.supernet import SuperNet
+from metanas.params import Params, Tensors, expand_tasks, group_of, named_tensors
+from metanas.search.discretize import single
 from metanas.space.network_config import NetworkConfig
 from metanas.space.space import SearchSpace
 
@@ -71,6 +75,7 @@ class MetaNasOurs(Method):
         self.settings, self.specs = settings, tuple(specs)
         self.net = build(settings.network, settings.space, specs)
         self.transductive = settings.network.transductive
+        self.replay = Replay(self.net)
 
     def start(self, generator: torch.Generator) -> State:
         s, params = self.settings, self.net.init(generator)
@@ -78,27 +83,26 @@ class MetaNasOurs(Method):
         return pack(params, rates) | classifiers(self.net, params, self.specs)
 
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        s, params = self.settings, detach(state.params)
-        others = State(
-            {
-                f"{kind}/{name}": t.detach().requires_grad_()
-                for kind in ("rates", "classifier")
-                for name, t in state.group(kind).items()
-            }
-        )
+        s, learned = self.settings, leaves(state, ("weights", "arch", "rates", "classifier"))
 
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
-            classifier = f"classifier/{episodes.spec.name}"
-            loss, pretrain = self._losses(params, others.rates, others[classifier], episodes)
-            leaves = named_tensors(params) | {
-                k: t for k, t in others.items() if k == classifier or group_of(k) == "rates"
-            }
+        def compute(learned: State, episodes: Episodes) -> tuple[Tensors, Tensor]:
+            params, classifier = learned.params, f"classifier/{episodes.spec.name}"
+            loss, pretrain = self._losses(params, learned.rates, learned[classifier], episodes)
+            at = named_tensors(params) | {f"rates/{name}": t for name, t in learned.rates.items()}
+            at[classifier] = learned[classifier]
             partials = torch.autograd.grad(
-                loss + s.pretrain * pretrain, list(leaves.values()), allow_unused=True, materialize_grads=True
+                loss + s.pretrain * pretrain, list(at.values()), allow_unused=True, materialize_grads=True
             )
-            return dict(zip(leaves, partials, strict=True)), float(loss.detach())
+            return dict(zip(at, partials, strict=True)), loss.detach()
 
-        gradients, losses = over_domains(batch, gradient, limit=s.clip, whole=True)
+        gradients, losses = over_domains(
+            batch,
+            lambda episodes: self.replay(
+                "step" if TaskLoss(self.net, episodes.spec).is_static else None, compute, learned, episodes
+            ),
+            limit=s.clip,
+            whole=True,
+        )
         rates = {"weights": s.outer_weight_rate, "classifier": s.outer_weight_rate}
         rates |= {"arch": s.outer_arch_rate, "rates": s.outer_eta_rate}
         optimizer = {name: adam(rate * progress.remaining) for name, rate in rates.items()}
@@ -112,6 +116,19 @@ class MetaNasOurs(Method):
         loss, policy = TaskLoss(self.net, spec), self._policy(state.rates)
         steps = [support] * self.settings.test_steps
         return adapted_predictor(loss, adapt(loss, start, steps, policy=policy, order=0))
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        if not isinstance(self.net, SuperNet):
+            return None
+        params, steps = state.params, [support] * self.settings.test_steps
+        with torch.no_grad():
+            embedded = embed_with(self.net, params.weights, spec, support.x, arch)
+            start = self._prototype_start(params, spec, support, embedded)._replace(arch=arch)
+        loss, policy = TaskLoss(self.net, spec, single), WeightsOnly(self._policy(state.rates))
+        return adapted_predictor(loss, adapt(loss, start, steps, policy=policy, order=0))
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
+        return fixed_archs(self.net, state.group("arch"), spec)
 
     def _prototype_start(self, params: Params, spec: TaskSpec, support: Batch, embedded: Tensor) -> Params:
         """T tasks' parameters (T, ...) before the first step, with heads from support features (T, B, F)."""

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.averaging import mean_over_tasks
-from metanas.meta.inner import adapt, adapted_predictor
+from metanas.meta.given_arch import adapt_weights, fixed_archs
+from metanas.meta.inner import ParamGroups, adapt, adapted_predictor
 from metanas.meta.loss import TaskLoss
 from metanas.meta.optimizers import FunctionalOptimizer, adam
 from metanas.meta.outer import pack
@@ -70,7 +72,7 @@ class MetaNas(Method):
             "arch": s.outer_arch_step * progress.remaining,
         }
 
-        def move(episodes: Episodes) -> tuple[Tensors, float]:
+        def move(episodes: Episodes) -> tuple[Tensors, Tensor]:
             return displacement(
                 self.losses(episodes.spec, s.steps, anneal=searches),
                 params,
@@ -93,6 +95,14 @@ class MetaNas(Method):
         losses = self.losses(spec, steps, anneal=True)
         adapted = adapt(losses, start, [support] * (2 * steps), policy=self._policy(searches=True), order=0)
         return adapted_predictor(losses[-1], adapted)
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        s = self.settings
+        policy = ParamGroups(adam(s.weight_rate, beta1=0.0), None)
+        return adapt_weights(self.net, spec, state.params, support, arch, policy=policy, steps=s.test_steps)
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
+        return fixed_archs(self.net, state.group("arch"), spec)
 
     def losses(self, spec: TaskSpec, steps: int, *, anneal: bool) -> list[TaskLoss]:
         """One loss per gradient step, 2 * steps, at falling temperature; all by softmax without `anneal`."""

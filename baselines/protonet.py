@@ -15,13 +15,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.given_arch import embed_with, fixed_archs
+from metanas.meta.loss import is_static
 from metanas.meta.optimizers import adam
-from metanas.meta.outer import descend, over_domains, pack
+from metanas.meta.outer import descend, leaves, over_domains, pack
 from metanas.meta.prototypes import embed, prototypes
+from metanas.meta.replay import Replay
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
 from metanas.models.relaxation import as_softmax
-from metanas.params import Params, Tensors, detach, group_of, named_tensors
+from metanas.models.supernet import SuperNet
+from metanas.params import Params, Tensors, group_of, named_tensors
 from metanas.space.network_config import NetworkConfig
 from metanas.space.space import SearchSpace
 
@@ -53,21 +57,21 @@ class ProtoNet(Method):
         self.settings = settings
         self.net = build(settings.network, settings.space, specs)
         self.transductive = settings.network.transductive
+        self.replay = Replay(self.net)
 
     def start(self, generator: torch.Generator) -> State:
         return pack(self.net.init(generator))
 
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        s, params = self.settings, detach(state.params)
+        s = self.settings
 
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
+        def compute(learned: State, episodes: Episodes) -> tuple[Tensors, Tensor]:
+            params = learned.params
             logits = self.logits(params, episodes.spec, episodes.support, episodes.query.x)
             loss = F.cross_entropy(logits.flatten(0, 1), episodes.query.y.flatten())
-            leaves = named_tensors(params)
-            partials = torch.autograd.grad(
-                loss, list(leaves.values()), materialize_grads=True, allow_unused=True
-            )
-            return dict(zip(leaves, partials, strict=True)), float(loss.detach())
+            at = named_tensors(params)
+            partials = torch.autograd.grad(loss, list(at.values()), materialize_grads=True, allow_unused=True)
+            return dict(zip(at, partials, strict=True)), loss.detach()
 
         factor = (
             progress.remaining
@@ -75,7 +79,11 @@ class ProtoNet(Method):
             else 0.5 ** int((1 - progress.remaining) * (s.halvings + 1))
         )
         rates = {"weights": s.weight_rate * factor, "arch": s.arch_rate * factor}
-        gradients, losses = over_domains(batch, gradient, limit=s.clip)
+        learned = leaves(state, ("weights", "arch"))
+        kind = "step" if is_static(self.net) else None
+        gradients, losses = over_domains(
+            batch, lambda episodes: self.replay(kind, compute, learned, episodes), limit=s.clip
+        )
         return descend(state, gradients, lambda name: adam(rates[group_of(name)])), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
@@ -88,11 +96,40 @@ class ProtoNet(Method):
         arch = as_softmax(self.settings.space, params.arch, spec)
         return Adapted(predict, {name: t.expand(tasks, *t.shape) for name, t in arch.items()})
 
-    def logits(self, params: Params, spec: TaskSpec, support: Batch, x: Tensor) -> Tensor:
-        """Logits (T, Q, ways): negative squared distances of queries x (T, Q, ...) to the class means."""
-        apart = self.transductive
-        means = prototypes(embed(self.net, params, spec, support.x, apart=apart), support, spec.ways)
-        squares = (embed(self.net, params, spec, x, apart=apart)[:, :, None] - means[:, None]).square()
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        if not isinstance(self.net, SuperNet):
+            return None
+        params = state.params
+
+        @torch.no_grad()
+        def predict(x: Tensor) -> Tensor:
+            return self.logits(params, spec, support, x, arch).softmax(-1)
+
+        return Adapted(predict, arch)
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
+        return fixed_archs(self.net, state.group("arch"), spec)
+
+    def embed(self, params: Params, spec: TaskSpec, x: Tensor, arch: Tensors | None) -> Tensor:
+        """x (T, B, *input_shape) to features (T, B, F). arch: given architectures; None: the learned one."""
+        if arch is not None and isinstance(self.net, SuperNet):
+            return embed_with(self.net, params.weights, spec, x, arch)
+        return embed(self.net, params, spec, x, apart=self.transductive)
+
+    def logits(
+        self, params: Params, spec: TaskSpec, support: Batch, x: Tensor, arch: Tensors | None = None
+    ) -> Tensor:
+        """Logits (T, Q, ways): negative squared distances of queries x (T, Q, ...) to the class means.
+
+        arch: as of `embed`.
+        """
+        known = Batch(self.embed(params, spec, support.x, arch), support.y)
+        return self.compared(known, spec.ways, self.embed(params, spec, x, arch))
+
+    def compared(self, support: Batch, ways: int, queries: Tensor) -> Tensor:
+        """Logits (T, Q, ways) from features: of the support set, x (T, B, F), and of queries (T, Q, F)."""
+        means = prototypes(support.x, support, ways)
+        squares = (queries[:, :, None] - means[:, None]).square()
         return (
             -squares.sum(-1) if self.settings.sharpness == 0 else -self.settings.sharpness * squares.mean(-1)
         )

@@ -6,13 +6,14 @@ network is the supernet by default (the paper: four convolutions of 96 to 512 fi
 learned by the same loss, and logits have no learned bias, which a softmax ignores.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.given_arch import embed_with, fixed_archs
 from metanas.meta.loss import cross_entropy
 from metanas.meta.optimizers import adam
 from metanas.meta.outer import descend, over_domains, pack
@@ -21,6 +22,7 @@ from metanas.meta.ridge import ridge_head, start_ridge
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
 from metanas.models.relaxation import as_softmax
+from metanas.models.supernet import SuperNet
 from metanas.params import Params, Tensors, group_of
 from metanas.space.network_config import NetworkConfig
 from metanas.space.space import SearchSpace
@@ -56,7 +58,7 @@ class R2D2(Method):
         s = self.settings
         leaves = {n: t.detach().requires_grad_() for n, t in sorted(state.learned().items())}
 
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
             learner = State(leaves)
             head = self._head(learner, episodes.spec, episodes.support)
             logits = self._embed(learner, episodes.spec, episodes.query.x) @ head
@@ -64,29 +66,46 @@ class R2D2(Method):
             partials = torch.autograd.grad(
                 loss, list(leaves.values()), materialize_grads=True, allow_unused=True
             )
-            return dict(zip(leaves, partials, strict=True)), float(loss.detach())
+            return dict(zip(leaves, partials, strict=True)), loss.detach()
 
         gradients, losses = over_domains(batch, gradient, limit=s.clip)
         rates = {"weights": s.weight_rate, "arch": s.arch_rate, "head": s.head_rate}
         return descend(state, gradients, lambda n: adam(rates[group_of(n)] * progress.remaining)), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
+        arch = as_softmax(self.settings.space, state.params.arch, spec)
+        adapted = {name: t.expand(len(support.y), *t.shape) for name, t in arch.items()}
+        return Adapted(self._predictor(state, spec, support), adapted)
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        if not isinstance(self.net, SuperNet):
+            return None
+        return Adapted(self._predictor(state, spec, support, arch), arch)
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
+        return fixed_archs(self.net, state.group("arch"), spec)
+
+    def _predictor(
+        self, state: State, spec: TaskSpec, support: Batch, arch: Tensors | None = None
+    ) -> Callable[[Tensor], Tensor]:
+        """Class probabilities of T adapted tasks. arch: given ones (T, ...); None: the learned one."""
         with torch.no_grad():
-            head = self._head(state, spec, support)
+            head = self._head(state, spec, support, arch)
 
         @torch.no_grad()
         def predict(x: Tensor) -> Tensor:
-            return (self._embed(state, spec, x) @ head).softmax(-1)
+            return (self._embed(state, spec, x, arch) @ head).softmax(-1)
 
-        arch = as_softmax(self.settings.space, state.params.arch, spec)
-        return Adapted(predict, {name: t.expand(len(support.y), *t.shape) for name, t in arch.items()})
+        return predict
 
-    def _embed(self, state: State, spec: TaskSpec, x: Tensor) -> Tensor:
+    def _embed(self, state: State, spec: TaskSpec, x: Tensor, arch: Tensors | None = None) -> Tensor:
+        if arch is not None and isinstance(self.net, SuperNet):
+            return embed_with(self.net, state.group("weights"), spec, x, arch)
         params = Params(state.group("weights"), state.group("arch"))
         return embed(self.net, params, spec, x, apart=self.transductive)
 
-    def _head(self, state: State, spec: TaskSpec, support: Batch) -> Tensor:
+    def _head(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors | None = None) -> Tensor:
         """Weights (T, F, ways) that give logits."""
-        features = self._embed(state, spec, support.x)
+        features = self._embed(state, spec, support.x, arch)
         head = ridge_head(features, support, spec.ways, state["head/penalty"].exp())
         return state["head/scale"].exp() * head

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import torch
 
 from baselines.maml import Maml
+from metanas.data.episode import Batch, TaskSpec
 from metanas.meta.inner import What
 from metanas.meta.outer import pack
-from metanas.method import METHODS, State
-from metanas.params import Params
+from metanas.method import METHODS, Adapted, State
+from metanas.params import Params, Tensors
 from metanas.search.discretize import logits_of, single
 from metanas.search.variation import sample
 
@@ -32,3 +33,9 @@ class RandomArch(Maml):
     def start(self, generator: torch.Generator) -> State:
         logits = logits_of(self.settings.space, sample(self.settings.space, generator))
         return pack(Params(self.net.init(generator).weights, logits))
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        return None  # there is no other architecture
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
+        return {}

@@ -109,9 +109,9 @@ class RandomSearch(Method):
     ) -> tuple[State, Metrics]:
         """One step of first-order MAML on the weights of an architecture."""
         s = self.settings
-        params = detach(Params(state.group("weights"), logits_of(s.space, architecture)))
+        params = detach(Params(state.group("weights"), logits_of(s.space, architecture, state.device)))
 
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
             loss, steps = TaskLoss(self.net, episodes.spec, single), final_step_weights(s.steps)
             gradients, value = meta_gradient(loss, params, episodes, policy=self.policy, order=1, steps=steps)
             return {name: g for name, g in gradients.items() if group_of(name) == "weights"}, value
@@ -126,7 +126,7 @@ class RandomSearch(Method):
         space = self.settings.space
         for _ in range(self.settings.candidates):
             architecture = self.propose(self._history(state), rng)
-            params = Params(state.group("weights"), logits_of(space, architecture))
+            params = Params(state.group("weights"), logits_of(space, architecture, state.device))
             accuracies = [self.fitness(params, episodes) for episodes in batch]
             fitness = torch.tensor([sum(accuracies) / len(accuracies)], dtype=torch.float64)
             index = torch.tensor([number(space, architecture)])
@@ -134,7 +134,7 @@ class RandomSearch(Method):
                 "history/number": torch.cat([state["history/number"], index]),
                 "history/fitness": torch.cat([state["history/fitness"], fitness]),
             }
-        logits = logits_of(space, self._best(state))
+        logits = logits_of(space, self._best(state), state.device)
         state |= {f"arch/{name}": t for name, t in logits.items()}
         return state, {"fitness": float(state["history/fitness"].max())}
 

@@ -12,14 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.averaging import mean_over_tasks
 from metanas.meta.carried_moments import init_moments, is_moment, load_moments, update_moments
+from metanas.meta.given_arch import adapt_weights, fixed_archs
 from metanas.meta.inner import ParamGroups, What, moves, predictor
 from metanas.meta.loss import TaskLoss
 from metanas.meta.optimizers import adam
 from metanas.meta.outer import pack
+from metanas.meta.replay import Replay
 from metanas.meta.reptile import displacement, mean_of_movers
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
@@ -61,6 +64,7 @@ class Reptile(Method):
         self.settings = settings
         self.net = build(settings.network, settings.space, specs)
         self.transductive = settings.network.transductive and not settings.one_by_one
+        self.replay = Replay(self.net)
         s, test_rate = settings, settings.test_weight_rate
         self.policy = ParamGroups(
             adam(s.weight_rate, beta1=0.0), adam(s.arch_rate, beta1=0.0), moves(s.adapts)
@@ -74,17 +78,20 @@ class Reptile(Method):
         return pack(params) | (init_moments(params, self.policy) if self.settings.keep_moments else {})
 
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        params, s = state.params, self.settings
+        s = self.settings
 
-        def move(episodes: Episodes) -> tuple[Tensors, float]:
-            loss, memory = (
-                TaskLoss(self.net, episodes.spec),
-                load_moments(state, params, len(episodes.query.y)),
-            )
+        def compute(state: State, episodes: Episodes) -> tuple[Tensors, Tensor]:
+            loss, params = TaskLoss(self.net, episodes.spec), state.params
+            memory = load_moments(state, params, len(episodes.query.y))
             change, after = displacement(
                 loss, params, episodes, policy=self.policy, steps=s.steps, memory=memory
             )
             return change | update_moments(state, params, memory), after
+
+        def move(episodes: Episodes) -> tuple[Tensors, Tensor]:
+            # with keep_moments Adam's step count, a number, is part of what is computed
+            is_static = TaskLoss(self.net, episodes.spec).is_static and not s.keep_moments
+            return self.replay("step" if is_static else None, compute, state, episodes)
 
         displacements, losses = mean_over_tasks(batch, move)
         size, mean = s.outer_step * progress.remaining, mean_of_movers(displacements)
@@ -104,3 +111,20 @@ class Reptile(Method):
             memory=memory,
             one_by_one=s.one_by_one,
         )
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        params, s = state.params, self.settings
+        return adapt_weights(
+            self.net,
+            spec,
+            params,
+            support,
+            arch,
+            policy=self.test_policy,
+            steps=s.test_steps,
+            memory=load_moments(state, params, len(support.y)),
+            one_by_one=s.one_by_one,
+        )
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
+        return fixed_archs(self.net, state.group("arch"), spec)

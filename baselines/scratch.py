@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 import torch
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.given_arch import adapt_weights
 from metanas.meta.inner import ParamGroups, What, moves, predictor
 from metanas.meta.loss import TaskLoss
 from metanas.meta.optimizers import adam
 from metanas.meta.outer import pack
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
+from metanas.params import Tensors
 from metanas.space.network_config import NetworkConfig
 from metanas.space.space import SearchSpace
 
@@ -54,3 +56,7 @@ class Scratch(Method):
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         loss = TaskLoss(self.net, spec)
         return predictor(loss, state.params, support, policy=self.policy, steps=self.settings.test_steps)
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        policy, steps = self.policy, self.settings.test_steps
+        return adapt_weights(self.net, spec, state.params, support, arch, policy=policy, steps=steps)

@@ -11,14 +11,18 @@ T-NAS++, the same on MAML++, is not implemented.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from baselines.maml import Maml
 from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.given_arch import start_with
 from metanas.meta.inner import ParamGroups, adapt, adapted_predictor
 from metanas.meta.loss import TaskLoss
 from metanas.meta.maml import final_step_weights, meta_gradient
 from metanas.meta.optimizers import sgd
 from metanas.meta.outer import descend, over_domains
 from metanas.method import METHODS, Adapted, Metrics, Progress, State
+from metanas.models.supernet import SuperNet
 from metanas.params import Params, Tensors, detach, expand_tasks, group_of
 from metanas.search.discretize import discretize, single
 
@@ -46,7 +50,7 @@ class TNas(Maml):
             return super().step(state, progress, batch)
         params = state.params
 
-        def gradient(episodes: Episodes) -> tuple[Tensors, float]:
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
             hard = discretize(s.space, params.arch, episodes.spec)
             gradients, loss = meta_gradient(
                 TaskLoss(self.net, episodes.spec, single),
@@ -70,8 +74,14 @@ class TNas(Maml):
         soft = adapt(
             TaskLoss(self.net, spec), start, [support] * s.test_steps, policy=self.policy({}), order=0
         )
-        decoded = Params(start.weights, discretize(s.space, soft.arch, spec))
-        loss, policy = TaskLoss(self.net, spec, single), ParamGroups(sgd(s.weight_rate), None)
-        return adapted_predictor(
-            loss, adapt(loss, decoded, [support] * s.decoded_steps, policy=policy, order=0)
-        )
+        return self._decoded(state, spec, support, discretize(s.space, soft.arch, spec))
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        return self._decoded(state, spec, support, arch) if isinstance(self.net, SuperNet) else None
+
+    def _decoded(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted:
+        """The predictor of T decoded networks after their weight steps. arch: hard logits (T, ...)."""
+        s, loss = self.settings, TaskLoss(self.net, spec, single)
+        start = start_with(state.params, arch, len(support.y))
+        steps, policy = [support] * s.decoded_steps, ParamGroups(sgd(s.weight_rate), None)
+        return adapted_predictor(loss, adapt(loss, start, steps, policy=policy, order=0))

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from metanas.studies.api import compare as compare
     from metanas.studies.api import load_run as load_run
     from metanas.studies.api import run as run
+    from metanas.tables.table import Table as Table
+    from metanas.tables.table import load_table as load_table
 
 _WHERE = {
     "metanas.base.errors": ("DataError", "InvalidValue", "MetanasError"),
@@ -53,6 +55,7 @@ _WHERE = {
     "metanas.space.picture": ("architecture_svg=picture",),
     "metanas.space.space": ("SearchSpace",),
     "metanas.studies.api": ("Learner", "Run", "compare", "load_run", "run"),
+    "metanas.tables.table": ("Table", "load_table"),
 }
 _MODULES = {
     entry.partition("=")[0]: (module, entry.rpartition("=")[2])
@@ -78,6 +81,7 @@ __all__ = [
     "SearchSpace",
     "State",
     "Suite",
+    "Table",
     "TaskDataset",
     "TaskSpec",
     "architecture_svg",
@@ -85,6 +89,7 @@ __all__ = [
     "derive_architecture",
     "load_run",
     "load_suite",
+    "load_table",
     "parse_architecture",
     "run",
 ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-Metrics = Mapping[str, float]
+Metrics = Mapping[str, "float | Tensor"]  # a loss on an accelerator stays a tensor (): reading it waits
 
 
 class State(Mapping[str, "Tensor"]):
@@ -29,6 +29,9 @@ class State(Mapping[str, "Tensor"]):
     Every name begins with its group: weights/<name> (network parameters), arch/<name> (architecture logits),
     rates/<name> (learned inner learning rates), memory/<j>/<name> (an optimizer's j-th moment), and groups of
     a method's own, such as classifier/<domain>. A checkpoint stores exactly these names.
+
+    What is learned in float32 lies on the learner's device. Integers and float64 are for bookkeeping (seeds,
+    histories, the step count of Adam) and stay on the CPU, where reading them costs nothing.
     """
 
     def __init__(self, tensors: "Mapping[str, Tensor]") -> None:
@@ -47,6 +50,18 @@ class State(Mapping[str, "Tensor"]):
         """A new state in which `other` replaces or adds tensors."""
         return State({**self._tensors, **other})
 
+    @property
+    def device(self) -> "torch.device":
+        """Where what is learned lies; the CPU for a state without any."""
+        import torch
+
+        devices = [t.device for t in self._tensors.values() if t.device.type != "cpu"]
+        return devices[0] if devices else torch.device("cpu")
+
+    def to(self, device: "torch.device") -> "State":
+        """The same state with what is learned on a device."""
+        return State({name: t.to(device) if _is_learned(t) else t.cpu() for name, t in self.items()})
+
     def group(self, name: str) -> Tensors:
         """The tensors of a group by their names without it, sorted: a checkpoint may change the order."""
         return {key.partition("/")[2]: self[key] for key in sorted(self) if group_of(key) == name}
@@ -64,7 +79,7 @@ class State(Mapping[str, "Tensor"]):
     def probabilities(self, level: str) -> "dict[str, NDArray[np.float64]]":
         """The softmax of a domain's or modality's architecture logits, by group."""
         logits = own_arch(self.group("arch"), level)
-        return {name: t.double().softmax(-1).numpy(force=True) for name, t in logits.items()}
+        return {name: t.cpu().double().softmax(-1).numpy(force=True) for name, t in logits.items()}
 
     def moments(self, name: str) -> "tuple[Tensor, ...]":
         """The optimizer's moments of the tensor `name` ("weights/..."); empty before its first step."""
@@ -76,6 +91,11 @@ class State(Mapping[str, "Tensor"]):
     def learned(self) -> Tensors:
         """All tensors but the optimizer moments: what a method brings to a test task."""
         return {name: t for name, t in self.items() if group_of(name) != "memory"}
+
+
+def _is_learned(t: "Tensor") -> bool:
+    """Whether a tensor of a state belongs on the learner's device."""
+    return t.is_floating_point() and t.element_size() < 8
 
 
 @dataclass(frozen=True)
@@ -131,12 +151,38 @@ class Method(Protocol):
         """Fractions of meta-training, ascending, at which the cost of an iteration changes; mostly none."""
         return ()
 
+    def select(self, state: State, tasks: Sequence[Episodes]) -> State:
+        """What the method chooses on meta-validation tasks, once, after meta-training; as here, nothing.
+
+        tasks: T labelled tasks of every domain that has meta-validation classes. They are the same for all
+        methods and seeds, and none of those that `metanas tune` and early stopping score on.
+        """
+        return state
+
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         """Adapt to T tasks, to each from its own support set alone.
 
         support: x (T, ways * shots, *input_shape) and y (T, ways * shots).
         """
         ...
+
+    def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
+        """Adapt everything but the architecture, which is given; as many steps as `adapt` takes.
+
+        arch: hard logits (T, ...) by group, as `Adapted.arch` names them: 0 for the chosen candidates, -1e4
+        for the rest (`space/decoding.py`). None, as here: nothing is asked, since a method has no
+        architecture of its own, or a fixed one. With it an evaluation asks what the choice is worth
+        (`engine/controls.py`).
+        """
+        return None
+
+    def fixed_archs(self, state: State, spec: TaskSpec) -> Mapping[str, Tensors]:
+        """The architectures that the method would take without having seen a task: hard logits without T.
+
+        "shared": one for all domains. "domain": the one for tasks of this `spec`, where it has such a thing.
+        Empty, as here, where nothing was learned.
+        """
+        return {}
 
 
 METHODS: "Registry[type[Method]]" = Registry("method", "METHODS", ("baselines",), "metanas.methods")

@@ -16,6 +16,7 @@ ALLOWED = {
     "space": {"base", "data", "evaluation", "params"},
     "method": {"base", "data", "params"},
     "models": {"base", "data", "params", "space"},
+    "tables": {"base", "data", "evaluation", "space"},
     "search": {"base", "data", "params", "space", "models"},
     "meta": {"base", "data", "params", "space", "method", "models", "search"},
     "choice": {"base", "data", "params", "space", "method", "models", "search", "meta"},
@@ -32,14 +33,15 @@ ALLOWED = {
         "meta",
         "choice",
         "engine",
+        "tables",
     },
     "tasks": {"base", "data"},
     "leaderboard": {"base", "data", "evaluation", "space"},
     "__main__": {"cli"},
-    "metanas": {"data", "engine", "evaluation", "space", "studies", "cli", "method", "base"},
+    "metanas": {"data", "engine", "evaluation", "space", "studies", "tables", "cli", "method", "base"},
 }
 ALLOWED["cli"] = ALLOWED["studies"] | {"studies"}
-ALLOWED["baselines"] = ALLOWED["studies"] - {"engine", "evaluation"}
+ALLOWED["baselines"] = ALLOWED["studies"] - {"engine", "evaluation", "tables"}
 BOARD_MAY = {"metanas.data.suite", "metanas.data.sealed", "metanas.data.manifest"}
 EDGES = rooms.graph()
 
@@ -81,6 +83,7 @@ def test_nothing_but_the_contract_lies_at_the_root() -> None:
         "from metanas.cli.app import main; import sys; sys.argv = ['metanas', 'list', 'methods']; main()",
         "import leaderboard.web.static_site",
         "import metanas.evaluation.result, metanas.evaluation.statistics",
+        "import metanas.tables.table, metanas.search.searcher",
     ],
 )
 def test_light_paths_do_not_import_torch(code: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from metanas.evaluation.controls import CONTROLS
 from metanas.evaluation.result import PREDICTIONS, SUBMISSION
 
 ENTRY = "entry.json"
@@ -33,6 +34,7 @@ FILES: Mapping[str, Allowed] = {
     ENTRY: Allowed(64 * KIB, required=True),
     ARCHITECTURE: Allowed(4 * MIB),
     CURVES: Allowed(16 * MIB),
+    CONTROLS: Allowed(16 * MIB),
     README: Allowed(64 * KIB),
 }
 ZIP_MOST = 32 * MIB  # largest bundle as a zip file

@@ -7,15 +7,17 @@ call it directly, the server in a restricted process (`sandbox.py`). Next: `docu
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leaderboard.bundle.names import ARCHITECTURE, CURVES, Members
-from metanas.evaluation import result
+from metanas.evaluation import controls, result
 from metanas.evaluation.curves import grids
+from metanas.evaluation.gains import Answers as Asked
+from metanas.evaluation.gains import gains as gains_of
 from metanas.evaluation.result import Answers, Result, ResultError, Submission
 from metanas.evaluation.scores import score_task
 from metanas.evaluation.statistics import estimate
@@ -57,6 +59,7 @@ class Scored:
     tasks: tuple[TaskScore, ...]
     architectures: Mapping[str, Any]  # per task, an entry of architecture.json
     curves: Mapping[str, Mapping[str, Any]]  # per task: steps, mean, low, high
+    gains: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # see `gains`
 
 
 def score(members: Members, *, secret: int = 0) -> Scored:
@@ -68,7 +71,25 @@ def score(members: Members, *, secret: int = 0) -> Scored:
     checked = result.check(members[result.SUBMISSION], members[result.PREDICTIONS], evaluation_seed=secret)
     tasks = tuple(TaskScore.of(answers) for answers in checked.answers.values())
     curve = curves(members.get(CURVES), checked) if not secret else {}
-    return Scored(checked.submission, tasks, architectures(members.get(ARCHITECTURE)), curve)
+    gained = gains(members.get(controls.CONTROLS), checked) if not secret else {}
+    return Scored(checked.submission, tasks, architectures(members.get(ARCHITECTURE)), curve, gained)
+
+
+def gains(content: bytes | None, checked: Result) -> dict[str, dict[str, Any]]:
+    """What adapting the architecture does, by domain and figure (`evaluation/gains.py`): interval and p.
+
+    Empty without a controls.parquet. ResultError if that does not fit the submission. Its counts are what
+    the entrant's run counted; nothing here can recompute them.
+    """
+    if content is None:
+        return {}
+    submission, method = checked.submission, checked.submission.method
+    asked = controls.parse(content, submission.tasks, submission.seeds)
+    own = {name: answers.accuracy for name, answers in checked.answers.items()}
+    found: dict[str, dict[str, Any]] = {}
+    for gain in gains_of({method: Asked(own, asked)}):
+        found.setdefault(gain.domain, {})[gain.figure] = {**asdict(gain.difference), "p": gain.p}
+    return found
 
 
 def curves(content: bytes | None, checked: Result) -> dict[str, dict[str, list[float]]]:

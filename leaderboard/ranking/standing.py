@@ -47,8 +47,8 @@ class Standing:
 
     accuracies: by task name, (S, E): seeds, episodes; empty until it is scored.
     fresh: the same on the episodes of its answered `challenge`; empty and None if there is none.
-    architectures, curves: by task name, from the bundle. These, `files` and `events` are filled by `one` and
-    `history` only.
+    architectures, curves: by task name, from the bundle; gains: by domain, see `bundle.scores.gains`. These,
+    `files` and `events` are filled by `one` and `history` only.
     entry: entry.json without the contact address; None for a local run.
     """
 
@@ -67,6 +67,7 @@ class Standing:
     summaries: Mapping[str, Mapping[str, float]]
     architectures: Mapping[str, Mapping[str, Any]]
     curves: Mapping[str, Mapping[str, Any]]
+    gains: Mapping[str, Mapping[str, Any]]
     files: Mapping[str, tuple[str, int]]  # name -> (SHA-256, bytes)
     flags: tuple[tuple[str, str], ...]  # (kind, detail), not yet cleared
     events: tuple[Happened, ...]
@@ -128,7 +129,8 @@ def one(store: Store, submission_id: str) -> Standing | None:
 def _read(store: Store, condition: ColumnElement[bool], *, whole: bool = True) -> tuple[Standing, ...]:
     """The submissions that fulfil a condition.
 
-    whole: with architectures, curves, files and events, which a ranking of a thousand methods does not need.
+    whole: with architectures, curves, gains, files and events, which a ranking of a thousand methods does not
+    need.
     """
     rest = (Submission.details, Submission.files, Submission.events)
     with store.database.read() as session:
@@ -189,6 +191,7 @@ def _standing(
         summaries={s.task: json.loads(s.summary) for s in row.scores if s.kind == "pinned"},
         architectures=_details(row, "architecture") if whole else {},
         curves=_details(row, "curve") if whole else {},
+        gains=_details(row, "gain") if whole else {},
         files={f.name: (f.sha256, f.size) for f in row.files} if whole else {},
         flags=tuple((f.kind, f.detail) for f in row.flags if f.cleared is None),
         events=tuple(_happened(row.events)) if whole else (),

@@ -6,6 +6,7 @@ Comes after `scores.py`, which computes them.
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +20,20 @@ from metanas.evaluation.statistics import estimate
 def of_scored(scored: Scored) -> bytes:
     """The JSON of newly computed scores."""
     accuracies = {task.task: task.right.astype(np.float64) / task.queries for task in scored.tasks}
-    return document(scored.submission, accuracies, {task.task: task.summary for task in scored.tasks})
+    summaries = {task.task: task.summary for task in scored.tasks}
+    return document(scored.submission, accuracies, summaries, scored.gains)
 
 
 def document(
     submission: Submission,
     accuracies: Mapping[str, NDArray[np.float64]],
     summaries: Mapping[str, Mapping[str, float]],
+    gains: Mapping[str, Mapping[str, Any]],
 ) -> bytes:
     """The JSON of stored scores: means with 95 % intervals, overall and per task, and all accuracies.
 
-    accuracies: by task, (S, E): seeds, episodes; summaries: see `TaskScore.summary`.
+    accuracies: by task, (S, E): seeds, episodes; summaries: see `TaskScore.summary`. gains: see
+    `scores.gains`; a submission without controls has none, and then there is no such field.
     """
     tasks = {
         task: {
@@ -46,5 +50,6 @@ def document(
             "predictions_sha256": submission.predictions_sha256,
             "mean": asdict(estimate(accuracies).interval()),
             "tasks": tasks,
+            **({"architecture": dict(gains)} if gains else {}),
         }
     )

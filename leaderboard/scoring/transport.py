@@ -28,9 +28,8 @@ def to_wire(scored: Scored) -> bytes:
         }
         for task in scored.tasks
     ]
-    return canonical(
-        {"tasks": tasks, "architectures": dict(scored.architectures), "curves": dict(scored.curves)}
-    )
+    shown = {name: dict(getattr(scored, name)) for name in ("architectures", "curves", "gains")}
+    return canonical({"tasks": tasks, **shown})
 
 
 def from_wire(answer: Mapping[str, Any], document: bytes) -> Scored:
@@ -43,4 +42,4 @@ def from_wire(answer: Mapping[str, Any], document: bytes) -> Scored:
         if received["task"] != task.name or len(right) != len(submission.seeds) or right.max() > queries:
             raise ScorerDied(f"an answer that does not fit task {task.name}")
         tasks.append(TaskScore(task.name, right, queries, received["summary"]))
-    return Scored(submission, tuple(tasks), answer["architectures"], answer["curves"])
+    return Scored(submission, tuple(tasks), answer["architectures"], answer["curves"], answer["gains"])

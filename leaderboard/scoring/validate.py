@@ -15,7 +15,7 @@ from leaderboard.bundle.entry import Entry, from_pydantic
 from leaderboard.bundle.names import ARCHITECTURE, CURVES, ENTRY, README, Members
 from leaderboard.bundle.problem import BundleError, Problem, refuse
 from leaderboard.bundle.scores import Scored, score
-from metanas.evaluation import curves
+from metanas.evaluation import controls, curves
 from metanas.evaluation.result import PREDICTIONS, SCHEMA, SUBMISSION, ResultError, Submission
 
 DECODING = (ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError, ArithmeticError)
@@ -55,14 +55,15 @@ def validate(members: Members) -> Scored:
 
 
 def decode(members: Members, submission: Submission, *, secret: int = 0) -> Scored:
-    """The scores of inspected files. BundleError if predictions or curves cannot be scored.
+    """The scores of inspected files. BundleError if predictions, curves or controls cannot be scored.
 
     secret: see `scores.score`.
     """
     rows = len(submission.seeds) * sum(t.episodes * t.ways * t.queries for t in submission.tasks)
     parquet.check(PREDICTIONS, members[PREDICTIONS], SCHEMA, rows)
-    if CURVES in members:
-        parquet.check(CURVES, members[CURVES], curves.SCHEMA, None)
+    for file, schema in ((CURVES, curves.SCHEMA), (controls.CONTROLS, controls.SCHEMA)):
+        if file in members:
+            parquet.check(file, members[file], schema, None)
     try:
         return score(members, secret=secret)
     except BundleError:

@@ -148,7 +148,9 @@ def scores(context: CurrentContext, actor: CurrentActor, identity: Id) -> Respon
     row = _visible(context, actor, identity)
     if not row.accuracies:
         raise HTTPException(404, f"not scored: it is {row.state}")
-    return Response(document(row.document, row.accuracies, row.summaries), media_type="application/json")
+    return Response(
+        document(row.document, row.accuracies, row.summaries, row.gains), media_type="application/json"
+    )
 
 
 @router.get("/submissions/{identity}/files/{name}", openapi_extra=PUBLIC, response_class=Response)

@@ -183,7 +183,10 @@ class Score(Base):
 
 
 class Detail(Base):
-    """JSON that a page shows of one task beside its scores. kind: "architecture" or "curve"."""
+    """JSON that a page shows of one task beside its scores.
+
+    kind: "architecture" or "curve"; or "gain", whose `task` is a domain or all of them.
+    """
 
     __tablename__ = "detail"
     __table_args__ = (UniqueConstraint("submission_id", "kind", "task"),)

@@ -120,7 +120,8 @@ def keep_scores(session: Session, submission_id: str, scored: Scored, *, kind: s
                 summary=json.dumps(task.summary),
             )
         )
-    for part, details in (("architecture", scored.architectures), ("curve", scored.curves)):
+    shown = (("architecture", scored.architectures), ("curve", scored.curves), ("gain", scored.gains))
+    for part, details in shown:
         for name, detail in details.items():
             session.add(Detail(submission_id=submission_id, kind=part, task=name, text=json.dumps(detail)))
 

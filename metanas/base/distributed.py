@@ -24,15 +24,20 @@ _single: ContextVar[bool] = ContextVar("single", default=False)
 
 
 @contextmanager
-def process_group() -> Iterator[None]:
-    """Join the process group of torchrun inside the block; without torchrun nothing happens."""
+def process_group(device: torch.device | None = None) -> Iterator[None]:
+    """Join the process group of torchrun inside the block; without torchrun nothing happens.
+
+    device: where the tensors lie. Those on a CUDA device are exchanged by NCCL, all others by gloo.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield
         return
     store, own_rank, size = next(rendezvous("env://", timeout=PATIENCE))
     # torchrun keeps one store over its restarts: without a prefix a worker may connect to a dead one
     store = PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if device is not None and device.type == "cuda" else "gloo"
+    if device is not None and device.type == "cuda":
+        torch.cuda.set_device(device)
     dist.init_process_group(backend, store=store, rank=own_rank, world_size=size, timeout=PATIENCE)
     try:
         yield
@@ -63,4 +68,4 @@ def world_size() -> int:
 def barrier() -> None:
     """Wait until all processes have called this."""
     if world_size() > 1:
-        dist.barrier()
+        dist.all_reduce(torch.zeros(()))  # by gloo, also where NCCL has the rest

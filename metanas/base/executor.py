@@ -41,18 +41,20 @@ def run(
     jobs: int,
     kind: Kind = "local",
     on_progress: OnProgress = lambda index, doing, done: None,
+    cards: int = 0,
 ) -> Iterator[int]:
     """Do all pieces, at most `jobs` at once; yields the index of each as it is done.
 
     kind: `local` worker processes, `ray`, or `inline` in this process, one after the other. on_progress: what
-    the pieces report (not from Ray's workers). An exception of a piece is raised here and ends the rest.
+    the pieces report (not from Ray's workers). cards: GPUs that Ray keeps for a piece. An exception of a
+    piece is raised here and ends the rest.
     ExecutorError if workers keep dying, or for `ray` without the package.
     """
     if jobs < 1:
         raise InvalidValue(f"jobs must be positive, got {jobs}")
     jobs = min(jobs, max(len(pieces), 1))  # workers share the cores: none of them lies idle
     if kind == "ray":
-        yield from _ray(work, pieces, jobs)
+        yield from _ray(work, pieces, jobs, cards)
     elif kind == "local":
         yield from _local(work, pieces, jobs, on_progress)
     else:
@@ -150,7 +152,7 @@ def _quietly(work: Work[T], piece: T) -> None:
     work(piece, lambda doing, done: None)
 
 
-def _ray(work: Work[T], pieces: Sequence[T], jobs: int) -> Iterator[int]:
+def _ray(work: Work[T], pieces: Sequence[T], jobs: int, cards: int) -> Iterator[int]:
     try:
         import ray
     except ImportError:
@@ -160,7 +162,7 @@ def _ray(work: Work[T], pieces: Sequence[T], jobs: int) -> Iterator[int]:
         local: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": jobs}
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **local)
     try:
-        remote: Any = ray.remote(max_retries=TRIES - 1)(_quietly)
+        remote: Any = ray.remote(max_retries=TRIES - 1, num_gpus=cards)(_quietly)
         pending = {remote.remote(work, piece): index for index, piece in enumerate(pieces)}
         while pending:
             (done,), _ = ray.wait(list(pending), num_returns=1)

@@ -21,7 +21,7 @@ def environment() -> dict[str, str]:
         "os": f"{platform.system()} {platform.machine()}",
         "cpu": f"{cpu_name()}, {os.cpu_count()} cores, {memory}",
         "threads": str(torch.get_num_threads()),
-        "device": "cpu",
+        "device": "cpu",  # `engine/runtime.py` says which other, where there is one
     }
 
 

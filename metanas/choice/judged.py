@@ -1,8 +1,9 @@
-"""What meta-training tasks tell of the candidates: recorded losses, and the priors that follow from them.
+"""What meta-validation tasks tell of the candidates: recorded losses, and the priors that follow from them.
 
-Late in meta-training a method judges all candidates on tasks of its meta-batches: the leave-one-out loss on
-one half of a task's examples, and the query loss on the other. The state keeps them as judged/loo/<domain>
-and judged/query/<domain> (n, K), so a prior is never a number without the tasks it comes from.
+After meta-training a method judges all candidates on labelled meta-validation tasks (`Method.select`): the
+leave-one-out loss on the support set, and the query loss. The state keeps them as judged/loo/<domain> and
+judged/query/<domain> (n, K), so a prior is never a number without the tasks it comes from. Meta-training
+tasks would not do: the weights fit their classes so well that all candidates' losses are near 0.
 """
 
 from collections.abc import Sequence
@@ -12,12 +13,9 @@ import torch
 from torch import Tensor
 
 from metanas.choice.rules import WEIGHTS, fitted_weight
-from metanas.data.episode import Batch, Episodes, TaskSpec
-from metanas.meta.reptile import support_and_query
+from metanas.data.episode import TaskSpec
 from metanas.method import State
 from metanas.params import Tensors
-
-SHOTS = 5  # of the support half, if there are so many examples
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Judged:
 
 
 def judged(state: State, spec: TaskSpec, specs: Sequence[TaskSpec], count: int) -> Judged:
-    """The priors of the `count` candidates for tasks of `spec`; all are equal before the first judging.
+    """The priors of the `count` candidates for tasks of `spec`; all are equal before they are judged.
 
     specs: of the domains in meta-training. A domain that was not judged gets the priors of its modality, or
     of all domains.
@@ -53,25 +51,6 @@ def judged(state: State, spec: TaskSpec, specs: Sequence[TaskSpec], count: int) 
     return Judged(mean(own).float(), mean(known).float(), max(weights))
 
 
-def recorded(state: State, domain: str, loo: Tensor, query: Tensor, *, anew: bool) -> Tensors:
-    """The judged losses of a domain with those of T more tasks (T, K). anew: forget the former ones."""
-    found = {}
-    for kind, rows in (("loo", loo), ("query", query)):
-        name = f"judged/{kind}/{domain}"
-        before = [] if anew or name not in state else [state[name]]
-        found[name] = torch.cat([*before, rows.double()])
-    return found
-
-
-def halved(episodes: Episodes) -> tuple[Batch, Batch]:
-    """All labelled examples of T meta-training tasks dealt anew: a support set and a query set.
-
-    Every class has the same number of examples, n; the support set gets min(SHOTS, n // 2) of each.
-    """
-    everything = support_and_query(episodes)
-    order = everything.y.argsort(dim=1, stable=True).unflatten(1, (episodes.spec.ways, -1))  # (T, ways, n)
-    shots = min(SHOTS, order.shape[-1] // 2)
-    task = torch.arange(len(order), device=order.device)[:, None]
-    halves = (order[:, :, :shots].flatten(1), order[:, :, shots:].flatten(1))
-    support, query = (Batch(everything.x[task, rows], everything.y[task, rows]) for rows in halves)
-    return support, query
+def recorded(domain: str, loo: Tensor, query: Tensor) -> Tensors:
+    """The judged losses (n, K) of a domain as tensors of a state."""
+    return {f"judged/loo/{domain}": loo.cpu().double(), f"judged/query/{domain}": query.cpu().double()}

@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-RuleName = Literal["hierarchical", "task", "domain", "shared", "random"]
+RuleName = Literal["hierarchical", "task", "gradient", "domain", "shared", "random"]
 RULES: tuple[RuleName, ...] = get_args(RuleName)
-NEEDS_EVIDENCE = ("hierarchical", "task")  # the rules that look at a task's support set
+NEEDS_EVIDENCE = ("hierarchical", "task", "gradient")  # the rules that look at a task's support set
 WEIGHTS = (
     0.0,
     0.5,
@@ -26,11 +26,21 @@ WEIGHTS = (
 )  # that `fitted_weight` tries; the last one is the prior alone
 
 
+class Features(NamedTuple):
+    """Support features (K, T, B, F) under each candidate, and their leave-one-out loss.
+
+    loss: features (T, B, F) of T tasks to (T,).
+    """
+
+    values: Tensor
+    loss: Callable[[Tensor], Tensor]
+
+
 class Known(NamedTuple):
     """What a rule may look at, for T tasks of one domain and K candidates.
 
     evidence: (T, K), or None at one shot. domain, shared: (K,), the priors. weight: of the domain's prior,
-    in tasks: how many tasks' evidence it counts for.
+    in tasks: how many tasks' evidence it counts for. features: None at one shot.
     """
 
     evidence: Tensor | None
@@ -39,6 +49,7 @@ class Known(NamedTuple):
     weight: float
     tasks: int
     generator: torch.Generator
+    features: Features | None = None
 
 
 def choose(rule: RuleName, known: Known) -> Tensor:
@@ -62,6 +73,23 @@ def task(known: Known) -> Tensor:
     return domain(known) if known.evidence is None else known.evidence.argmin(-1)
 
 
+def gradient(known: Known, steps: int = 15, rate: float = 2.0) -> Tensor:
+    """The strongest candidate of a mixture of features, after steps on its leave-one-out loss.
+
+    Exponentiated gradient from equal weights (Kivinen and Warmuth, 1997; GAEA, Li et al., 2021): the
+    differentiable counterpart of `task`, which judges each candidate alone.
+    """
+    if known.features is None:
+        return domain(known)
+    values, loss = known.features
+    logits = values.new_zeros(values.shape[1], values.shape[0])  # (T, K)
+    for _ in range(steps):
+        weights = logits.softmax(-1).requires_grad_()
+        (slope,) = torch.autograd.grad(loss(torch.einsum("tk,ktbf->tbf", weights, values)).sum(), weights)
+        logits = logits - rate * slope
+    return logits.argmax(-1).cpu()
+
+
 def domain(known: Known) -> Tensor:
     """The domain's best candidate, for all its tasks."""
     return known.domain.argmin().expand(known.tasks)
@@ -80,6 +108,7 @@ def random(known: Known) -> Tensor:
 _RULES: Mapping[RuleName, Callable[[Known], Tensor]] = {
     "hierarchical": hierarchical,
     "task": task,
+    "gradient": gradient,
     "domain": domain,
     "shared": shared,
     "random": random,

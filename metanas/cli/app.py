@@ -24,10 +24,24 @@ from metanas.cli import (
     new,
     report,
     reproduce,
+    table,
     transfer,
     tune,
 )
-from metanas.cli.common import BOARD, AsJson, Database, Root, Workers, fail, names, numbers, print_rows
+from metanas.cli.common import (
+    BOARD,
+    AsJson,
+    Controls,
+    Database,
+    Device,
+    Precision,
+    Root,
+    Workers,
+    fail,
+    names,
+    numbers,
+    print_rows,
+)
 
 app = typer.Typer(
     help="MetaNAS-Bench: meta-learning and architecture search across images, text and speech.",
@@ -51,18 +65,30 @@ new.hook(app)
 app.add_typer(data.app, name="data")
 app.add_typer(arch.app, name="arch")
 app.add_typer(challenge.app, name="challenge")
+app.add_typer(table.app, name="table")
 for command in (compare.compare, evaluate.evaluate, report.report, reproduce.reproduce, transfer.transfer):
     app.command()(command)
 app.command()(tune.tune)
 app.command()(grid.grid)
-KINDS = ("domains", "suites", "methods", "networks", "ops", "activations", "strategies", "rows")
+KINDS = (
+    "domains",
+    "suites",
+    "methods",
+    "networks",
+    "ops",
+    "activations",
+    "strategies",
+    "rows",
+    "searchers",
+    "tables",
+)
 
 
 @app.command("list")
 def list_command(
     kind: Annotated[str, typer.Argument(help=" | ".join(KINDS))], as_json: AsJson = False
 ) -> None:
-    """List domains, suites, methods, networks, ops, activations, strategies or rows, with summaries."""
+    """List what there is of a kind (domains, suites, methods, ...), with summaries."""
     from metanas.cli import listing
 
     if kind not in KINDS:
@@ -80,18 +106,23 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Run folder (with several methods: its parent).")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
     workers: Workers = 0,
+    device: Device = "auto",
+    precision: Precision = "float32",
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value, e.g. steps=3, suite.shots=[1], tracking=wandb"),
     ] = None,
     root: Root = None,
+    controls: Controls = True,
     db: Database = BOARD,
     pages: Annotated[Path | None, typer.Option(help="Folder to write the leaderboard's pages to.")] = None,
 ) -> None:
     """Meta-train, evaluate on the pinned test episodes, and add the result to the leaderboard."""
     from metanas.engine import config
+    from metanas.engine.runtime import Runtime
     from metanas.studies import grid as grids
 
+    runtime = Runtime(device, precision)
     configs = [
         config.resolve(
             name,
@@ -108,7 +139,14 @@ def run(
     else:
         folders = [out or Path("runs") / suite / budget / c.method for c in configs]
     grids.run(
-        list(zip(configs, folders, strict=True)), root=root, jobs=jobs, workers=workers, db=db, pages=pages
+        list(zip(configs, folders, strict=True)),
+        root=root,
+        jobs=jobs,
+        workers=workers,
+        controls=controls,
+        db=db,
+        pages=pages,
+        runtime=runtime,
     )
 
 

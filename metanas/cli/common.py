@@ -19,6 +19,22 @@ Studies = Annotated[
 Workers = Annotated[
     int, typer.Option(min=0, help="Processes per worker that draw meta-batches ahead. Same results.")
 ]
+Device = Annotated[
+    str,
+    typer.Option(
+        envvar="METANAS_DEVICE", help="auto (a CUDA card if there is one) | cpu | cuda | cuda:N | mps"
+    ),
+]
+Precision = Annotated[
+    Literal["float32", "tf32", "bf16"], typer.Option(help="Of matrix products and convolutions.")
+]
+Controls = Annotated[
+    bool,
+    typer.Option(
+        help="Answer the test episodes also under other architectures, which says what adapting the "
+        "architecture is worth. Takes about as long as the test itself."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BOARD = "runs/leaderboard.db"
 

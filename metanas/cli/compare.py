@@ -21,6 +21,7 @@ def compare(
 
     from metanas.evaluation import tables
     from metanas.evaluation.compare import compare as compare_views
+    from metanas.evaluation.gains import Answers, gains
     from metanas.evaluation.load_runs import load_runs
 
     if as_json + as_markdown + as_tex > 1:
@@ -28,7 +29,9 @@ def compare(
     loaded = load_runs(runs)
     comparison = compare_views({name: run.scores.view() for name, run in loaded.items()})
     if as_json:
-        print(json.dumps(dataclasses.asdict(comparison), indent=1))
+        gained = gains({name: Answers(run.scores.view(), run.controls) for name, run in loaded.items()})
+        document = dataclasses.asdict(comparison) | {"architecture": [dataclasses.asdict(g) for g in gained]}
+        print(json.dumps(document, indent=1))
         return
     for table in tables.tables(loaded, comparison):
         if as_markdown:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from metanas.cli.common import Root
+from metanas.cli.common import Device, Precision, Root
 
 
 def evaluate(
@@ -15,11 +15,15 @@ def evaluate(
     budget: Annotated[str, typer.Option(help="Gives the number of episodes: smoke | small | full")] = "small",
     out: Annotated[Path | None, typer.Option(help="The new run folder. Default: RUN/on-SUITE.")] = None,
     curves: Annotated[bool, typer.Option(help="Also accuracy after 0,1,2,5,10,20 steps.")] = False,
+    device: Device = "auto",
+    precision: Precision = "float32",
     root: Root = None,
 ) -> None:
     """Predict pinned test episodes with the checkpoints of a run; writes a new run folder."""
+    from metanas.engine.runtime import Runtime
     from metanas.studies import reevaluate
 
+    runtime = Runtime(device, precision)
     chosen = tuple(filter(None, domains.split(",")))
-    folder = reevaluate.reevaluate(run, suite, chosen, budget, out, root, curves=curves)
+    folder = reevaluate.reevaluate(run, suite, chosen, budget, out, root, curves=curves, runtime=runtime)
     print(folder)

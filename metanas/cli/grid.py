@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from metanas.cli.common import BOARD, Database, Root, Workers, executor_kind, fail, names, numbers
+from metanas.cli.common import (
+    BOARD,
+    Controls,
+    Database,
+    Device,
+    Precision,
+    Root,
+    Workers,
+    executor_kind,
+    fail,
+    names,
+    numbers,
+)
 
 
 def grid(
@@ -18,15 +30,20 @@ def grid(
     out: Annotated[Path, typer.Option(help="Folder of the run folders SUITE/BUDGET/METHOD.")] = Path("runs"),
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
     workers: Workers = 0,
+    device: Device = "auto",
+    precision: Precision = "float32",
     executor: Annotated[str, typer.Option(help="local | ray")] = "local",
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as for `run`.")] = None,
     root: Root = None,
+    controls: Controls = True,
     db: Database = BOARD,
 ) -> None:
     """Run every method on every suite. No seed run is done twice; several such commands share the work."""
     from metanas.engine import config
+    from metanas.engine.runtime import Runtime
     from metanas.studies import grid as grids
 
+    runtime = Runtime(device, precision)
     kind = executor_kind(executor)
     if not names(methods) or not names(suites):
         fail("--methods and --suites want at least one name each")
@@ -42,4 +59,6 @@ def grid(
                 overrides=overrides or (),
             )
             runs.append((resolved, out / suite / budget / method))
-    grids.run(runs, root=root, jobs=jobs, kind=kind, workers=workers, db=db)
+    grids.run(
+        runs, root=root, jobs=jobs, kind=kind, workers=workers, controls=controls, db=db, runtime=runtime
+    )

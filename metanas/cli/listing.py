@@ -14,6 +14,7 @@ _REGISTRIES = {  # imported when they are listed: the command line starts quickl
     "networks": "metanas.space.network_config:NETWORKS",
     "ops": "metanas.space.candidates:OPS",
     "activations": "metanas.space.candidates:ACTIVATIONS",
+    "searchers": "metanas.search.searcher:SEARCHERS",
 }
 
 
@@ -26,10 +27,12 @@ def rows(kind: str) -> Rows:
     from metanas.data import suite
     from metanas.space import strategy
     from metanas.studies import paper_rows
+    from metanas.tables import definition
 
     files: dict[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
         "suites": (suite.names(), lambda name: suite.load_suite(name).summary),
         "strategies": (strategy.names(), lambda name: strategy.load(name).summary),
+        "tables": (definition.names(), lambda name: definition.load_definition(name).summary),
         "rows": (paper_rows.names(), lambda name: paper_rows.load(name).summary),
     }
     names, summary = files[kind]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from metanas.cli.common import BOARD, Database, Root, numbers
+from metanas.cli.common import BOARD, Database, Device, Precision, Root, Workers, numbers
 
 if TYPE_CHECKING:
     from metanas.studies.paper_rows import Figure, Row, Scale
@@ -17,6 +17,9 @@ def reproduce(
     out: Annotated[Path | None, typer.Option(help="Run folder. Default: runs/rows/ROW-SCALE.")] = None,
     seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: the row's.")] = "",
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    workers: Workers = 0,
+    device: Device = "auto",
+    precision: Precision = "float32",
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value; replaces settings of the row."),
@@ -27,10 +30,11 @@ def reproduce(
     """Run a row of a paper's table; print the published accuracy, ours with its interval, and a verdict."""
     from metanas.base import distributed
     from metanas.engine import config as configs
+    from metanas.engine.runtime import Runtime
     from metanas.studies import grid
     from metanas.studies import paper_rows as rows
 
-    loaded = rows.load(row)
+    runtime, loaded = Runtime(device, precision), rows.load(row)
     if scale not in loaded.scales:
         raise configs.ConfigError(f"{row} has no {scale} scale; it has: {', '.join(loaded.scales)}")
     setup = loaded.scales[scale]
@@ -43,12 +47,12 @@ def reproduce(
         overrides=[*setup.overrides, *(overrides or ())],
     )
     folder = out or Path("runs") / "rows" / f"{row}-{scale}"
-    with distributed.process_group():
+    with distributed.process_group(runtime.place):
         is_first = distributed.rank() == 0
         if is_first:
             print(f"{loaded.paper}, {loaded.table}\n{loaded.protocol}")
             print(f"expected: {setup.hours} hours. {setup.note}")
-        grid.run([(config, folder)], root=root, jobs=jobs, db=db, pages=None)
+        grid.run([(config, folder)], root=root, jobs=jobs, workers=workers, db=db, runtime=runtime)
         if is_first:
             _show(loaded, scale, folder)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from metanas.cli.common import Root, executor_kind, names, numbers
+from metanas.cli.common import Device, Precision, Root, executor_kind, names, numbers
 
 
 def transfer(
@@ -18,9 +18,11 @@ def transfer(
     domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: the suite's.")] = "",
     budget: Annotated[str, typer.Option(help="smoke | small | full")] = "small",
-    parts: Annotated[bool, typer.Option(help="Also weights only, architecture only, neither.")] = True,
+    parts: Annotated[bool, typer.Option(help="Also weights only, swapped architectures, neither.")] = True,
     out: Annotated[Path | None, typer.Option(help="The study's folder.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
+    device: Device = "auto",
+    precision: Precision = "float32",
     executor: Annotated[str, typer.Option(help="local | ray")] = "local",
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as for `run`.")] = None,
     root: Root = None,
@@ -31,12 +33,13 @@ def transfer(
 
     from metanas.base import executor as executors
     from metanas.engine import config
+    from metanas.engine.runtime import Runtime
     from metanas.evaluation import tables
     from metanas.evaluation import transfer as scored
     from metanas.evaluation.study import VARIANTS
     from metanas.studies import transfer as study
 
-    kind = executor_kind(executor)
+    kind, runtime = executor_kind(executor), Runtime(device, precision)
     resolved = config.resolve(
         method,
         suite,
@@ -48,8 +51,9 @@ def transfer(
     folder = out or Path("runs") / "transfer" / suite / budget / method
     tests = names(test)
     variants = VARIANTS if parts else VARIANTS[:1]
-    pieces = study.plan(resolved, train, tests, variants, folder, root)
-    done = executors.run(study.work, pieces, jobs=jobs, kind=kind)
+    pieces = study.plan(resolved, train, tests, variants, folder, root, runtime)
+    cards = int(runtime.place.type == "cuda")
+    done = executors.run(study.work, pieces, jobs=jobs, kind=kind, cards=cards)
     for _ in track(done, f"{method}: rows x seeds", total=len(pieces)):
         pass
     study.finish(

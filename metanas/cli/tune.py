@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from metanas.cli.common import Root, names
+from metanas.cli.common import Device, Precision, Root, names
 
 
 def tune(
@@ -20,6 +20,8 @@ def tune(
     domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
     budget: Annotated[str, typer.Option(help="smoke | small | full")] = "small",
     episodes: Annotated[int, typer.Option(min=1, help="Meta-validation episodes per task.")] = 100,
+    device: Device = "auto",
+    precision: Precision = "float32",
     storage: Annotated[str, typer.Option(help="Database of the trials.")] = "sqlite:///runs/tune.db",
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as for `run`.")] = None,
     root: Root = None,
@@ -27,8 +29,10 @@ def tune(
     """Search hyperparameters on meta-validation episodes; repeat to resume, or run several at once."""
     from metanas.data.datasets import Datasets
     from metanas.engine import config as configs
+    from metanas.engine.runtime import Runtime
     from metanas.studies import tune as tuning
 
+    runtime = Runtime(device, precision)
     ranges = tuning.ranges(method, over or ())
     config = configs.resolve(
         method,
@@ -48,6 +52,7 @@ def tune(
         storage=storage,
         episodes=episodes,
         data=Datasets.open(config.suite, root),
+        runtime=runtime,
     )
     print(f"best of {best.trials} trials: {100 * best.accuracy:.2f} % on meta-validation")
     print(" ".join(f"--set {key}={value}" for key, value in best.settings.items()))

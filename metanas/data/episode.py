@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from metanas.base.errors import InvalidValue
 
 if TYPE_CHECKING:  # indices and labels are numpy: scoring a submission never imports torch
+    import torch
     from torch import Tensor
 
 Modality = Literal["image", "text", "speech"]
@@ -23,6 +24,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 Ints = NDArray[np.int64]
 META_SPLITS: Mapping[str, Split] = {"meta-train": "train", "meta-validation": "val", "meta-test": "test"}
 EVALUATION_SEED = 0  # of the pinned meta-test tasks: the same for every method and every seed run
+SELECTION_SEED = 2  # of the meta-validation tasks that `Method.select` gets
 VALIDATION_SEED = 1  # of the meta-validation tasks: the same for every trial and every check
 
 
@@ -55,9 +57,13 @@ class Batch:
     x: "Tensor"
     y: "Tensor"
 
-    def tasks(self, which: slice) -> "Batch":
+    def tasks(self, which: slice | list[int]) -> "Batch":
         """The examples of some of the tasks."""
         return Batch(self.x[which], self.y[which])
+
+    def to(self, device: "torch.device") -> "Batch":
+        """The same examples on a device."""
+        return Batch(moved(self.x, device), moved(self.y, device))
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,15 @@ class Episodes:
     query: Batch  # B = ways * queries
     classes: "Tensor | None" = None
 
-    def tasks(self, which: slice) -> "Episodes":
+    def tasks(self, which: slice | list[int]) -> "Episodes":
         """Some of the tasks."""
         classes = None if self.classes is None else self.classes[which]
         return Episodes(self.spec, self.support.tasks(which), self.query.tasks(which), classes)
+
+    def to(self, device: "torch.device") -> "Episodes":
+        """The same tasks on a device."""
+        classes = None if self.classes is None else moved(self.classes, device)
+        return Episodes(self.spec, self.support.to(device), self.query.to(device), classes)
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,13 @@ class EpisodeShape:
 
     def __str__(self) -> str:
         return f"{self.ways}w{self.shots}s{self.queries}q"
+
+
+def moved(x: "Tensor", device: "torch.device") -> "Tensor":
+    """x on a device; to a CUDA device through pinned memory, so that nobody waits for the copy."""
+    if device.type == "cuda" and x.device.type == "cpu":
+        return x.pin_memory().to(device, non_blocking=True)
+    return x.to(device)
 
 
 def split_named(name: str) -> Split:

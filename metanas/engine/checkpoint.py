@@ -1,7 +1,7 @@
 """Checkpoints of meta-training: one safetensors file per seed run, written atomically.
 
 The file holds the learner's state by tensor name. Its metadata entry "about" is JSON: iteration, seconds, the
-order of the names, and whether early stopping has ended training.
+order of the names, whether early stopping has ended training, and the devices that trained, if not the CPU.
 """
 
 import json
@@ -21,13 +21,17 @@ from metanas.method import State
 class Trained:
     """A learner's state after `iteration` meta-iterations that took `seconds`.
 
-    done: early stopping has ended training; the state is the best one on meta-validation.
+    done: early stopping has ended training; the state is the best one on meta-validation. selected:
+    `Method.select` has had its say. devices: those that trained it, by name, the first one first. A loaded
+    state is on the CPU.
     """
 
     state: State
     iteration: int
     seconds: float
     done: bool = False
+    selected: bool = False
+    devices: tuple[str, ...] = ("cpu",)
 
 
 def checkpoint(run: Path, seed: int) -> Trained:
@@ -47,8 +51,9 @@ def load(path: Path) -> Trained | None:
             about = json.loads(file.metadata()["about"])
             names = about.get("names") or file.keys()  # safetensors sorts; a method may rely on its order
             state = State({name: file.get_tensor(name) for name in names})
-        done = bool(about.get("done", False))
-        return Trained(state, int(about["iteration"]), float(about["seconds"]), done)
+        flags = {name: bool(about.get(name, False)) for name in ("done", "selected")}
+        devices = tuple(about.get("devices", ("cpu",)))
+        return Trained(state, int(about["iteration"]), float(about["seconds"]), **flags, devices=devices)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"the checkpoint {path} is damaged ({error}); delete it to start again") from error
 
@@ -57,6 +62,7 @@ def save_checkpoint(path: Path, trained: Trained) -> None:
     """Write a checkpoint atomically; of several processes only the first one writes."""
     if distributed.rank() == 0:
         about = {"iteration": trained.iteration, "seconds": trained.seconds, "names": list(trained.state)}
-        about |= {"done": True} if trained.done else {}
-        state = {name: t.contiguous() for name, t in trained.state.items()}
+        about |= {name: True for name in ("done", "selected") if getattr(trained, name)}
+        about |= {"devices": trained.devices} if trained.devices != ("cpu",) else {}
+        state = {name: t.cpu().contiguous() for name, t in trained.state.items()}
         write_atomically(path, save(state, {"about": json.dumps(about)}))

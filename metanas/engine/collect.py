@@ -1,8 +1,8 @@
 """Combine the finished seed runs of a run into its result files, and measure costs.
 
-In: per seed, predictions of every task, metrics.jsonl, architecture choices and costs.json. Out: the run's
-predictions.parquet, metrics.jsonl, choices.parquet, architecture.json with drawings, and submission.json
-(format: `evaluation/result.py`).
+In: per seed, predictions, architecture choices and controls of every task, metrics.jsonl and costs.json. Out:
+the run's predictions.parquet, metrics.jsonl, choices.parquet, controls.parquet, architecture.json with
+drawings, and submission.json (format: `evaluation/result.py`).
 """
 
 import dataclasses
@@ -14,8 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import torch
 
 from metanas.base import machine, plugins
 from metanas.base.atomic import write_atomically
@@ -28,12 +28,15 @@ from metanas.data.episode import Episodes, EpisodeShape
 from metanas.engine import flops
 from metanas.engine.checkpoint import Trained
 from metanas.engine.config import RunConfig
+from metanas.engine.runtime import CPU
 from metanas.engine.seed_run import SeedRun, build, predictions_path, task_name
-from metanas.evaluation import choices, result
+from metanas.engine.validation import selection
+from metanas.evaluation import choices, controls, result
 from metanas.evaluation.result import Provenance
 from metanas.method import Method
+from metanas.space import decoding
 from metanas.space.architecture import derive
-from metanas.space.drawing import draw
+from metanas.space.drawing import Values, draw
 from metanas.space.space import SearchSpace
 
 
@@ -50,7 +53,9 @@ def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
     rows = list(_metric_rows(seed_runs))
     write_atomically(folder / "metrics.jsonl", "".join(row + "\n" for row in rows).encode())
     _finish_arch(seed_runs, names)
-    choices.join(folder, [seed_run.path for seed_run in seed_runs], names)
+    parts = [_parsed(seed_run.costs, seed_run.costs.read_text()) for seed_run in seed_runs]
+    for kept in (choices, controls):
+        kept.join(folder, [seed_run.path for seed_run in seed_runs], names)
     submission = result.Submission(
         method=config.method,
         settings=config.settings,
@@ -60,8 +65,8 @@ def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
         budget=config.budget.named(config.budget_name),
         seeds=config.seeds,
         tasks=tuple(task_of(config, *task) for task in data.tasks()),
-        costs=_costs(config, [_parsed(seed_run.costs, seed_run.costs.read_text()) for seed_run in seed_runs]),
-        environment=machine.environment(),
+        costs=_costs(config, parts),
+        environment=machine.environment() | _devices(parts),
         package_version=version("metanas"),
         provenance=provenance(),
         created=datetime.now(UTC).replace(microsecond=0),
@@ -76,9 +81,18 @@ def _costs(config: RunConfig, parts: Sequence[dict[str, Any]]) -> result.Costs:
     seconds = {key: sum(c[key] for c in parts) / len(parts) for key in ("train_seconds", "evaluate_seconds")}
     counts: dict[str, Any] = {
         key: next((c[key] for c in parts if key in c), None)
-        for key in ("train_flops", "adapt_flops", "predict_macs")
+        for key in ("train_flops", "select_flops", "adapt_flops", "predict_macs")
     }
     return result.Costs(**largest, **seconds, **counts, trials=config.trials)
+
+
+def _devices(parts: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """What `environment` says of the devices that computed the seeds; several are joined by semicolons."""
+    texts: dict[str, list[str]] = {}
+    for part in parts:
+        for key, text in part.get("device", {"device": "cpu"}).items():
+            texts.setdefault(key, []).append(text)
+    return {key: "; ".join(dict.fromkeys(found)) for key, found in texts.items()}
 
 
 def task_of(config: RunConfig, domain: Domain, shape: EpisodeShape) -> result.Task:
@@ -109,16 +123,23 @@ def keep_costs(
     meta-batch per number of shots, None where another run did the training. FLOPs are counted on the run's
     first seed only: they depend on shapes alone, and counting is slow.
     """
-    costs = {
+    costs: dict[str, Any] = {
         "train_seconds": trained.seconds,
         "evaluate_seconds": seconds,
         "parameters": sum(t.numel() for t in trained.state.learned().values()),
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
+    about = seed_run.runtime.describe()
+    about["device"] = "; ".join(dict.fromkeys((*trained.devices, about["device"])))
+    if about != {"device": "cpu"}:
+        costs["device"] = about
     if seed_run.seed == seed_run.config.seeds[0]:
+        state = CPU.take(method, trained.state)
         if batches is not None:
-            costs["train_flops"] = flops.train_flops(method, trained.state, batches, trained.iteration)
-        costs |= flops.answer_flops(method, trained.state, tasks)
+            costs["train_flops"] = flops.train_flops(method, state, batches, trained.iteration)
+        costs |= flops.answer_flops(method, state, tasks)
+        if batches and (select := selection(method, tasks)) is not None:
+            costs["select_flops"] = flops.count(lambda: select(state))
     write_atomically(seed_run.costs, json.dumps(costs).encode())
 
 
@@ -130,19 +151,27 @@ def _metric_rows(seed_runs: list[SeedRun]) -> Iterator[str]:
 
 
 def _finish_arch(seed_runs: list[SeedRun], names: list[str]) -> None:
-    """Write architecture.json and a drawing per task, from probabilities averaged over the seeds."""
+    """Write architecture.json and a drawing per task: mean probabilities, and how often each was chosen."""
     config, folder = seed_runs[0].config, seed_runs[0].folder
     space = SearchSpace(**config.settings["space"]) if "space" in config.settings else None
     tasks: dict[str, Any] = {}
     for name in names:
-        means = [choices.mean(seed_run.path, name) for seed_run in seed_runs]
-        if space is None or not means[0]:
+        parts = [choices.of_task(seed_run.path, name) for seed_run in seed_runs]
+        if space is None or not parts[0]:
             continue
-        mean = {k: torch.tensor([m[k] for m in means]).mean(0).tolist() for k in means[0]}
+        episodes = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+        mean = {k: p.mean(0).tolist() for k, p in episodes.items()}
+        shares = {k: p.tolist() for k, p in decoding.shares(space, episodes).items()}
         text = str(derive(space, **mean))
-        tasks[name] = {"text": text, "ops": space.ops, "activations": space.activations, **mean}
-        probabilities = {key: mean[key] for key in ("node", "activation", "depth")}
-        drawing = draw(f"{config.method} on {name}", space, **probabilities, text=text)
+        tasks[name] = {
+            "text": text,
+            "ops": space.ops,
+            "activations": space.activations,
+            **mean,
+            "shares": shares,
+        }
+        means, chosen = (Values(**{k: v[k] for k in Values._fields}) for v in (mean, shares))
+        drawing = draw(f"{config.method} on {name}", space, *means, text=text, shares=chosen)
         path = folder / f"architecture-{name.replace('/', '-')}.svg"
         write_atomically(path, drawing.encode())
     content = json.dumps({"schema_version": 1, "tasks": tasks}, indent=1)

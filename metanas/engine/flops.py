@@ -2,7 +2,8 @@
 
 They are counted with torch's own formulas while the method runs: matrix products and convolutions, forward
 and backward. Element-wise operations (activations, normalisation, recurrent gates) are not counted.
-`tests/engine/test_flops.py` compares the count with hand-computed multiply-accumulates.
+`tests/engine/test_flops.py` compares the count with hand-computed multiply-accumulates. Counting is always
+done on the CPU, so that a method costs the same on every device.
 """
 
 import math
@@ -84,7 +85,7 @@ def _step_flops(method: Method, state: State, progress: Progress, batch: list[Ep
     draws = 1 if getattr(space, "sampling", "mixture") == "mixture" else PATHS
     total = 0
     for draw in range(draws):
-        with training(0, draw, state.probabilities):
+        with training(0, draw, State(state).probabilities):
             total += count(lambda: method.step(state, progress, batch))
     return total / draws
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from metanas.base import distributed
 from metanas.base.errors import MetanasError
 from metanas.data.domain import Domain
-from metanas.data.episode import EVALUATION_SEED, Batch, Episodes, EpisodeShape, Split
+from metanas.data.episode import EVALUATION_SEED, Batch, Episodes, EpisodeShape, Split, moved
 from metanas.engine.seed_run import ProgressCallback, SeedRun, predictions_path, task_name
 from metanas.evaluation import choices, result
 from metanas.method import Adapted, Method, State
@@ -43,9 +43,13 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Answered:
-    """Some episodes and a method's class probabilities (T, Q, ways) for their queries."""
+    """Some episodes and a method's class probabilities (T, Q, ways) for their queries, on the CPU.
+
+    x: the query inputs where the learner is.
+    """
 
     tasks: Episodes
+    x: Tensor
     adapted: Adapted
     probabilities: Tensor
     done: int  # episodes answered so far, these included
@@ -56,13 +60,26 @@ def answers(
 ) -> Iterator[Answered]:
     """Adapt to episodes 0..episodes-1 of (seed, split), some side by side, and predict their queries.
 
-    The one loop of test and meta-validation. ProtocolError for probabilities that are none.
+    The one loop of test and meta-validation, on the state's device. ProtocolError for probabilities that are
+    none.
     """
+    device = State(state).device
     for first in range(0, episodes, CHUNK):
         ids = range(first, min(first + CHUNK, episodes))
         tasks = domain.episodes(split, shape, seed, ids)
-        adapted = method.adapt(state, tasks.spec, tasks.support)
-        yield Answered(tasks, adapted, checked(adapted.predict(tasks.query.x), tasks.query), ids.stop)
+        x, adapted = moved(tasks.query.x, device), method.adapt(state, tasks.spec, tasks.support.to(device))
+        yield Answered(tasks, x, adapted, checked(adapted.predict(x), tasks.query), ids.stop)
+
+
+def right_answers(
+    method: Method, state: State, domain: Domain, split: Split, shape: EpisodeShape, seed: int, episodes: int
+) -> NDArray[np.uint16]:
+    """How many queries of each of these episodes are answered rightly (E,); see `answers`."""
+    parts = [
+        (part.probabilities.argmax(-1) == part.tasks.query.y).sum(-1)
+        for part in answers(method, state, domain, split, shape, seed, episodes)
+    ]
+    return torch.cat(parts).numpy().astype(np.uint16)
 
 
 def evaluate(
@@ -79,10 +96,10 @@ def evaluate(
     archs: list[dict[str, Tensor]] = []
     for part in answers(method, state, domain, "test", shape, EVALUATION_SEED, episodes):
         if not parts and not method.transductive:
-            check_independent(part.adapted, part.tasks.query.x, part.probabilities)
+            check_independent(part.adapted, part.x, part.probabilities)
         parts.append(part.probabilities)
         if part.adapted.arch:
-            archs.append(part.adapted.arch)
+            archs.append({name: t.cpu() for name, t in part.adapted.arch.items()})
         on_progress(part.done)
     arch = {name: torch.cat([a[name] for a in archs]) for name in archs[0]} if archs else None
     return Evaluated(torch.cat(parts).numpy(), arch)
@@ -134,14 +151,14 @@ def checked(probabilities: Tensor, query: Batch) -> Tensor:
         raise ProtocolError(
             f"probabilities must sum to 1, got sums from {sums.min():.4f} to {sums.max():.4f}"
         )
-    return probabilities.detach().float()
+    return probabilities.detach().float().cpu()
 
 
 def check_independent(adapted: Adapted, x: Tensor, together: Tensor) -> None:
     """ProtocolError if a query's prediction changes when it is asked alone. x: (T, Q, *input_shape)."""
     for query in range(0, x.shape[1], max(1, x.shape[1] // 5)):
         by_itself = adapted.predict(x[:, query : query + 1])[:, 0]
-        gap = float((by_itself - together[:, query]).abs().max())
+        gap = float((by_itself.cpu() - together[:, query].cpu()).abs().max())
         if gap > 1e-3:
             raise ProtocolError(
                 f"predictions depend on the other queries (probability of query {query} differs by {gap:.3g} "

@@ -3,8 +3,9 @@
 The unit of work is a `SeedRun`. Everything it leaves is written atomically and reused, so a killed run
 resumes. `collect.finish` puts the seeds together; submission.json is written last and says that all is there.
 
-    run/  config.yaml  metrics.jsonl  predictions.parquet  choices.parquet  architecture.json
-          architecture-*.svg  report.html  submission.json  seed0/{state.safetensors, *.parquet, costs.json}
+    run/  config.yaml  metrics.jsonl  predictions.parquet  choices.parquet  controls.parquet
+          architecture.json  architecture-*.svg  report.html  submission.json
+          seed0/{state.safetensors, *.parquet, costs.json}
 """
 
 from pathlib import Path
@@ -18,17 +19,27 @@ from metanas.data.meta_batches import MetaBatchSampler
 from metanas.engine import config as configs
 from metanas.engine.collect import keep_costs
 from metanas.engine.config import ConfigError, RunConfig
+from metanas.engine.controls import score_controls
 from metanas.engine.early_stopping import EarlyStop, affordable
 from metanas.engine.predict import predict_tasks
+from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import ProgressCallback, SeedRun, build
 from metanas.engine.tracking import Tracker
 from metanas.engine.trainer import meta_train
-from metanas.engine.validation import accuracy
+from metanas.engine.validation import accuracy, selection
 from metanas.evaluation import result
 from metanas.method import Method, State
 
 
-def prepare(config: RunConfig, folder: Path, data: Datasets, *, workers: int = 0) -> list[SeedRun]:
+def prepare(
+    config: RunConfig,
+    folder: Path,
+    data: Datasets,
+    *,
+    workers: int = 0,
+    controls: bool = True,
+    runtime: Runtime = CPU,
+) -> list[SeedRun]:
     """Make the run folder and return what is to be done; nothing if the run is complete.
 
     A complete run of some of the seeds grows: what these have stays. ConfigError if the folder holds another
@@ -45,7 +56,7 @@ def prepare(config: RunConfig, folder: Path, data: Datasets, *, workers: int = 0
         configs.write(config, path)
     if (folder / result.SUBMISSION).exists():
         return []
-    return [SeedRun(config, folder, data, seed, workers) for seed in config.seeds]
+    return [SeedRun(config, folder, data, seed, workers, controls, runtime) for seed in config.seeds]
 
 
 def _grows(known: RunConfig, config: RunConfig) -> bool:
@@ -57,6 +68,11 @@ def _grows(known: RunConfig, config: RunConfig) -> bool:
 def work(seed_run: SeedRun, report: ProgressCallback) -> None:
     """Meta-train and test, resuming from what is there; together with the other processes, if any."""
     keep_freed_memory()
+    with seed_run.runtime.active():
+        _work(seed_run, report)
+
+
+def _work(seed_run: SeedRun, report: ProgressCallback) -> None:
     config, data = seed_run.config, seed_run.data
     method = build(config, data.values())
     sampler = meta_batches(config, data, seed_run.seed)
@@ -69,13 +85,19 @@ def work(seed_run: SeedRun, report: ProgressCallback) -> None:
             iterations,
             seed_run.path,
             workers=seed_run.workers,
+            runtime=seed_run.runtime,
             stop=early_stop(config, method, data),
+            select=selection(method, data.tasks()),
             on_progress=lambda i: report("meta-training", i * units // max(iterations, 1)),
             log=tracker.log,
         )
-    seconds = predict_tasks(
-        seed_run, method, trained.state, data.tasks(), lambda doing, done: report(doing, units + done)
-    )
+
+    def testing(doing: str, done: int) -> None:
+        report(doing, units + done)
+
+    seconds = predict_tasks(seed_run, method, trained.state, data.tasks(), testing)
+    distributed.barrier()
+    score_controls(seed_run, method, trained.state, data.tasks(), testing)
     distributed.barrier()
     if distributed.rank() == 0 and not seed_run.costs.exists():
         kinds = sample_batches(config, sampler) if iterations else []
@@ -89,13 +111,13 @@ def meta_batches(config: RunConfig, data: Datasets, seed: int) -> MetaBatchSampl
 
 
 def num_iterations(config: RunConfig, method: Method, sampler: MetaBatchSampler) -> int:
-    """Iterations of meta-training: the budget's, or as many as its operations pay for."""
+    """Iterations of meta-training: the budget's, or as many as its operations pay for, on any device."""
     if not method.trains:
         return 0
     if config.budget.flops is None:
         return config.budget.iterations
     with distributed.single_process():
-        state = method.start(generator(sampler.seed, "start"))
+        state = CPU.start(method, generator(sampler.seed, "start"))
         return affordable(method, state, sample_batches(config, sampler), config.budget.flops)
 
 

@@ -8,6 +8,7 @@ from metanas.data.datasets import Datasets
 from metanas.data.domain import Domain
 from metanas.data.episode import EpisodeShape
 from metanas.engine.config import ConfigError, RunConfig, settings_of
+from metanas.engine.runtime import CPU, Runtime
 from metanas.method import METHODS, Method
 
 ProgressCallback = Callable[[str, int], None]  # (what is being done, units done)
@@ -18,6 +19,8 @@ class SeedRun:
     """One method and seed of a run.
 
     folder: the run's. workers: background processes that draw meta-training batches; they change no number.
+    controls: whether test episodes are also answered under other architectures (`engine/controls.py`).
+    runtime: where it is computed.
     """
 
     config: RunConfig
@@ -25,6 +28,8 @@ class SeedRun:
     data: Datasets
     seed: int
     workers: int = 0
+    controls: bool = True
+    runtime: Runtime = CPU
 
     @property
     def name(self) -> str:

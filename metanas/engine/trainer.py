@@ -2,16 +2,22 @@
 
 Meta-batches are a pure function of (seed, iteration) and `Method.step` is one of (state, iteration, batch),
 so a run that was killed and resumed ends with the same parameters as an uninterrupted one.
+
+An accelerator works while Python prepares the next iteration, so what must be read of an iteration (its
+losses, and whether all is finite) is read `LAG` iterations later there. On the CPU it is read at once.
 """
 
 import json
+import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from metanas.base import distributed
 from metanas.base.atomic import write_atomically
@@ -20,10 +26,13 @@ from metanas.base.seeding import generator
 from metanas.data.meta_batches import MetaBatchSampler, batches
 from metanas.engine.checkpoint import Trained, load, save_checkpoint
 from metanas.engine.early_stopping import VALIDATION, EarlyStop
+from metanas.engine.runtime import CPU, Runtime, name_of
 from metanas.method import Method, Metrics, Progress, State
+from metanas.params import Tensors
 from metanas.space.sampling import training
 
 SAVE_EVERY = 10.0  # seconds between checkpoints
+LAG = 2  # iterations that an accelerator may be ahead of what was read of it
 
 
 class TrainError(MetanasError):
@@ -37,66 +46,128 @@ def meta_train(
     folder: Path,
     *,
     workers: int = 0,
+    runtime: Runtime = CPU,
     stop: EarlyStop | None = None,
+    select: Callable[[State], State] | None = None,
     on_progress: Callable[[int], None] = lambda iteration: None,
     log: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> Trained:
     """Train up to `iterations`, starting from the checkpoint in `folder` if there is one.
 
-    workers: background processes that draw meta-batches ahead; the result does not depend on them. stop: end
-    with the state that is best on meta-validation. log: receives every row of metrics.jsonl. Of several
-    processes only the first one writes. TrainError for a loss or a state that is not finite; the state before
-    that iteration is kept.
+    workers: background processes that draw meta-batches ahead; the result does not depend on them. runtime:
+    where to train; a checkpoint of another device goes on there. stop: end with the state that is best on
+    meta-validation. select: what follows training (`Method.select`). log: receives every row of
+    metrics.jsonl. Of several processes only the first one writes. TrainError for a loss or a state that is
+    not finite; the state before that iteration is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "state.safetensors"
-    current = load(path) or Trained(State(method.start(generator(sampler.seed, "start"))), 0, 0.0)
+    place, current = runtime.place, _begin(method, path, runtime, sampler.seed)
     metrics = folder / "metrics.jsonl"
     rows = _rows_before(metrics, current.iteration)
     distributed.barrier()  # no process writes before all have read
     last_save = time.monotonic()
     end = iterations if method.trains and not current.done else current.iteration
     meta_batches = batches(sampler, range(current.iteration, end), workers)
-    while current.iteration < end and not current.done:
-        step_start = time.monotonic()
-        progress = Progress(current.iteration, iterations)
-        with training(sampler.seed, current.iteration, current.state.probabilities):
-            state, losses = method.step(current.state, progress, next(meta_batches))
-        state = State(state)
-        if problem := _divergence(state, losses):
-            _save(path, metrics, current, rows)
+    lag = 0 if place.type == "cpu" else LAG
+    unread: deque[_Step] = deque()
+
+    def read(step: _Step, began: float) -> None:
+        if problem := step.problem():
+            _save(path, metrics, step.before, rows)
             raise TrainError(
-                f"{problem} after iteration {current.iteration + 1}; lower a learning rate "
+                f"{problem} after iteration {step.before.iteration + 1}; lower a learning rate "
                 f"({_rates(method)}). The state before this iteration is kept in {path}"
             )
-        row: dict[str, float] = {"iteration": current.iteration + 1, "seconds": 0.0, **losses}
-        if stop is not None and stop.due(current.iteration + 1, iterations):
-            row[VALIDATION] = stop.accuracy(state)
-        seconds = current.seconds + time.monotonic() - step_start
-        current = Trained(state, current.iteration + 1, seconds)
-        row["seconds"] = round(current.seconds, 3)
-        rows.append(json.dumps(row))
-        log(row)
-        on_progress(current.iteration)
-        if stop is not None and VALIDATION in row:
-            is_last = current.iteration == iterations
-            current = _after_validation(current, stop, rows, folder / "best.safetensors", is_last=is_last)
-        if time.monotonic() - last_save > SAVE_EVERY:
+        if stop is not None and step.is_due:
+            step.row[VALIDATION] = stop.accuracy(step.state)
+        step.row["seconds"] = round(time.monotonic() - began, 3)
+        rows.append(json.dumps(step.row))
+        log(step.row)
+        on_progress(step.before.iteration + 1)
+
+    while current.iteration < end and not current.done:
+        began = time.monotonic() - current.seconds
+        progress, after = Progress(current.iteration, iterations), current.iteration + 1
+        batch = [episodes.to(place) for episodes in next(meta_batches)]
+        with training(sampler.seed, current.iteration, current.state.probabilities):
+            state, losses = method.step(current.state, progress, batch)
+        is_due = stop is not None and stop.due(after, iterations)
+        saves = time.monotonic() - last_save > SAVE_EVERY
+        unread.append(_Step(current, State(state), losses, is_due=is_due))
+        while len(unread) > (0 if is_due or saves or after == end else lag):
+            read(unread.popleft(), began)
+        current = replace(current, state=State(state), iteration=after, seconds=time.monotonic() - began)
+        if stop is not None and is_due:
+            best = _after_validation(current, stop, rows, folder / "best.safetensors", is_last=after == end)
+            current = replace(best, state=best.state.to(place))
+        if saves:
             _save(path, metrics, current, rows)
             last_save = time.monotonic()
+    if select is not None and not current.selected and (current.done or current.iteration >= end):
+        began, state = time.monotonic(), State(select(current.state))
+        seconds = current.seconds + time.monotonic() - began
+        current = replace(current, state=state, seconds=seconds, selected=True)
     _save(path, metrics, current, rows)
     return current
 
 
-def _divergence(state: State, losses: Metrics) -> str:
+def _begin(method: Method, path: Path, runtime: Runtime, seed: int) -> Trained:
+    """The checkpoint at `path`, or the state before meta-training; on the runtime's device."""
+    here, saved = name_of(runtime.place), load(path)
+    if saved is None:
+        return Trained(runtime.start(method, generator(seed, "start")), 0, 0.0, devices=(here,))
+    if saved.devices[-1] != here:
+        logging.getLogger("metanas").warning(
+            "%s was trained on %s until iteration %d and goes on on %s: the last digits differ from those of "
+            "a run on one device",
+            path.parent.name,
+            saved.devices[-1],
+            saved.iteration,
+            here,
+        )
+        saved = replace(saved, devices=(*saved.devices, here))
+    return replace(saved, state=runtime.take(method, saved.state))
+
+
+class _Step:
+    """One iteration: the state before and after it, its losses, and its row of metrics.jsonl."""
+
+    def __init__(self, before: Trained, state: State, losses: Metrics, *, is_due: bool) -> None:
+        self.before, self.state, self.losses = before, state, losses
+        self.is_due = is_due  # for a validation
+        self.row: dict[str, float] = {"iteration": before.iteration + 1, "seconds": 0.0}
+        self._totals = _totals(state)
+
+    def problem(self) -> str:
+        """Reads the losses into the row. What of the iteration is not finite; empty if all is."""
+        self.row |= {name: float(value) for name, value in self.losses.items()}
+        return _divergence(self.state, self.row, self._totals)
+
+
+def _totals(state: State) -> list[Tensor]:
+    """Sums of the floating-point tensors of a state, one per device: not finite if one of them is not."""
+    kinds: dict[torch.device, Tensors] = {}
+    for name, t in state.items():
+        if t.is_floating_point() and t.numel():
+            kinds.setdefault(t.device, {})[name] = t
+    return [_total(list(group.values()), device) for device, group in kinds.items()]
+
+
+def _total(tensors: list[Tensor], device: torch.device) -> Tensor:
+    if device.type == "cpu":
+        return torch.stack([t.sum().float() for t in tensors]).sum()
+    return torch.stack(list(torch._foreach_norm(tensors))).sum()  # one kernel for many tensors
+
+
+def _divergence(state: State, losses: dict[str, float], totals: list[Tensor]) -> str:
     """What of an iteration's result is not finite; empty if all is."""
     for name, value in losses.items():
         if not math.isfinite(value):
             return f"the loss of {name} is {value}"
-    floats = {name: t for name, t in state.items() if t.is_floating_point() and t.numel()}
-    if floats and not math.isfinite(float(torch.stack([t.sum().float() for t in floats.values()]).sum())):
-        for name, t in floats.items():
-            if not bool(torch.isfinite(t).all()):
+    if not all(math.isfinite(float(total)) for total in totals):
+        for name, t in state.items():
+            if t.is_floating_point() and not bool(torch.isfinite(t).all()):
                 return f"{name} is not finite"
     return ""
 
@@ -121,7 +192,7 @@ def _after_validation(
         return current
     best = load(best_path)
     assert best is not None  # the first validation saved one
-    return Trained(best.state, current.iteration, current.seconds, done=True)
+    return replace(current, state=best.state, done=True)
 
 
 def _save(path: Path, metrics: Path, current: Trained, rows: list[str]) -> None:

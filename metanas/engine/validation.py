@@ -1,15 +1,43 @@
-"""Accuracy on meta-validation episodes: what tuning and early stopping may look at.
+"""Meta-validation: the accuracy that tuning and early stopping look at, and the tasks of `Method.select`.
 
 The classes are those of the `val` split, which no test episode shares; nothing here can reach the test split.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from metanas.base.errors import DataError
 from metanas.data.domain import Domain
-from metanas.data.episode import VALIDATION_SEED, EpisodeShape
-from metanas.engine.predict import answers
+from metanas.data.episode import SELECTION_SEED, VALIDATION_SEED, Episodes, EpisodeShape
+from metanas.engine.predict import right_answers
 from metanas.method import Method, State
+
+SELECTION_TASKS = 20  # of each domain, for `Method.select`
+
+
+def selection(
+    method: Method, tasks: Iterable[tuple[Domain, EpisodeShape]]
+) -> Callable[[State], State] | None:
+    """What follows meta-training: `Method.select` on pinned meta-validation tasks; None if it does nothing.
+
+    Of every domain with meta-validation classes, in its shape of most shots with as many queries.
+    """
+    if getattr(type(method), "select", Method.select) is Method.select:
+        return None
+    shapes: dict[str, tuple[Domain, EpisodeShape]] = {}
+    for domain, shape in tasks:
+        known = shapes.get(domain.name)
+        if "val" in domain.tables and (known is None or shape.shots > known[1].shots):
+            shapes[domain.name] = (domain, shape)
+
+    def select(state: State) -> State:
+        return method.select(state, [_selection_tasks(*pair).to(state.device) for pair in shapes.values()])
+
+    return select if shapes else None
+
+
+def _selection_tasks(domain: Domain, shape: EpisodeShape) -> Episodes:
+    shape = EpisodeShape(shape.ways, shape.shots, shape.shots)
+    return domain.episodes("val", shape, SELECTION_SEED, range(SELECTION_TASKS))
 
 
 def accuracy(
@@ -25,9 +53,5 @@ def accuracy(
 def _accuracy(method: Method, state: State, domain: Domain, shape: EpisodeShape, episodes: int) -> float:
     if "val" not in domain.tables:
         raise DataError(f"{domain.name} has no meta-validation classes; choose other domains (--domains)")
-    correct = total = 0
-    for part in answers(method, state, domain, "val", shape, VALIDATION_SEED, episodes):
-        labels = part.tasks.query.y
-        correct += int((part.probabilities.argmax(-1) == labels).sum())
-        total += labels.numel()
-    return correct / total
+    right = right_answers(method, state, domain, "val", shape, VALIDATION_SEED, episodes)
+    return int(right.sum()) / (episodes * shape.ways * shape.queries)

@@ -48,7 +48,7 @@ class Choices(NamedTuple):
 
 def keep(folder: Path, task: str, seed: int, arch: "Mapping[str, Tensor] | None") -> None:
     """Write a task's choices. arch: logits (E, ..., options) by group; without any the table is empty."""
-    probabilities = {name: t.double().softmax(-1).numpy() for name, t in sorted((arch or {}).items())}
+    probabilities = {name: t.cpu().double().softmax(-1).numpy() for name, t in sorted((arch or {}).items())}
     groups, column = {}, 0
     for name, values in probabilities.items():
         groups[name] = [column, list(values.shape[1:])]
@@ -68,12 +68,12 @@ def keep(folder: Path, task: str, seed: int, arch: "Mapping[str, Tensor] | None"
     write_table(_path(folder, task), table)
 
 
-def mean(folder: Path, task: str) -> dict[str, Any]:
-    """Mean probabilities of one task of a seed run by group, as lists; empty without an architecture."""
+def of_task(folder: Path, task: str) -> dict[str, Floats]:
+    """Probabilities (E, ..., options) of one task of a seed run by group; empty without an architecture."""
     choices = _choices(read_table(_path(folder, task), SCHEMA))
     if not len(choices.values):
         return {}
-    return {name: choices.group(name).mean(0).tolist() for name in choices.groups}
+    return {name: choices.group(name) for name in choices.groups}
 
 
 def join(folder: Path, seed_runs: Sequence[Path], tasks: Sequence[str]) -> None:

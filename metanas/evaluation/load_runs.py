@@ -1,22 +1,24 @@
 """Several run folders loaded together, for a comparison or a report. No torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metanas.evaluation import result
+from metanas.evaluation import controls, result
 from metanas.evaluation.result import ResultError, Submission
 from metanas.evaluation.scores import Scores, score
+from metanas.evaluation.statistics import View
 
 
 @dataclass(frozen=True)
 class Run:
-    """A checked run folder with its recomputed scores."""
+    """A checked run folder with its recomputed scores. controls: see `controls.read`."""
 
     name: str  # the method; the folder where two runs have the same method
     folder: Path
     submission: Submission
     scores: Scores
+    controls: Mapping[str, View]
 
 
 def load_runs(folders: Sequence[Path]) -> dict[str, Run]:
@@ -27,7 +29,8 @@ def load_runs(folders: Sequence[Path]) -> dict[str, Run]:
     for folder, checked in results:
         method = checked.submission.method
         name = method if methods.count(method) == 1 else str(folder)
-        runs[name] = Run(name, folder, checked.submission, score(checked.answers))
+        asked = controls.read(folder, checked.submission.tasks, checked.submission.seeds)
+        runs[name] = Run(name, folder, checked.submission, score(checked.answers), asked)
     first, *others = runs.values()
     for other in others:
         _check(first, other)

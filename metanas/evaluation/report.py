@@ -102,6 +102,7 @@ def _runs(runs: Mapping[str, Run]) -> list[_Section]:
     sections = [
         _Section("Scores", [scored], [_scores(comparison, scored)]),
         _Section("Paired comparisons", *_paired(comparison)),
+        _architecture(runs),
         _Section("Costs", [tables.costs(runs)], _pareto(runs, comparison)),
         _Section("Accuracy by adaptation step", (), _curves(runs)),
         *(_choices(run) for run in runs.values()),
@@ -129,11 +130,17 @@ def _paired(comparison: Comparison) -> tuple[list[Table], list[_Picture]]:
     return shown, [_Picture("critical-difference", spec, shown[-1])]
 
 
+def _architecture(runs: Mapping[str, Run]) -> _Section:
+    table = tables.architecture(runs)
+    return _Section(table.title, [table] if table.rows else [])
+
+
 def _pareto(runs: Mapping[str, Run], comparison: Comparison) -> list[_Picture]:
     means = {ranked.name: ranked.mean for ranked in comparison.methods}
     pictures = []
     for field, label in (
         ("train_flops", "meta-training FLOPs"),
+        ("select_flops", "selection FLOPs"),
         ("adapt_flops", "FLOPs to adapt to one task"),
     ):
         costs = {name: getattr(run.submission.costs, field) for name, run in runs.items()}

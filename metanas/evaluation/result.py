@@ -88,6 +88,7 @@ class Costs(Strict):
     parameters: Count
     peak_bytes: Count
     train_flops: Count | None = None  # of the whole meta-training
+    select_flops: Count | None = None  # of choosing on meta-validation tasks afterwards; None: nothing chosen
     adapt_flops: Count | None = None  # of adapting to one task, mean over the tasks
     predict_macs: Count | None = None  # multiply-accumulates for one query with an adapted network
     trials: Count | None = None  # declared by the entrant: settings that were tried before these

@@ -160,6 +160,15 @@ def difference(a: View, b: View) -> Estimate:
     return Estimate(mean, seeds, episodes, rest_a + rest_b, f"paired by episode. {describe(a)}")
 
 
+def difference_within(a: View, b: View) -> Estimate:
+    """The mean of a minus that of b, where both are answers of the same trainings to the same episodes.
+
+    Paired by seed and episode, however few seeds there are: what they have in common is the whole training.
+    """
+    gaps = {task: a[task] - b[task] for task in a}
+    return estimate(gaps)._replace(how=f"paired by seed and episode. {describe(gaps)}")
+
+
 def weights(view: View) -> dict[str, float]:
     """Weight of each task, sum 1: every domain the same, and within a domain every task."""
     domains = [domain_of(task) for task in view]

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -45,8 +45,8 @@ SCHEMA = pa.schema(
         ("predictions", pa.list_(pa.int16())),  # of the episode's queries, in their order
     ]
 )
-Variant = Literal["both", "weights", "arch", "neither"]
-VARIANTS: tuple[Variant, ...] = get_args(Variant)
+Variant = Literal["both", "weights", "arch", "decoded", "swap", "neither"]
+VARIANTS: tuple[Variant, ...] = ("both", "weights", "decoded", "swap", "neither")  # of a new study
 Word = Annotated[str, Field(pattern=r"^[\x20-\x7e]+$", max_length=200)]  # one line, nothing invisible
 Key = tuple[tuple[str, ...], Variant]
 
@@ -54,7 +54,7 @@ Key = tuple[tuple[str, ...], Variant]
 class Study(Strict):
     """What a transfer study did: the content of study.json."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2  # 1 has the variant `arch`, 2 decoded and swap instead
     arguments: tuple[Word, ...] = ()  # of `metanas transfer`, without folders of the machine
     method: str
     suite: str
@@ -98,6 +98,8 @@ class Study(Strict):
             raise InvalidValue(f"tasks: {few[0]} has one episode, an interval needs at least 2")
         if "both" not in self.variants:
             raise InvalidValue("variants: 'both' is missing, which every cell shows")
+        if "swap" in self.variants and "decoded" not in self.variants:
+            raise InvalidValue("variants: 'decoded' is missing, which 'swap' is compared with")
         if FRESH in self.rows:
             raise InvalidValue(
                 "rows: a row has no domain; what was trained on nothing is the variant 'neither'"

@@ -5,17 +5,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metanas.evaluation.compare import Comparison
+from metanas.evaluation.gains import FIGURES, Answers, Gain, gains
 from metanas.evaluation.load_runs import Run
 from metanas.evaluation.paired import LEVEL
 from metanas.evaluation.result import Task
 from metanas.evaluation.statistics import Interval
-from metanas.evaluation.study import Study
+from metanas.evaluation.study import Study, Variant
 from metanas.evaluation.transfer import Cell, Matrix
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 Row = tuple[str, ...]
+PARTS: Mapping[Variant, str] = {  # headings of a study's decomposition
+    "both": "both",
+    "weights": "weights only",
+    "arch": "arch on untrained weights",
+    "swap": "swap test",
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class Table:
 
 def tables(runs: Mapping[str, Run], comparison: Comparison) -> list[Table]:
     """All tables of a comparison that have rows, the most important first."""
-    every = (scores(runs, comparison), pairs(comparison), costs(runs), tests(comparison))
+    every = (scores(runs, comparison), pairs(comparison), architecture(runs), costs(runs), tests(comparison))
     return [table for table in every if table.rows]
 
 
@@ -98,43 +105,87 @@ def pairs(comparison: Comparison) -> Table:
     )
 
 
+def architecture(runs: Mapping[str, Run]) -> Table:
+    """What adapting the architecture does in the runs that have controls; without rows if none has."""
+    return gained(gains({name: Answers(run.scores.view(), run.controls) for name, run in runs.items()}))
+
+
+def gained(found: Sequence[Gain]) -> Table:
+    """The figures of `gains.py`, one row a method and domain."""
+    cells = {(g.method, g.domain, g.figure): points(g.difference) + _ns(g.p) for g in found}
+    shown = [figure for figure in FIGURES if any(g.figure == figure for g in found)]
+    headings = {
+        "gain": "architecture gain",
+        "domain": "over the domain's",
+        "random": "over a random one",
+        "swap": "swap test",
+        "decoding": "decoded - answered",
+    }
+    rows = dict.fromkeys((g.method, g.domain) for g in found)
+    return Table(
+        "What adapting the architecture does",
+        ("method", "domain", *(headings[figure] for figure in shown)),
+        tuple((*row, *(cells.get((*row, figure), "-") for figure in shown)) for row in rows),
+        "Points of accuracy of the adapted architecture, decoded to one candidate per choice, over other "
+        "architectures on the same episodes with the same weights and as many adaptation steps: the method's "
+        "shared one (architecture gain), its own for the domain before it sees a task, a random one, another "
+        "domain's most frequent one (swap test), and over its own answers, where a mixture gave them. 95 % "
+        "intervals, paired by seed and episode. ns: not significant at 5 %, Holm over the table.",
+        keys=2,
+    )
+
+
 def costs(runs: Mapping[str, Run]) -> Table:
-    """The measured costs of each method."""
+    """The measured costs of each method. Seconds of different devices stand in different columns."""
     rows = []
+    devices = list(dict.fromkeys(device_of(run) for run in runs.values()))
     for name, run in runs.items():
         cost = run.submission.costs
+        taken = (f"{cost.train_seconds:.1f}", f"{cost.evaluate_seconds:.1f}")
         rows.append(
             (
                 name,
                 big(cost.train_flops),
+                big(cost.select_flops),
                 big(cost.adapt_flops),
                 big(cost.predict_macs),
-                f"{cost.train_seconds:.1f}",
-                f"{cost.evaluate_seconds:.1f}",
+                *(text for device in devices for text in (taken if device == device_of(run) else ("-", "-"))),
                 f"{cost.parameters:,}",
                 f"{cost.peak_bytes / 2**20:,.0f}",
                 "-" if cost.trials is None else str(cost.trials),
             )
         )
-    hardware = sorted({run.submission.environment.get("cpu", "unknown hardware") for run in runs.values()})
+    hardware = sorted({_hardware(run) for run in runs.values()})
+    marks = [f" {device}" for device in devices] if len(devices) > 1 else [""]
     return Table(
         "Costs",
         (
             "method",
             "training FLOPs",
+            "selection FLOPs",
             "adaptation FLOPs",
             "MACs a query",
-            "training s",
-            "testing s",
+            *(f"{what} s{mark}" for mark in marks for what in ("training", "testing")),
             "parameters",
             "peak MiB",
             "trials",
         ),
         tuple(rows),
         "Per seed. FLOPs: torch's counter on matrix products and convolutions of one iteration (times "
-        "iterations), of adapting to one task, and MACs of one query with the adapted network (means over "
-        f"tasks). Seconds on: {'; '.join(hardware)}. Trials: settings tried before these, as declared.",
+        "iterations), of choosing on meta-validation tasks after it, of adapting to one task, and MACs of "
+        "one query with the adapted network (means over tasks). "
+        f"Seconds on: {'; '.join(hardware)}. Trials: settings tried before these, as declared.",
     )
+
+
+def device_of(run: Run) -> str:
+    """The device that a run was computed on: cpu, or cuda (NVIDIA H100 80GB HBM3)."""
+    return run.submission.environment.get("device", "cpu")
+
+
+def _hardware(run: Run) -> str:
+    cpu, device = run.submission.environment.get("cpu", "unknown hardware"), device_of(run)
+    return cpu if device == "cpu" else f"{device} beside {cpu}"
 
 
 def tests(comparison: Comparison) -> Table:
@@ -180,7 +231,7 @@ def transfer(matrix: Matrix) -> list[Table]:
         ),
     ]
     parts = {(p.train, p.test, p.variant): p for p in matrix.parts}
-    variants = [variant for variant in study.variants if variant != "neither"]
+    variants = list(dict.fromkeys(part.variant for part in matrix.parts))
     rows = tuple(
         (
             train,
@@ -193,16 +244,35 @@ def transfer(matrix: Matrix) -> list[Table]:
     )
     shown.append(
         Table(
-            f"What transfers of {name}: gain over adapting from a random initialisation",
-            ("trained on", "tested on", *variants),
+            f"What transfers of {name}",
+            ("trained on", "tested on", *(PARTS[variant] for variant in variants)),
             rows,
-            "Points of accuracy over the same adaptation from randomly initialised weights and architecture. "
-            "weights: trained weights, random architecture; arch: the other way round. ns: not significant "
-            "at 5 %, Holm over all.",
+            _parts_note(variants),
             keys=2,
         )
     )
     return [table for table in shown if table.rows]
+
+
+def _parts_note(variants: Sequence[Variant]) -> str:
+    """How the columns of a decomposition were computed."""
+    note = ["Points of accuracy, 95 % intervals."]
+    if "both" in variants:
+        note.append(
+            "both, weights only: over the same adaptation from randomly initialised weights and "
+            "architecture; weights only: trained weights, initial architecture."
+        )
+    if "arch" in variants:
+        note.append(
+            f"{PARTS['arch']}: the trained architecture logits with initial weights, which says little: "
+            "nearly uniform logits on untrained weights. Studies since schema version 2 swap instead."
+        )
+    if "swap" in variants:
+        note.append(
+            f"{PARTS['swap']}: trained weights under the decoded architecture adapted to the task, minus "
+            "the same weights under the next test domain's most frequent one; paired by seed and episode."
+        )
+    return " ".join([*note, "ns: not significant at 5 %, Holm over all."])
 
 
 def columns(study: Study) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 A cell is a set of meta-training domains (row) and a test domain (column): accuracy with its interval, and the
 paired difference to in-domain training, that is, to the row meta-trained on the column's domain alone. The
-decomposition gives the gain from each half of a meta-trained state (weights, architecture) over `neither`, a
-random initialisation (`studies/transfer.py`).
+decomposition says what a meta-trained state is worth: the gain over `neither`, a random initialisation, of
+the state and of its weights alone, and the swap test, the accuracy under the architectures that it adapts to
+a domain minus that under another domain's (`studies/transfer.py`).
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,18 @@ from pathlib import Path
 
 from metanas.evaluation import study as studies
 from metanas.evaluation.paired import holm
-from metanas.evaluation.statistics import Interval, View, difference, domain_of, estimate
+from metanas.evaluation.statistics import (
+    Estimate,
+    Interval,
+    View,
+    difference,
+    difference_within,
+    domain_of,
+    estimate,
+)
 from metanas.evaluation.study import FRESH, Answered, Study, Variant, row_name
+
+SWAP: tuple[Variant, Variant] = ("decoded", "swap")
 
 
 @dataclass(frozen=True)
@@ -28,7 +39,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Part:
-    """The gain of a variant over `neither` on one cell. p is Holm-adjusted over all parts."""
+    """The gain of a variant over `neither` on one cell. p is Holm-adjusted over all parts.
+
+    Of variant `swap`: the accuracy of `decoded`, and its gain over `swap`.
+    """
 
     train: str
     test: str
@@ -40,7 +54,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A scored study; parts is empty if it has no variant `neither`."""
+    """A scored study; parts is empty if it has neither variant `neither` nor `swap`."""
 
     study: Study
     cells: tuple[Cell, ...]
@@ -83,18 +97,18 @@ def _cells(answered: Answered) -> tuple[Cell, ...]:
 
 def _parts(answered: Answered) -> tuple[Part, ...]:
     study, views = answered.study, answered.views
-    if "neither" not in study.variants:
-        return ()
-    parts = []
+    halves = [v for v in study.variants if v in ("both", "weights", "arch") and "neither" in study.variants]
+    parts: list[tuple[str, str, Variant, Interval, Estimate]] = []
     for row in study.rows:
         for domain in study.domains:
-            base = _of(views[FRESH, "neither"], domain)
-            for variant in study.variants:
-                if variant != "neither":
-                    view = _of(views[row, variant], domain)
-                    parts.append(
-                        (row_name(row), domain, variant, estimate(view).interval(), difference(view, base))
-                    )
+            for variant in halves:
+                view = _of(views[row, variant], domain)
+                gain = difference(view, _of(views[FRESH, "neither"], domain))
+                parts.append((row_name(row), domain, variant, estimate(view).interval(), gain))
+            if "swap" in study.variants:
+                own, other = (_of(views[row, variant], domain) for variant in SWAP)
+                gain = difference_within(own, other)
+                parts.append((row_name(row), domain, "swap", estimate(own).interval(), gain))
     adjusted = holm([gap.p() for *_, gap in parts])
     return tuple(
         Part(train, test, variant, accuracy, gap.interval(), p)

@@ -29,6 +29,7 @@ from metanas.params import Tensors
 
 Batching = Literal["vmap", "shared", "loop"]
 WAYS: tuple[Batching, ...] = get_args(Batching)
+_CPU = torch.device("cpu")
 ROUNDS = 1  # timed runs of each way, after one to warm up
 _known: dict[Path, Batching] = {}  # the files that this process has read
 
@@ -57,12 +58,19 @@ def run(
     return logits
 
 
-def fastest(about: str, attempt: Callable[[Batching], object]) -> Batching:
+def fastest(
+    about: str,
+    attempt: Callable[[Batching], object],
+    device: torch.device = _CPU,
+) -> Batching:
     """The way in which `attempt` takes least time, measured at most once per machine and `about`.
 
-    about: names network, settings and shapes; with torch's version and threads it is the key in the cache.
+    about: names network, settings and shapes; with torch's version and threads, or the card's name, it is the
+    key in the cache. On an accelerator the tasks never run in turn: it would idle.
     """
     about = f"{about} torch {torch.__version__} {platform.machine()} threads {torch.get_num_threads()}"
+    if device.type == "cuda":
+        about += f" {torch.cuda.get_device_name(device)}"
     key = hashlib.sha256(about.encode()).hexdigest()[:16]
     path = cache_folder() / "batching" / f"{key}.json"
     if path in _known:
@@ -70,7 +78,9 @@ def fastest(about: str, attempt: Callable[[Batching], object]) -> Batching:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if not path.exists():
-            seconds = {batching: _seconds(attempt, batching) for batching in WAYS}
+            ways = WAYS if device.type == "cpu" else WAYS[:2]
+            rounds = ROUNDS if device.type == "cpu" else ROUNDS + 2  # the first ones record a CUDA graph
+            seconds = {way: _seconds(attempt, way, rounds, device) for way in ways}
             entry = {"about": about, "seconds": seconds, "fastest": min(seconds, key=seconds.__getitem__)}
             write_atomically(path, json.dumps(entry, indent=1).encode())
         _known[path] = _read(path)
@@ -82,11 +92,15 @@ def _read(path: Path) -> Batching:
     return WAYS[WAYS.index(name)]
 
 
-def _seconds(attempt: Callable[[Batching], object], batching: Batching) -> float:
+def _seconds(
+    attempt: Callable[[Batching], object], batching: Batching, rounds: int, device: torch.device
+) -> float:
     best = float("inf")
-    for i in range(ROUNDS + 1):
+    for i in range(rounds + 1):
         began = time.perf_counter()
         attempt(batching)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         best = min(best, time.perf_counter() - began) if i else best
     return best
 

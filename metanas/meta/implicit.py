@@ -40,7 +40,7 @@ def meta_gradient(
     steps: int,
     strength: float,
     cg_steps: int,
-) -> tuple[Tensors, float]:
+) -> tuple[Tensors, Tensor]:
     """Gradient of the mean query loss of T tasks by name, and that loss.
 
     steps: inner gradient steps. strength: lambda of the proximal term. cg_steps: of conjugate gradients. A
@@ -64,7 +64,7 @@ def meta_gradient(
     solution = iter(conjugate_gradient(multiply, right, cg_steps))
     implicit = [next(solution) if m else g for g, m in zip(gradients, moving, strict=True)]
     means = [g.mean(0) for g in implicit]
-    return named_tensors(unflatten_like(params, means)), float(losses.detach().mean())
+    return named_tensors(unflatten_like(params, means)), losses.detach().mean()
 
 
 def conjugate_gradient(multiply: Callable[[Vectors], Vectors], right: Vectors, steps: int) -> Vectors:

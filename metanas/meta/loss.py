@@ -17,7 +17,7 @@ from metanas.models.network import Network
 from metanas.models.relaxation import Mixture, Relaxation, as_softmax, softmax, space_relaxation
 from metanas.models.supernet import SuperNet
 from metanas.params import Params, Tensors, own_arch, tensors, unflatten_like
-from metanas.search.prior import penalty
+from metanas.search.prior import penalises, penalty
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,12 @@ class TaskLoss:
     @property
     def shares_first_step(self) -> bool:
         """Whether the first inner step may be one big batch: the relaxation must treat tasks separately."""
-        return self.batching == "shared" and self.relax is softmax
+        return self.batching == "shared" and self.relax is softmax and self.net.shares_gradients
+
+    @property
+    def is_static(self) -> bool:
+        """Whether it computes the same operations in every iteration, and so can be replayed."""
+        return self.relaxation is None and is_static(self.net)
 
     def penalty(self, mixture: Mixture) -> Tensor | None:
         """Penalty of the space's prior and budgets, () or (T,); None without any."""
@@ -70,6 +75,14 @@ class TaskLoss:
     def logits(self, params: Params, x: Tensor) -> Tensor:
         """Logits (T, B, ways) of T networks, each on its own x (T, B, *input_shape)."""
         return run(self.net, self.spec, params.weights, self.relax(params.arch), x, self.batching)
+
+
+def is_static(net: Network) -> bool:
+    """Whether the network and its penalties compute the same operations in every iteration."""
+    if not isinstance(net, SuperNet):
+        return True
+    space = net.space
+    return space.relaxation == "softmax" and space.sampling == "mixture" and not penalises(space)
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ order takes the inner gradients for constants (sec. 5.2). `outer.py` takes the s
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor
 
 from metanas.data.episode import Episodes
 from metanas.meta.inner import Order, StepPolicy, trajectory
@@ -25,7 +26,7 @@ def meta_gradient(
     steps: Sequence[float],
     rates: Tensors | None = None,
     again: Callable[[Tensors], StepPolicy] | None = None,
-) -> tuple[Tensors, float]:
+) -> tuple[Tensors, Tensor]:
     """Gradient of the mean query loss of T tasks by full name (weights/, arch/, rates/), and that loss.
 
     steps: the weight of the query loss after each inner step. MAML has the last step alone, (0, ..., 0, 1);
@@ -49,7 +50,7 @@ def meta_gradient(
         name: torch.zeros_like(t) if g is None else g
         for (name, t), g in zip(leaves.items(), partials, strict=True)
     }
-    return gradients, float(total.detach())
+    return gradients, total.detach()
 
 
 def final_step_weights(steps: int) -> list[float]:

@@ -5,13 +5,13 @@ checkpoint. After `maml.py` or another meta-gradient; the methods of `baselines/
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from metanas.data.episode import Episodes
-from metanas.meta.averaging import mean_over_tasks
+from metanas.meta.averaging import Work, mean_over_tasks
 from metanas.meta.optimizers import FunctionalOptimizer, clipped
 from metanas.method import Metrics, State
 from metanas.params import Params, Tensors, named_tensors
@@ -23,6 +23,13 @@ def pack(params: Params, rates: Mapping[str, Tensor] | None = None) -> State:
     return State({name: t.detach() for name, t in named.items()})
 
 
+def leaves(state: State, groups: Sequence[str]) -> State:
+    """What a step differentiates for: the state's tensors of these groups, as leaves."""
+    return State(
+        {name: t.detach().requires_grad_() for name, t in state.items() if name.partition("/")[0] in groups}
+    )
+
+
 def descend(
     state: State, gradients: Mapping[str, Tensor], optimizer: Callable[[str], FunctionalOptimizer]
 ) -> State:
@@ -30,6 +37,8 @@ def descend(
 
     gradients: by full name. optimizer: of the tensor of a full name.
     """
+    if state.device.type != "cpu":
+        return _descend_together(state, gradients, optimizer)
     new = dict(state)
     for name, g in gradients.items():
         update = optimizer(name)
@@ -39,9 +48,27 @@ def descend(
     return State(new)
 
 
+def _descend_together(
+    state: State, gradients: Mapping[str, Tensor], optimizer: Callable[[str], FunctionalOptimizer]
+) -> State:
+    """`descend` with one kernel for many tensors: launching them one by one would take most of a step."""
+    groups: dict[Hashable, tuple[FunctionalOptimizer, list[str]]] = {}
+    for name in gradients:
+        update = optimizer(name)
+        groups.setdefault(update.settings, (update, []))[1].append(name)
+    new = dict(state)
+    for update, names in groups.values():
+        before = [state.moments(name) or update.init(state[name]) for name in names]
+        values, after = update.update_all([state[n] for n in names], [gradients[n] for n in names], before)
+        for name, value, moments in zip(names, values, after, strict=True):
+            new[name] = value.detach()
+            new |= {f"memory/{j}/{name}": t.detach() for j, t in enumerate(moments)}
+    return State(new)
+
+
 def over_domains(
     batch: Sequence[Episodes],
-    gradient: Callable[[Episodes], tuple[Tensors, float]],
+    gradient: Work,
     *,
     limit: float,
     whole: bool = False,
@@ -53,8 +80,23 @@ def over_domains(
     """
     parts, losses = mean_over_tasks(batch, gradient, whole=whole)
     names = list(dict.fromkeys(name for part in parts for name in part))
-    total = [
-        torch.stack([part[name] for part in parts if name in part]).sum(0) / len(parts) for name in names
-    ]
+    total = _means(parts, names)
     total = total if math.isinf(limit) else clipped(total, limit)
     return dict(zip(names, total, strict=True)), losses
+
+
+def _means(parts: Sequence[Tensors], names: Sequence[str]) -> list[Tensor]:
+    """The sum of the parts' tensors of each name, over the number of parts."""
+    if all(t.device.type == "cpu" for t in parts[0].values()):
+        return [torch.stack([p[name] for p in parts if name in p]).sum(0) / len(parts) for name in names]
+    return _means_together(parts, names)
+
+
+def _means_together(parts: Sequence[Tensors], names: Sequence[str]) -> list[Tensor]:
+    """`_means` with one kernel for many tensors."""
+    sums: Tensors = {}
+    for part in parts:
+        both = [name for name in part if name in sums]
+        added = torch._foreach_add([sums[n] for n in both], [part[n] for n in both]) if both else []
+        sums |= part | dict(zip(both, added, strict=True))
+    return list(torch._foreach_div([sums[name] for name in names], len(parts)))

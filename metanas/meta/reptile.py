@@ -10,6 +10,7 @@ paper's sec. 5.1, the term AvgGradInner); on one repeated batch it learns to mem
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from metanas.data.episode import Batch, Episodes
 from metanas.meta.inner import Memory, StepPolicy, adapt
@@ -25,7 +26,7 @@ def displacement(
     steps: int,
     turns: int = 1,
     memory: Memory | None = None,
-) -> tuple[Tensors, float]:
+) -> tuple[Tensors, Tensor]:
     """Mean over T tasks of (adapted - start) by full name, and the loss after adaptation.
 
     params: without T. steps: the parts that the examples are dealt out to. turns: gradient steps on each
@@ -39,7 +40,7 @@ def displacement(
     pairs = zip(named_tensors(adapted).items(), tensors(params), strict=True)
     change = {name: (a - x).mean(0) for (name, a), x in pairs}
     with torch.no_grad():
-        after = float((loss[-1] if isinstance(loss, Sequence) else loss)(adapted, everything).mean())
+        after = (loss[-1] if isinstance(loss, Sequence) else loss)(adapted, everything).mean()
     return change, after
 
 

@@ -22,8 +22,9 @@ def start_ridge() -> Tensors:
 
 
 def ridge_head(features: Tensor, support: Batch, ways: int, penalty: Tensor) -> Tensor:
-    """Weights (T, F, ways) of ridge regressions from features (T, B, F) to the one-hot labels of T tasks."""
-    target = F.one_hot(support.y, ways).to(features.dtype)
-    eye = torch.eye(features.shape[1], dtype=features.dtype, device=features.device)
+    """Weights (..., T, F, ways) of ridge regressions from features (..., T, B, F) to the tasks' one-hot
+    labels."""
+    target = F.one_hot(support.y, ways).to(features.dtype).expand(*features.shape[:-1], ways)
+    eye = torch.eye(features.shape[-2], dtype=features.dtype, device=features.device)
     solved = torch.linalg.solve(features @ features.mT + penalty * eye, target)  # (T, B, ways)
     return features.mT @ solved

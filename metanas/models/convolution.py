@@ -10,38 +10,21 @@ the convolution and its two gradient operations, and differentiating any of thes
 """
 
 import inspect
-from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from metanas.models import unfolded
+from metanas.models.unfolded import Setup
+
 _Dims = tuple[None, int | None, int | None, None]
 Y, X, KERNEL = range(3)
 _FunctionType = TypeVar("_FunctionType", bound=type[Function])
 
 
-@dataclass(frozen=True, slots=True)
-class _Setup:
-    """The settings of a convolution. map_size: (H, W) of x; kernel_size: (height, width) of the kernel."""
-
-    stride: int
-    groups: int
-    map_size: tuple[int, ...]
-    kernel_size: tuple[int, ...]
-
-    @property
-    def pad(self) -> tuple[int, ...]:
-        """Padding (rows, columns) that keeps the size of the map when the stride is 1."""
-        return tuple(side // 2 for side in self.kernel_size)
-
-    def times(self, tasks: int) -> "_Setup":
-        """The settings for T tasks as groups of channels."""
-        return replace(self, groups=self.groups * tasks)
-
-
-def conv(x: Tensor, kernel: Tensor, *, stride: int = 1) -> Tensor:
+def conv(x: Tensor, kernel: Tensor, *, stride: int = 1, dilation: int = 1) -> Tensor:
     """x (B, C, H, W), kernel (O, C, k, k) to (B, O, H / stride, W / stride), rounded up; equals `ops.conv`.
 
     A map of one row uses only the kernel's middle row. With kernels (T, O, C, k, k) of T tasks, x is
@@ -51,7 +34,7 @@ def conv(x: Tensor, kernel: Tensor, *, stride: int = 1) -> Tensor:
     if x.shape[-2] == 1:
         middle = kernel.shape[-2] // 2
         kernel = kernel[..., middle : middle + 1, :]
-    setup = _Setup(stride, tasks, tuple(x.shape[-2:]), tuple(kernel.shape[-2:]))
+    setup = Setup(stride, dilation, tasks, tuple(x.shape[-2:]), tuple(kernel.shape[-2:]))
     y: Tensor = _FormGradient.apply(Y, x, kernel, setup)
     return y
 
@@ -70,15 +53,20 @@ class _FormGradient(Function):
     """The form's gradient for `wrt`, one of Y, X, KERNEL, from the other two arguments in that order."""
 
     @staticmethod
-    def forward(wrt: int, first: Tensor, second: Tensor, setup: _Setup) -> Tensor:
-        first, second = _channels_last(first), _channels_last(second)
-        if wrt == Y:
-            return torch.conv2d(first, second, None, setup.stride, setup.pad, 1, setup.groups)
-        if wrt == X:
-            shape = len(first), second.shape[1] * setup.groups, *setup.map_size
-            return _conv_gradient((True, False, False), first, _placeholder(first, *shape), second, setup)
-        shape = first.shape[1], second.shape[1] // setup.groups, *setup.kernel_size
-        return _conv_gradient((False, True, False), first, second, _placeholder(first, *shape), setup)
+    def forward(wrt: int, first: Tensor, second: Tensor, setup: Setup) -> Tensor:
+        first, second = _autocast(first), _autocast(second)
+        if not unfolded.applies(first) or setup.groups == 1:
+            return _grouped(wrt, first, second, setup)
+        way = _UNFOLDED[wrt]
+        about = wrt, first.shape, second.shape, setup, first.dtype
+        if unfolded.faster(
+            about,
+            first.device,
+            lambda: _grouped(wrt, first, second, setup),
+            lambda: way(first, second, setup),
+        ):
+            return way(first, second, setup)
+        return _grouped(wrt, first, second, setup)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -99,7 +87,7 @@ class _FormGradient(Function):
 
     @staticmethod
     def vmap(
-        info: Any, dims: _Dims, wrt: int, first: Tensor, second: Tensor, setup: _Setup
+        info: Any, dims: _Dims, wrt: int, first: Tensor, second: Tensor, setup: Setup
     ) -> tuple[Tensor, int]:
         """Tasks that share a kernel become examples of the batch; tasks with their own become channels."""
         tasks, (_, first_dim, second_dim, _) = info.batch_size, dims
@@ -116,8 +104,33 @@ class _FormGradient(Function):
         return result.unflatten(1, (tasks, -1)), 1
 
 
+_UNFOLDED = {Y: unfolded.output, X: unfolded.input_gradient, KERNEL: unfolded.kernel_gradient}
+
+
+def _grouped(wrt: int, first: Tensor, second: Tensor, setup: Setup) -> Tensor:
+    """`_FormGradient` by torch's own convolution, with tasks as groups."""
+    first, second = _channels_last(first), _channels_last(second)
+    if wrt == Y:
+        return torch.conv2d(first, second, None, setup.stride, setup.pad, setup.dilation, setup.groups)
+    if wrt == X:
+        shape = len(first), second.shape[1] * setup.groups, *setup.map_size
+        return _conv_gradient((True, False, False), first, _placeholder(first, *shape), second, setup)
+    shape = first.shape[1], second.shape[1] // setup.groups, *setup.kernel_size
+    return _conv_gradient((False, True, False), first, second, _placeholder(first, *shape), setup)
+
+
+def _autocast(x: Tensor) -> Tensor:
+    """x in the type that autocast asks for, if it is on: the gradients' arguments must agree."""
+    kind = x.device.type
+    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+        return x
+    return x.to(torch.get_autocast_dtype(kind))
+
+
 def _join_kernels(kernel: Tensor) -> Tensor:
-    """(T, O, C, k, k) to (T O, C, k, k), channels last in memory, in one copy (also of expanded kernels)."""
+    """(T, O, C, k, k) to (T O, C, k, k) in one copy (also of expanded kernels); on a CPU channels last."""
+    if kernel.device.type != "cpu":
+        return kernel.flatten(0, 1)
     return kernel.movedim(2, -1).contiguous().flatten(0, 1).movedim(-1, 1)
 
 
@@ -136,14 +149,24 @@ def tasks_to_vector(x: Tensor, dim: int | None, tasks: int) -> Tensor:
 
 
 def _conv_gradient(
-    output_mask: tuple[bool, ...], y: Tensor, x: Tensor, kernel: Tensor, setup: _Setup
+    output_mask: tuple[bool, ...], y: Tensor, x: Tensor, kernel: Tensor, setup: Setup
 ) -> Tensor:
     """torch's gradient of a convolution for the one input that `output_mask` selects.
 
     Of that input only the shape is read.
     """
     gradients = torch.ops.aten.convolution_backward(
-        y, x, kernel, None, [setup.stride] * 2, setup.pad, (1, 1), False, (0, 0), setup.groups, output_mask
+        y,
+        x,
+        kernel,
+        None,
+        [setup.stride] * 2,
+        setup.pad,
+        [setup.dilation] * 2,
+        False,
+        (0, 0),
+        setup.groups,
+        output_mask,
     )
     gradient: Tensor = gradients[output_mask.index(True)]
     return gradient

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from metanas.data.episode import TaskSpec
 from metanas.models.network import Head, Network, stem_name
 from metanas.models.ops import Mask
-from metanas.models.stem import Norm, halve, make_stem
+from metanas.models.stem import Norm, halve, make_stem, standardised
 from metanas.models.supernet import CELLS, Exit
 from metanas.params import Params
 from metanas.space.architecture import Architecture
@@ -78,6 +78,8 @@ class DerivedNet(Network):
                 )(states[edge.source], mask)
                 for edge in edges
             ]
+            if self.architecture.normed:
+                parts = [standardised(part, mask) for part in parts]
             v = activation(self.norms[str(index * len(layer.graph) + i)](sum(parts), mask))
             states.append(v if mask is None else v * mask)
         node_outputs = states[2:]

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.models.ops import Linear, Mask, conv
+from metanas.models.stem import standardised
 from metanas.space.candidates import OPS
 
 
@@ -21,13 +22,24 @@ class MixedOp(nn.Module):
 
     With partial > 1 only the first 1 / partial of the channels are mixed and the others pass unchanged; the
     channels are then shuffled, so that the next node mixes others (PC-DARTS, Xu et al., 2020, eq. 1).
+    normed: every candidate's output is standardised first, so that weights alone say who contributes how
+    much.
     """
 
-    def __init__(self, ops: Sequence[str], channels: int, *, partial: int = 1, merge: bool = True) -> None:
+    def __init__(
+        self,
+        ops: Sequence[str],
+        channels: int,
+        *,
+        partial: int = 1,
+        merge: bool = True,
+        normed: bool = False,
+    ) -> None:
         super().__init__()
         self.candidates = nn.ModuleDict({name: OPS[name](channels // partial) for name in ops})
         self.partial = partial
-        self.merge = merge
+        self.merge = merge and not normed
+        self.normed = normed
 
     def forward(
         self, x: Tensor, weights: Tensor, mask: Mask = None, active: Sequence[bool] | None = None
@@ -51,6 +63,7 @@ class MixedOp(nn.Module):
                 kernels.append(weight * op.kernel())
             else:
                 output = op(x, mask)
+                output = standardised(output, mask) if self.normed else output
                 total = weight * output if total is None else torch.addcmul(total, weight, output)
         if kernels:
             merged = conv(x, _sum_centred(kernels))

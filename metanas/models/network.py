@@ -6,6 +6,7 @@ alike. A `Network` holds the structure; its parameters are passed as a `Params` 
 
 import math
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,8 @@ class Network(nn.Module):
     def init(self, generator: torch.Generator) -> Params:
         """Randomly initialised parameters and initial architecture logits."""
         return Params(init_weights(self, generator), self.arch())
+
+    shares_gradients: ClassVar[bool] = True  # whether vmap of its gradient can be differentiated again
 
     def takes_tasks(self, spec: TaskSpec) -> bool:
         """Whether forward can run T tasks at once without vmap, which is faster.

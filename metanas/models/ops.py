@@ -15,24 +15,47 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.base.errors import InvalidValue
+from metanas.models import convolution, unfolded
 from metanas.models.rnn import Recurrent
 from metanas.models.rnn_scan import GruCell, LstmCell
 from metanas.space.candidates import OPS
 
 Mask = Tensor | None
+LARGEST_TABLE = 1024  # rows of an embedding that CUDA looks up by a matrix product
 
 
 def conv(x: Tensor, kernel: Tensor, *, stride: int = 1, dilation: int = 1, groups: int = 1) -> Tensor:
     """Padded convolution: x (B, C, H, W), kernel (O, C / groups, k, k) to (B, O, H / stride, W / stride).
 
-    A map of one row (text) uses only the middle row of the kernel.
+    A map of one row (text) uses only the middle row of the kernel. On CUDA, kernels of several tasks go the
+    way that is faster there (`unfolded.py`).
     """
+    if groups == 1 and unfolded.applies(kernel) and torch._C._functorch.is_batchedtensor(kernel):
+        return convolution.conv(x, kernel, stride=stride, dilation=dilation)
     size = kernel.shape[-1]
     pad = dilation * (size // 2)
     if x.shape[-2] == 1:
         row = kernel[..., size // 2 : size // 2 + 1, :]
         return F.conv2d(x, row, None, (1, stride), (0, pad), (1, dilation), groups)
     return F.conv2d(x, kernel, None, stride, pad, dilation, groups)
+
+
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """1 x 1 convolution: x (B, C, H, W), weight (O, C), bias (O,), to (B, O, H, W)."""
+    if not unfolded.applies(x):
+        return F.conv2d(x, weight[:, :, None, None], bias)
+    y = conv(x, weight[:, :, None, None])
+    return y if bias is None else y + bias[:, None, None]
+
+
+def lookup(ids: Tensor, table: Tensor) -> Tensor:
+    """Rows of the table (V, C) by ids (...): (..., C).
+
+    On CUDA, of a small table as a matrix product: its gradient reads no number back and is deterministic.
+    """
+    if not unfolded.applies(table) or len(table) > LARGEST_TABLE:
+        return F.embedding(ids, table)
+    return (ids[..., None] == torch.arange(len(table), device=ids.device)).to(table.dtype) @ table
 
 
 class Linear(nn.Module):
@@ -82,11 +105,11 @@ class DilConv(Linear):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
+        self.register_buffer("_spread", torch.eye(5)[:, ::2].contiguous())
 
     def kernel(self) -> Tensor:
         """The weight spread over a 5 x 5 kernel (C, C, 5, 5), with zeros between."""
-        spread = self.weight.new_zeros(5, 3)
-        spread[[0, 2, 4], [0, 1, 2]] = 1
+        spread = self.get_buffer("_spread")
         return spread @ self.weight @ spread.T
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
@@ -214,8 +237,8 @@ class FullyConnected(nn.Module):
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
         """x (B, C, H, W) to the same shape."""
-        hidden = F.conv2d(x, self.in_weight[:, :, None, None], self.bias).relu()
-        return F.conv2d(hidden, self.out_weight[:, :, None, None])
+        hidden = pointwise(x, self.in_weight, self.bias).relu()
+        return pointwise(hidden, self.out_weight)
 
 
 class Narrow(nn.Module):
@@ -229,8 +252,8 @@ class Narrow(nn.Module):
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
         """x (B, C, H, W), mask (B, 1, H, W) or None, to the same shape."""
-        hidden = self.inner(F.conv2d(x, self.in_weight[:, :, None, None]), mask)
-        return F.conv2d(hidden, self.out_weight[:, :, None, None])
+        hidden = self.inner(pointwise(x, self.in_weight), mask)
+        return pointwise(hidden, self.out_weight)
 
 
 class FullyConnectedGlobal(nn.Module):
@@ -247,6 +270,22 @@ class FullyConnectedGlobal(nn.Module):
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
         """x (B, C, H, W), mask (B, 1, H, W) or None, to the same shape."""
         return F.linear(pool(x, mask), self.weight)[:, :, None, None].expand_as(x)
+
+
+def adaptive_mean(x: Tensor, rows: int, columns: int) -> Tensor:
+    """Adaptive average pooling, x (..., H, W) to (..., rows, columns); with deterministic gradients."""
+    if x.device.type == "cpu":
+        return F.adaptive_avg_pool2d(x, (rows, columns))
+    return _shares(x.shape[-2], rows, x) @ x @ _shares(x.shape[-1], columns, x).T
+
+
+def _shares(size: int, cells: int, like: Tensor) -> Tensor:
+    """The share (cells, size) of every position in the mean of every cell."""
+    cell = torch.arange(cells, device=like.device)[:, None]
+    start = (cell * size).div(cells, rounding_mode="floor")
+    end = ((cell + 1) * size + cells - 1).div(cells, rounding_mode="floor")
+    position = torch.arange(size, device=like.device)
+    return ((position >= start) & (position < end)).to(like.dtype) / (end - start)
 
 
 def pool(x: Tensor, mask: Mask) -> Tensor:

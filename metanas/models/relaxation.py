@@ -38,6 +38,12 @@ class Mixture:
         """The same active candidates with other weights, for example those of one task."""
         return Mixture(weights, self.active)
 
+    def to(self, device: torch.device) -> "Mixture":
+        """The same mixture on a device; itself if it is there."""
+        if all(t.device == device for t in self.weights.values()):
+            return self
+        return self.of({name: t.to(device) for name, t in self.weights.items()})
+
     def row(self, group: str, index: int) -> tuple[bool, ...] | None:
         """The flags of mixture `index` in a group: which candidates are active; None: all."""
         rows = self.active.get(group)
@@ -134,7 +140,7 @@ def single_path(space: SearchSpace, architecture: Architecture, mixture: Mixture
     if space.sampling != "posterior":
         return path
     weights = {
-        name: t.to(p.dtype) * (p / p.detach().clamp_min(1e-30))
+        name: t.to(p) * (p / p.detach().clamp_min(1e-30))
         for name, t in path.weights.items()
         for p in [mixture.weights[name]]
     }
@@ -193,11 +199,18 @@ def _sparse(weights: Tensors) -> Mixture:
 def _project(t: Tensor) -> Tensor:
     """The projection of each row of t (..., O) onto the probability simplex."""
     ordered = t.sort(-1, descending=True).values
-    total = ordered.cumsum(-1)
+    total = _running_sum(ordered)
     count = torch.arange(1, t.shape[-1] + 1, dtype=t.dtype, device=t.device)
     support = (1 + count * ordered > total).sum(-1, keepdim=True)
     threshold = (total.gather(-1, support - 1) - 1) / support
     return (t - threshold).clamp_min(0)
+
+
+def _running_sum(t: Tensor) -> Tensor:
+    """Sums of t (..., O) up to each position; with deterministic gradients, which cumsum lacks on CUDA."""
+    if t.device.type == "cpu":
+        return t.cumsum(-1)
+    return t @ torch.ones(t.shape[-1], t.shape[-1], dtype=t.dtype, device=t.device).triu()
 
 
 def _positive(name: str, value: float) -> None:

@@ -12,6 +12,7 @@ Shapes: L tasks side by side, S steps, B examples, C channels, G = gates * C.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from typing import Any
 
 import torch
@@ -19,6 +20,23 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from metanas.models.rnn_scan import Cell, Inputs, Tensors, previous_states, unrolled
+
+
+def _in_full_precision(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator of a backward that computes in its tensors' type where autocast is on, as forward does."""
+
+    @wraps(backward)
+    def run(ctx: Any, *grads: Tensor) -> Any:
+        with _no_autocast(grads[0].device.type):
+            return backward(ctx, *grads)
+
+    return run
+
+
+def _no_autocast(device: str) -> AbstractContextManager[object]:
+    if torch.amp.is_autocast_available(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()
 
 
 class _Scan(torch.autograd.Function):
@@ -45,6 +63,7 @@ class _Scan(torch.autograd.Function):
         return grad_x, x.mT @ grad_input_gates, grad_input_bias, before.mT @ grad_state_gates, grad_state_bias
 
     @staticmethod
+    @_in_full_precision
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         scan, states = Inputs(*ctx.saved_tensors[:6]), ctx.saved_tensors[6:]
         grad_gates = _GateGradients.apply(ctx.cell, *scan, *states, *grads)
@@ -102,6 +121,7 @@ class _GateGradients(torch.autograd.Function):
         return run
 
     @staticmethod
+    @_in_full_precision
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors
         vjp = torch.func.vjp(_GateGradients.differentiable(ctx.cell, saved[5]), *saved[:5], *saved[6:])[1]
@@ -155,6 +175,7 @@ class _StateGradients(torch.autograd.Function):
         return grad_weight_t, grad_by_gates, *cell.carry_gradients(total, before, changes), *adjoint
 
     @staticmethod
+    @_in_full_precision
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, *_StateGradients.gradients(ctx.cell, ctx.transpose, ctx.saved_tensors, cotangents)
 
@@ -174,12 +195,6 @@ class _StateGradients(torch.autograd.Function):
         info: Any, in_dims: tuple[int | None, ...], cell: Cell, transpose: bool, *inputs: Tensor
     ) -> tuple[Tensors, Any]:
         return _fold_tasks(_StateGradients, info.batch_size, (cell, transpose), in_dims[2:], inputs)
-
-
-def _no_autocast(device: str) -> AbstractContextManager[object]:
-    if torch.amp.is_autocast_available(device):
-        return torch.autocast(device, enabled=False)
-    return nullcontext()
 
 
 def _primal(saved: Tensors) -> Tensors:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.data.episode import Modality, TaskSpec
-from metanas.models.ops import Mask, conv
+from metanas.models.ops import Mask, conv, lookup
 from metanas.space.architecture import Architecture
 from metanas.space.space import SearchSpace
 
@@ -52,7 +52,7 @@ class Words(nn.Module):
         """Token ids (B, W) to embeddings (B, W, C)."""
         if (vectors := self._buffers.get("vectors")) is not None:
             return F.linear(F.embedding(x, vectors), self.projection)
-        return F.embedding(x, self.embedding)
+        return lookup(x, self.embedding)
 
 
 def make_stem(spec: TaskSpec, frame: SearchSpace | Architecture) -> "Stem | LeanStem":
@@ -133,14 +133,34 @@ class Norm(nn.Module):
         """
         if mask is None:  # one group of channels per task; torch's kernel takes one pass
             tasks = self.scale.numel() // self.scale.shape[-1]
-            return F.group_norm(x, tasks, self.scale.flatten(), self.bias.flatten())
+            scale, bias = self.scale.flatten(), self.bias.flatten()
+            try:
+                return F.group_norm(x, tasks, scale, bias)
+            except RuntimeError as error:  # older torch (2.11) asks vmap for an order in memory that it lacks
+                if "is_contiguous inside of vmap" not in str(error):
+                    raise
+                return F.group_norm(x.contiguous(), tasks, scale, bias)
         x = x * mask
-        count = mask.sum((-3, -2, -1), keepdim=True).clamp_min(1) * x.shape[-3]
-        mean = x.sum((-3, -2, -1), keepdim=True) / count
-        square = torch.linalg.vector_norm(x, dim=(-3, -2, -1), keepdim=True).square()  # stores no squares
-        variance = square / count - mean * mean
-        slope = torch.rsqrt(variance.clamp_min(0) + 1e-5) * self.scale[:, None, None]  # (B, C, 1, 1)
+        mean, inverse = _moments(x, mask)
+        slope = inverse * self.scale[:, None, None]  # (B, C, 1, 1)
         return torch.addcmul(self.bias[:, None, None] - mean * slope, x, slope).mul_(mask)
+
+
+def standardised(x: Tensor, mask: Mask) -> Tensor:
+    """x (B, C, H, W) with mean 0 and variance 1 per example over unpadded positions: a norm without scale."""
+    if mask is None:
+        return F.group_norm(x, 1)
+    mean, inverse = _moments(x * mask, mask)
+    return (x - mean) * inverse * mask
+
+
+def _moments(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and 1 / standard deviation (B, 1, 1, 1) of x (B, C, H, W), which is 0 where the mask is."""
+    count = mask.sum((-3, -2, -1), keepdim=True).clamp_min(1) * x.shape[-3]
+    mean = x.sum((-3, -2, -1), keepdim=True) / count
+    square = torch.linalg.vector_norm(x, dim=(-3, -2, -1), keepdim=True).square()  # stores no squares
+    variance = square / count - mean * mean
+    return mean, torch.rsqrt(variance.clamp_min(0) + 1e-5)
 
 
 def halve(x: Tensor, mask: Mask) -> tuple[Tensor, Mask]:

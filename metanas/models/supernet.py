@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from metanas.data.episode import TaskSpec
 from metanas.models.mixed import MixedOp
 from metanas.models.network import Head, Network, stem_name
-from metanas.models.ops import Mask
+from metanas.models.ops import Mask, adaptive_mean
 from metanas.models.relaxation import Mixture, relaxed, single_path
 from metanas.models.stem import Norm, halve, make_stem
 from metanas.params import Tensors
@@ -38,7 +38,7 @@ class SuperNet(Network):
         self.activations = [ACTIVATIONS[name] for name in space.activations]
         self.stems = nn.ModuleDict({stem_name(spec): make_stem(spec, space) for spec in specs})
         self.nodes = nn.ModuleList(
-            MixedOp(space.ops, space.channels, partial=space.partial, merge=space.merge)
+            MixedOp(space.ops, space.channels, partial=space.partial, merge=space.merge, normed=space.normed)
             for _ in range(space.layers * space.edges)
         )
         self.norms = nn.ModuleList(Norm(space.channels) for _ in range(space.layers * len(space.sources)))
@@ -67,17 +67,18 @@ class SuperNet(Network):
         """x (B, *input_shape) to logits (B, ways), or without the head to features (B, CELLS * C).
 
         arch: architecture logits, to which the space's relaxation is applied, or a ready mixture. In
-        single-path meta-training one drawn architecture is computed instead (`space/sampling.py`).
+        single-path meta-training one drawn architecture is computed instead (`space/sampling.py`), unless it
+        is one already.
         """
         mixture = arch if isinstance(arch, Mixture) else relaxed(self.space, arch, spec)
-        if (path := drawn(self.space, spec)) is not None:
+        if (path := drawn(self.space, spec)) is not None and not self._is_path(mixture):
             mixture = single_path(self.space, path, mixture)
         features = self.features(x, mixture, spec)
         return self.heads[f"ways{spec.ways}"](features) if head else features
 
     def features(self, x: Tensor, mixture: Mixture, spec: TaskSpec) -> Tensor:
         """x (B, *input_shape) to the features (B, CELLS * C) that the head reads, mixed over depths."""
-        maps = self.enter(x, spec)
+        maps, mixture = self.enter(x, spec), mixture.to(x.device)
         active = mixture.row("depth", 0) or [True] * len(self.space.exits)
         shares = {
             layer: share
@@ -93,6 +94,19 @@ class SuperNet(Network):
                 total = total + shares[layer] * self.exits[str(layer)](maps.h, maps.mask)
         return total
 
+    def _is_path(self, mixture: Mixture) -> bool:
+        """Whether it is one architecture already: every mixture up to its exit has one active candidate."""
+        exits = mixture.row("depth", 0)
+        if exits is None or sum(exits) != 1:
+            return False
+        layers = self.space.exits[exits.index(True)] + 1
+        computed = {"node": layers * self.space.edges, "activation": layers}
+        return all(
+            (row := mixture.row(group, i)) is not None and sum(row) == 1
+            for group, rows in computed.items()
+            for i in range(rows)
+        )
+
     def enter(self, x: Tensor, spec: TaskSpec) -> "Maps":
         """x (B, *input_shape) to the first layer's input."""
         h, mask = self.stems[stem_name(spec)](x)
@@ -100,7 +114,7 @@ class SuperNet(Network):
 
     def layer(self, index: int, maps: "Maps", mixture: Mixture) -> "Maps":
         """The input of the next layer, or what an exit after layer `index` reads."""
-        v, previous, mask = self._mixed(index, maps, mixture), maps.h, maps.mask
+        v, previous, mask = self._mixed(index, maps, mixture.to(maps.h.device)), maps.h, maps.mask
         if index in self.space.reductions:
             previous, _ = halve(previous, mask)
             v, mask = halve(v, mask)
@@ -172,8 +186,8 @@ def grid(h: Tensor, mask: Mask) -> Tensor:
     """
     rows, columns = (1, CELLS) if h.shape[-2] == 1 else (2, CELLS // 2)
     if mask is None:
-        return nn.functional.adaptive_avg_pool2d(h, (rows, columns))
-    bands = nn.functional.adaptive_avg_pool2d(h, (rows, h.shape[-1]))
+        return adaptive_mean(h, rows, columns)
+    bands = adaptive_mean(h, rows, h.shape[-1])
     width = mask[:, 0, 0].sum(-1)[:, None, None].clamp_min(1)  # unpadded columns
     cell = torch.arange(columns, device=h.device)[:, None]
     start, end = torch.floor(cell * width / columns), torch.ceil((cell + 1) * width / columns)

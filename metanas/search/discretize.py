@@ -12,9 +12,9 @@ from metanas.data.episode import TaskSpec
 from metanas.models.relaxation import Mixture, one_hot, pruned
 from metanas.params import Tensors, own_arch
 from metanas.space.architecture import Architecture
+from metanas.space.decoding import OUT
 from metanas.space.space import SearchSpace
 
-OUT = -1e4
 single = pruned(temperature=1.0, threshold=0.5)  # the relaxation for hard logits
 
 
@@ -27,10 +27,13 @@ def discretize(space: SearchSpace, logits: Tensors, spec: TaskSpec) -> Tensors:
     return {name: _hard(_without_none(space, t) if name == "node" else t) for name, t in own.items()}
 
 
-def logits_of(space: SearchSpace, architecture: Architecture) -> Tensors:
-    """Hard logits of one architecture of the space, shaped as `SuperNet.arch` returns them."""
+def logits_of(space: SearchSpace, architecture: Architecture, device: torch.device | None = None) -> Tensors:
+    """Hard logits of one architecture of the space, shaped as `SuperNet.arch` returns them.
+
+    device: where they are wanted; None: on the CPU.
+    """
     mixture: Mixture = one_hot(space, architecture)
-    return {name: torch.where(t > 0, 0.0, OUT) for name, t in mixture.weights.items()}
+    return {name: torch.where(t > 0, 0.0, OUT).to(device) for name, t in mixture.weights.items()}
 
 
 def _hard(t: Tensor) -> Tensor:

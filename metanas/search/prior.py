@@ -14,6 +14,12 @@ from metanas.search import cost
 from metanas.space.space import SearchSpace
 
 
+def penalises(space: SearchSpace) -> bool:
+    """Whether `penalty` has anything to add."""
+    limits = (space.cost.macs, space.cost.parameters, space.cost.milliseconds)
+    return any(limits) or any(getattr(space.plan, name).kl for name in space.prior())
+
+
 def penalty(space: SearchSpace, mixture: Mixture, spec: TaskSpec) -> Tensor | None:
     """() for one task's mixture, (T,) for those of T tasks; None where there is neither a kl nor a budget."""
     excess = cost.penalty(space, mixture, spec, space.cost)

@@ -15,10 +15,12 @@ from torch.func import functional_call
 
 from metanas.data.episode import TaskSpec
 from metanas.models.ops import Mask
-from metanas.models.relaxation import Mixture
+from metanas.models.relaxation import Mixture, one_hot
 from metanas.models.stem import Norm
 from metanas.models.supernet import Exit, SuperNet, grid
 from metanas.params import Tensors
+from metanas.space.architecture import FRAME, Architecture, Cell
+from metanas.space.space import SearchSpace
 
 Proxy = Callable[[SuperNet, Tensors, Mixture, TaskSpec, Tensor, Tensor], float]
 
@@ -55,7 +57,7 @@ def grad_norm(
     leaves = {name: t.detach().requires_grad_() for name, t in weights.items()}
     features = functional_call(net, leaves, (x, mixture, spec), {"head": False})
     signs = 1 - 2.0 * ((torch.arange(features.shape[1])[None] >> torch.arange(spec.ways)[:, None]) & 1)
-    loss = F.cross_entropy(features @ signs.to(features.dtype).T / features.shape[1] ** 0.5, y)
+    loss = F.cross_entropy(features @ signs.to(features).T / features.shape[1] ** 0.5, y)
     gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
     return float(torch.stack([g.square().sum() for g in gradients if g is not None]).sum().sqrt())
 
@@ -80,7 +82,37 @@ def synflow(net: SuperNet, weights: Tensors, mixture: Mixture, spec: TaskSpec, x
     return float(torch.stack(flow).sum().detach().clamp_min(1e-300).log())
 
 
+def score_untrained(
+    proxy: Proxy,
+    architecture: Architecture,
+    spec: TaskSpec,
+    x: Tensor,
+    y: Tensor,
+    generator: torch.Generator,
+) -> float:
+    """A proxy's score of one architecture, of any space: on random weights of its candidates alone."""
+    space = _space_of(architecture)
+    net = SuperNet(space, [spec])
+    weights = net.init(generator).weights
+    return proxy(net, weights, one_hot(space, architecture), spec, x, y)
+
+
 PROXIES: Mapping[str, Proxy] = {"naswot": naswot, "synflow": synflow, "grad-norm": grad_norm}
+
+
+def _space_of(architecture: Architecture) -> SearchSpace:
+    """The smallest space that has this architecture."""
+    graphs = [layer.graph for layer in architecture.layers]
+    ops = dict.fromkeys(edge.op for graph in graphs for edges in graph for edge in edges)
+    depth = len(architecture.layers)
+    return SearchSpace(
+        ops=tuple(ops),
+        activations=tuple(dict.fromkeys(layer.activation for layer in architecture.layers)),
+        layers=depth,
+        nodes=len(graphs[0]) if isinstance(architecture.layers[0], Cell) else 0,
+        strategy=f"{{depth: {{fixed: {depth}}}}}",
+        **{name: getattr(architecture, name) for name in FRAME},
+    )
 
 
 class _NoNorm(nn.Module):

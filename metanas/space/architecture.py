@@ -3,7 +3,7 @@
 `parse` reads the text form that `str` writes: `conv3/relu > maxpool3/tanh > gru/relu`, one op/activation per
 layer. It also reads chains of letters, `C-P-F`. A layer of a cell space is `[conv3@0 + skip@1,
 gru@2 + conv5@0]/relu`: two nodes, each a sum of op@source; source 0 is the layer's input, 1 the input of the
-layer before, 2 the first node. Channels, reductions, residual, stem and patch follow in brackets
+layer before, 2 the first node. Channels, reductions and the rest of FRAME follow in brackets
 where they differ from the default space: `conv3/relu > fc (channels=16, reductions=none)`.
 
 `derive` takes the strongest candidates of a supernet. Related files: `enumeration.py` numbers the
@@ -25,7 +25,14 @@ from metanas.space.space import SearchSpace, StemName
 LETTERS = {"C": ("conv3", "relu"), "P": ("maxpool3", "identity"), "F": ("fc", "relu")}
 SCHEMA_VERSION = 1
 DEFAULT_SPACE = SearchSpace()  # the text form omits what equals its own frame
-FRAME = ("channels", "reductions", "residual", "stem", "patch")  # what an architecture has of its space
+FRAME = (
+    "channels",
+    "reductions",
+    "residual",
+    "stem",
+    "patch",
+    "normed",
+)  # what an architecture has of its space
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ Layer = Node | Cell
 
 @dataclass(frozen=True)
 class Architecture:
-    """At least one layer, with the channels, reductions, residual, stem and patch of `SearchSpace`.
+    """At least one layer, with the frame of its `SearchSpace` (FRAME): channels, reductions, stem, ...
 
     Layers are all `Node`s, or all `Cell`s with the same number of nodes. InvalidValue or UnknownName if not.
     """
@@ -98,6 +105,7 @@ class Architecture:
     residual: bool = DEFAULT_SPACE.residual
     stem: StemName = DEFAULT_SPACE.stem
     patch: int = DEFAULT_SPACE.patch
+    normed: bool = DEFAULT_SPACE.normed
 
     def __post_init__(self) -> None:
         if not self.layers:
@@ -130,6 +138,8 @@ class Architecture:
             frame.append(f"stem={self.stem}")
         if self.patch != DEFAULT_SPACE.patch:
             frame.append(f"patch={self.patch}")
+        if self.normed != DEFAULT_SPACE.normed:
+            frame.append(f"normed={'yes' if self.normed else 'no'}")
         return " > ".join(map(str, self.layers)) + (f" ({', '.join(frame)})" if frame else "")
 
     def to_json(self) -> str:
@@ -182,6 +192,7 @@ def parse(text: str, frame: SearchSpace = DEFAULT_SPACE) -> Architecture:
         residual=settings.get("residual", frame.residual),
         stem=settings.get("stem", frame.stem),
         patch=settings.get("patch", frame.patch),
+        normed=settings.get("normed", frame.normed),
     )
 
 
@@ -218,7 +229,7 @@ def derive(
 
 
 def frame(space: SearchSpace, layers: Iterable[Layer]) -> Architecture:
-    """An architecture of these layers with the space's channels, reductions, residual, stem and patch."""
+    """An architecture of these layers with the space's frame."""
     layers = tuple(layers)
     settings = {name: getattr(space, name) for name in FRAME}
     return Architecture(layers, **settings | {"reductions": _within(space.reductions, len(layers))})
@@ -268,8 +279,8 @@ def _frame(text: str) -> dict[str, Any]:
                 settings[name] = int(value)
             case ("stem", _, value):
                 settings["stem"] = value
-            case ("residual", _, "yes" | "no" as value):
-                settings["residual"] = value == "yes"
+            case ("residual" | "normed" as name, _, "yes" | "no" as value):
+                settings[name] = value == "yes"
             case ("reductions", _, value) if value == "none" or re.fullmatch(r"\d+(\+\d+)*", value):
                 settings["reductions"] = () if value == "none" else tuple(map(int, value.split("+")))
             case _:

@@ -1,12 +1,16 @@
-"""An SVG chart of architecture probabilities, one column per layer. Torch-free.
+"""An SVG chart of adapted architectures, one column per layer. Torch-free.
 
-Each layer shows the probability of every candidate op and activation as a bar, the largest opaque, and the
-probability of its exit below. Bars have one colour per family of ops, from the colour-blind-safe palette of
-Okabe and Ito (2008). `picture.py` draws a discrete architecture instead.
+Each layer shows in what share of the episodes every candidate op and activation was the strongest, as a bar,
+the largest opaque, and below how often the network ended there. A layer after the exit is not computed, so a
+layer's bars sum to the share of the episodes that reach it. Where the choices are soft, a small figure gives
+the mean probability, which is the bar where nobody counted the episodes. Bars have one colour per family of
+ops, from the colour-blind-safe palette of Okabe and Ito (2008). `picture.py` draws a discrete architecture
+instead.
 """
 
 from collections.abc import Sequence
 from html import escape
+from typing import NamedTuple
 
 from metanas.space.families import OTHER, family
 from metanas.space.space import SearchSpace
@@ -20,7 +24,17 @@ COLOURS = {
     "skip or none": "#999999",
     OTHER: "#555555",
 }
-ROW, COLUMN, LABEL, BAR, LEFT = 17, 236, 74, 106, 24  # pixels
+ROW, COLUMN, LABEL, BAR, LEFT = 17, 250, 74, 106, 24  # pixels
+SMALL = LABEL + BAR + 34  # where the small figures begin
+SAME = 0.005  # mean probabilities that differ less from the shares are not shown
+
+
+class Values(NamedTuple):
+    """One value per candidate: node (L * E, O), activation (L, A), depth (X,)."""
+
+    node: Sequence[Sequence[float]]
+    activation: Sequence[Sequence[float]]
+    depth: Sequence[float]
 
 
 def colour(op: str) -> str:
@@ -35,13 +49,18 @@ def draw(
     activation: Sequence[Sequence[float]],
     depth: Sequence[float],
     text: str,
+    *,
+    shares: Values | None = None,
 ) -> str:
-    """The SVG text for the probabilities node (L * E, O), activation (L, A), depth (X,).
+    """The SVG text for the mean probabilities node (L * E, O), activation (L, A), depth (X,).
 
-    Op probabilities are averaged over the E edges of a layer. text: the derived architecture, a caption.
+    Ops are averaged over the E edges of a layer. text: the derived architecture, a caption. shares: of the
+    episodes in which each candidate was the strongest (`decoding.shares`); None: nobody counted.
     """
+    mean = Values(node, activation, depth)
+    bars, small = (mean, None) if shares is None else (shares, mean if _differ(shares, mean) else None)
     rows = len(space.ops) + len(space.activations)
-    width, height = LEFT * 2 + COLUMN * space.layers, 150 + rows * ROW
+    width, height = LEFT * 2 + COLUMN * space.layers, 168 + rows * ROW
     elements = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="img" font-family="system-ui, sans-serif" font-size="12">',
@@ -49,28 +68,61 @@ def draw(
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         _text(LEFT, 26, title, size=16, weight=600),
         _text(LEFT, 46, f"derived: {text}", fill="#444"),
+        _text(LEFT, 64, _legend(shares is not None, small is not None), size=11, fill="#444"),
     ]
     for layer in range(space.layers):
         x = LEFT + COLUMN * layer
-        elements.append(_text(x, 76, f"layer {layer + 1}", weight=600))
+        elements.append(_text(x, 94, f"layer {layer + 1}", weight=600))
         if layer:
-            elements.append(f'<path d="M{x - 26} 72h12m-4 -4l4 4l-4 4" fill="none" stroke="#666"/>')
-        edges = node[layer * space.edges : (layer + 1) * space.edges]
-        shares = [sum(column) / space.edges for column in zip(*edges, strict=True)]
-        elements += _bars(x, 88, space.ops, shares, [colour(op) for op in space.ops])
-        y = 98 + ROW * len(space.ops)
-        elements += _bars(x, y, space.activations, activation[layer], ["#444444"] * len(space.activations))
-        if layer in space.exits:
-            share, exit_y = depth[space.exits.index(layer)], y + 10 + ROW * len(space.activations)
-            elements += _bars(x, exit_y, ["exit"], [share], ["#000000"])
+            elements.append(f'<path d="M{x - 26} 90h12m-4 -4l4 4l-4 4" fill="none" stroke="#666"/>')
+        y = 106
+        beside = None if small is None else _column(space, small, layer)
+        for i, (names, values) in enumerate(_column(space, bars, layer)):
+            colours = [colour(op) for op in names] if i == 0 else [("#444444", "#000000")[i - 1]] * len(names)
+            elements += _bars(x, y, names, values, colours, None if beside is None else beside[i][1])
+            y += ROW * len(names) + 10
     return "\n".join([*elements, "</svg>\n"])
 
 
-def _bars(x: int, y: int, names: Sequence[str], values: Sequence[float], colours: Sequence[str]) -> list[str]:
+def _column(space: SearchSpace, values: Values, layer: int) -> list[tuple[Sequence[str], Sequence[float]]]:
+    """Names and values of a layer: its ops, its activations, and its exit if it has one."""
+    edges = values.node[layer * space.edges : (layer + 1) * space.edges]
+    ops = [sum(column) / space.edges for column in zip(*edges, strict=True)]
+    found: list[tuple[Sequence[str], Sequence[float]]] = [
+        (space.ops, ops),
+        (space.activations, values.activation[layer]),
+    ]
+    if layer in space.exits:
+        found.append((["exit"], [values.depth[space.exits.index(layer)]]))
+    return found
+
+
+def _differ(a: Values, b: Values) -> bool:
+    """Whether the probabilities say more than the shares: somewhere one is above what was ever chosen."""
+    pairs = [(a.depth, b.depth), *zip([*a.node, *a.activation], [*b.node, *b.activation], strict=True)]
+    computed = [(x, y) for x, y in pairs if sum(x) > 1 - SAME]  # layers after an exit have no shares
+    return any(abs(p - q) > SAME for x, y in computed for p, q in zip(x, y, strict=True))
+
+
+def _legend(counted: bool, soft: bool) -> str:
+    if not counted:
+        return "bars: mean probability of each candidate, in %"
+    text = "bars: in how many % of the episodes it was chosen"
+    return f"{text} (the strongest); p: its mean probability, in %" if soft else text
+
+
+def _bars(
+    x: int,
+    y: int,
+    names: Sequence[str],
+    values: Sequence[float],
+    colours: Sequence[str],
+    beside: Sequence[float] | None,
+) -> list[str]:
     maximum = max(values)
     elements = []
     for i, (name, value, fill) in enumerate(zip(names, values, colours, strict=True)):
-        top, is_maximum = y + i * ROW, value == maximum
+        top, is_maximum = y + i * ROW, value == maximum and value > 0
         weight = 700 if is_maximum else 400
         elements.append(_text(x, top + 12, name, weight=weight))
         opacity = "1" if is_maximum else "0.45"
@@ -80,6 +132,8 @@ def _bars(x: int, y: int, names: Sequence[str], values: Sequence[float], colours
         )
         end = x + LABEL + BAR * value
         elements.append(_text(round(end + 4, 1), top + 12, f"{100 * value:.0f}", weight=weight, fill="#444"))
+        if beside is not None:
+            elements.append(_text(x + SMALL, top + 12, f"p {100 * beside[i]:.0f}", size=10, fill="#555"))
     return elements
 
 

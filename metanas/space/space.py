@@ -41,6 +41,7 @@ class SearchSpace:
     patch: side of a lean stem's patches of an image; log-mels get twice as much, text single tokens.
     sampling: what meta-training computes in each iteration: the mixture of all candidates, or one
         architecture per domain, drawn as `space/sampling.py` says.
+    normed: standardise every candidate's output before the mixture, so that all are on one scale.
     levels: whose architecture logits there are: shared ones, or shared ones plus those of every modality or
         domain, which are added to them.
     Raises InvalidValue or UnknownName for a setting that is out of range or unknown.
@@ -63,6 +64,7 @@ class SearchSpace:
     patch: int = 4
     sampling: Sampling = "mixture"
     levels: Levels = "shared"
+    normed: bool = False
 
     def __post_init__(self) -> None:
         for name in ("ops", "activations", "reductions"):

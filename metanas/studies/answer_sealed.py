@@ -19,6 +19,7 @@ from metanas.data.sealed import SealedTask
 from metanas.engine import config as configs
 from metanas.engine.checkpoint import checkpoint
 from metanas.engine.predict import evaluate
+from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import build
 from metanas.evaluation import result
 
@@ -41,7 +42,14 @@ class _SealedDomain(Domain):
         return Episodes(self.spec(shape.ways), Batch(support, support_labels), Batch(query, query_labels))
 
 
-def predict(run: Path, episodes: Path, tasks: Sequence[SealedTask], out: Path, root: Path | None) -> None:
+def predict(
+    run: Path,
+    episodes: Path,
+    tasks: Sequence[SealedTask],
+    out: Path,
+    root: Path | None,
+    runtime: Runtime = CPU,
+) -> None:
     """Write the predictions of every seed of `run` to `out`.
 
     episodes: a safetensors file of "<task>/support" (E, ways * shots, *input_shape) and "<task>/query"
@@ -56,11 +64,12 @@ def predict(run: Path, episodes: Path, tasks: Sequence[SealedTask], out: Path, r
     domains = {task: _domain(data, inputs, task) for task in tasks}
     method = build(config, data.values())
     tables = []
-    for seed in config.seeds:
-        state = checkpoint(run, seed).state
-        for task, domain in domains.items():
-            evaluated = evaluate(method, state, domain, task.shape, task.episodes)
-            tables.append(result.table(task.name, seed, 0, evaluated.probabilities))
+    with runtime.active():
+        for seed in config.seeds:
+            state = runtime.take(method, checkpoint(run, seed).state)
+            for task, domain in domains.items():
+                evaluated = evaluate(method, state, domain, task.shape, task.episodes)
+                tables.append(result.table(task.name, seed, 0, evaluated.probabilities))
     result.write_table(out, pa.concat_tables(tables).combine_chunks())
 
 

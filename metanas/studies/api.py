@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import torch
 from rich.console import Console
 from torch import Tensor
 
@@ -18,11 +19,12 @@ from metanas.base.executor import Kind
 from metanas.data.datasets import Datasets, LoadedSuite, load_suite
 from metanas.data.datasets import data_root as data_folder
 from metanas.data.domain import Domain
-from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.data.episode import Batch, Episodes, TaskSpec, moved
 from metanas.data.suite import Suite
 from metanas.engine import config as configs
 from metanas.engine.checkpoint import checkpoint
 from metanas.engine.config import RunConfig
+from metanas.engine.runtime import Precision, Runtime
 from metanas.engine.seed_run import build
 from metanas.evaluation import frames
 from metanas.evaluation.compare import Comparison
@@ -43,14 +45,17 @@ class Learner:
     domains: Mapping[str, Domain]
 
     def adapt(self, support: Batch | Episodes, domain: str | None = None) -> "AdaptedLearner":
-        """Adapt to T tasks from their support sets, x (T, ways * shots, *input_shape) and y.
+        """Adapt to T tasks from their support sets, x (T, ways * shots, *input_shape) and y, on any device.
 
         domain: whose inputs they are; needed only where several domains of the run have this input shape.
         InvalidValue if no domain of the run fits.
         """
         if isinstance(support, Episodes):
-            return AdaptedLearner(self.method.adapt(self.state, support.spec, support.support))
-        return AdaptedLearner(self.method.adapt(self.state, self._spec(support, domain), support))
+            spec, examples = support.spec, support.support
+        else:
+            spec, examples = self._spec(support, domain), support
+        device = self.state.device
+        return AdaptedLearner(self.method.adapt(self.state, spec, examples.to(device)), device)
 
     def _spec(self, support: Batch, domain: str | None) -> TaskSpec:
         shape, ways = tuple(support.x.shape[2:]), int(support.y.max()) + 1
@@ -67,13 +72,21 @@ class Learner:
 
 @dataclass(frozen=True)
 class AdaptedLearner:
-    """T tasks' predictors. adapted: with the adapted architecture and weights, where the method has any."""
+    """T tasks' predictors. adapted: with the adapted architecture and weights, where the method has any.
+
+    device: where they are.
+    """
 
     adapted: Adapted
+    device: torch.device = torch.device("cpu")
 
     def predict(self, query: Batch | Tensor) -> Tensor:
-        """Class probabilities (T, Q, ways) of query inputs (T, Q, *input_shape); labels are not looked at."""
-        return self.adapted.predict(query.x if isinstance(query, Batch) else query).detach()
+        """Class probabilities (T, Q, ways) of query inputs (T, Q, *input_shape), on the CPU.
+
+        Labels are not looked at.
+        """
+        x = query.x if isinstance(query, Batch) else query
+        return self.adapted.predict(moved(x, self.device)).detach().cpu()
 
 
 @dataclass(frozen=True)
@@ -106,10 +119,10 @@ class Run:
         """One row a query: task, seed, episode, query, predicted class, true label, probabilities."""
         return frames.predictions(self.result.answers, self.result.submission.seeds)
 
-    def learner(self, seed: int) -> Learner:
-        """The method as it was meta-trained with this seed. DataError without its checkpoint."""
-        trained = checkpoint(self.folder, seed)
-        return Learner(build(self.config, self.data.values()), trained.state, self.data)
+    def learner(self, seed: int, *, device: str = "cpu") -> Learner:
+        """The method as it was meta-trained with this seed, on a device. DataError without its checkpoint."""
+        trained, method = checkpoint(self.folder, seed), build(self.config, self.data.values())
+        return Learner(method, Runtime(device).take(method, trained.state), self.data)
 
 
 def run(
@@ -124,13 +137,19 @@ def run(
     data_root: str | Path | None = None,
     jobs: int = 1,
     workers: int = 0,
+    controls: bool = True,
+    device: str = "auto",
+    precision: Precision = "float32",
 ) -> Run:
     """Meta-train a method and answer the pinned test episodes; resumes what is there already.
 
     settings: as of `--set`: {"weight_rate": 0.1, "space.layers": 2, "budget.iterations": 50}. out: the run
     folder, by default runs/SUITE/BUDGET/METHOD. jobs: 1 works in this process (so that a method defined in a
-    notebook is known), more in so many worker processes. InvalidValue, DataError, SeedRunFailed.
+    notebook is known), more in so many worker processes. controls: also answer under other architectures, see
+    docs/evaluation.md. device: auto | cpu | cuda | cuda:N | mps. precision: float32 | tf32 | bf16.
+    InvalidValue, DataError, SeedRunFailed.
     """
+    runtime = Runtime(device, precision)
     loaded = suite if isinstance(suite, Suite) else load_suite(suite)
     chosen = loaded.plain() if isinstance(loaded, LoadedSuite) else loaded
     config = configs.resolve(
@@ -140,7 +159,17 @@ def run(
     root = data_folder(data_root)
     kind: Kind = "inline" if jobs == 1 else "local"
     quiet = Console(quiet=True)
-    grid.run([(config, folder)], root=root, jobs=jobs, kind=kind, workers=workers, db=None, console=quiet)
+    grid.run(
+        [(config, folder)],
+        root=root,
+        jobs=jobs,
+        kind=kind,
+        workers=workers,
+        controls=controls,
+        db=None,
+        console=quiet,
+        runtime=runtime,
+    )
     return Run(folder, root)
 
 

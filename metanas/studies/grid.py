@@ -7,6 +7,7 @@ from there. Two commands at once share the work: no seed run is done twice.
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from metanas.data.datasets import Datasets
 from metanas.engine import collect
 from metanas.engine import run as runs
 from metanas.engine.config import RunConfig
+from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import ProgressCallback, SeedRun, check_trains
 from metanas.evaluation import report
 from metanas.evaluation.result import SUBMISSION
@@ -49,24 +51,38 @@ def run(
     db: str | None,
     kind: Kind = "local",
     workers: int = 0,
+    controls: bool = True,
     pages: Path | None = None,
     console: Console | None = None,
+    runtime: Runtime = CPU,
 ) -> list[Datasets]:
     """Do all seed runs, complete the run folders, store the runs and print them; returns each run's data.
 
     What is done already is not done again. Under torchrun all processes work on each seed run together.
-    jobs, kind: see `executor.run`. workers: processes that draw batches, for each seed run. db: the
-    leaderboard, None for none. pages: a folder for its pages.
+    jobs, kind: see `executor.run`. workers: processes that draw batches, for each seed run. controls: as of
+    `SeedRun`. db: the leaderboard, None for none. pages: a folder for its pages. runtime: where to compute;
+    several cards take the seed runs in turn.
     """
-    with distributed.process_group():
+    with distributed.process_group(runtime.place):
         console = console or Console()
         console.quiet = console.quiet or distributed.rank() > 0
         data = _open(wanted, root, console)
-        seed_runs = _prepare(wanted, data, workers)
+        seed_runs = _prepare(wanted, data, workers, controls=controls)
         if distributed.world_size() > 1:
             kind = "inline"
+        seed_runs = [
+            replace(seed_run, runtime=runtime if kind == "ray" else runtime.share(number))  # Ray shares cards
+            for number, seed_run in enumerate(seed_runs)
+        ]
         with _bars(seed_runs, console) as on_progress:
-            for _ in executor.run(seed_run_once, seed_runs, jobs=jobs, kind=kind, on_progress=on_progress):
+            for _ in executor.run(
+                seed_run_once,
+                seed_runs,
+                jobs=jobs,
+                kind=kind,
+                on_progress=on_progress,
+                cards=int(runtime.place.type == "cuda"),
+            ):
                 pass
         distributed.barrier()
         if distributed.rank() == 0:
@@ -110,14 +126,14 @@ def _open(wanted: Wanted, root: Path | None, console: Console) -> list[Datasets]
     return datasets
 
 
-def _prepare(wanted: Wanted, data: Sequence[Datasets], workers: int) -> list[SeedRun]:
+def _prepare(wanted: Wanted, data: Sequence[Datasets], workers: int, *, controls: bool) -> list[SeedRun]:
     """The seed runs that are not done."""
     if distributed.rank() > 0:
         distributed.barrier()  # the first process makes the folders
     seed_runs = [
         seed_run
         for (config, folder), opened in zip(wanted, data, strict=True)
-        for seed_run in runs.prepare(config, folder, opened, workers=workers)
+        for seed_run in runs.prepare(config, folder, opened, workers=workers, controls=controls)
     ]
     if distributed.rank() == 0:
         distributed.barrier()

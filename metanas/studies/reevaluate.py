@@ -5,6 +5,7 @@ another modality, a head with another number of ways) keep their random initiali
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,13 @@ from metanas.data.domain import Domain
 from metanas.data.episode import EVALUATION_SEED
 from metanas.data.sampler import query_labels
 from metanas.engine import config as configs
-from metanas.engine.checkpoint import Trained, checkpoint
+from metanas.engine.checkpoint import checkpoint
 from metanas.engine.collect import finish, keep_costs
 from metanas.engine.config import ConfigError, RunConfig
+from metanas.engine.controls import score_controls
 from metanas.engine.predict import evaluate, predict_tasks
 from metanas.engine.run import prepare
+from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import SeedRun, build, task_name
 from metanas.evaluation import result
 from metanas.evaluation.curves import CURVES, SCHEMA, STEPS
@@ -40,6 +43,7 @@ def reevaluate(
     root: Path | None,
     *,
     curves: bool,
+    runtime: Runtime = CPU,
 ) -> Path:
     """Predict the test episodes of a suite with the checkpoints of `run`; returns the new run folder.
 
@@ -57,17 +61,18 @@ def reevaluate(
     data = Datasets.open(config.suite, root)
     for result_folder in (run, folder):
         _check_pins(result_folder, config, data)
-    seed_runs = prepare(config, folder, data)
+    seed_runs = prepare(config, folder, data, runtime=runtime)
     if not seed_runs and not curves:
         return folder
     trained_data = Datasets.open(trained.suite, root)  # the checkpoints need the stems of all its domains
     domains_of_both = [*(domain for name, domain in trained_data.items() if name not in data), *data.values()]
-    for seed_run in seed_runs:
-        _predict(seed_run, run, domains_of_both)
-    if seed_runs:
-        finish(config, folder, data)
-    if curves:
-        _curves(config, folder, data, run, domains_of_both)
+    with runtime.active():
+        for seed_run in seed_runs:
+            _predict(seed_run, run, domains_of_both)
+        if seed_runs:
+            finish(config, folder, data)
+        if curves:
+            _curves(config, folder, data, run, domains_of_both, runtime)
     return folder
 
 
@@ -93,14 +98,18 @@ def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain]) -> None:
     method = build(seed_run.config, domains)
     trained = checkpoint(run, seed_run.seed)
     state = State(method.start(generator(seed_run.seed, "start"))) | trained.state
+    state = seed_run.runtime.take(method, state)
     seed_run.path.mkdir(exist_ok=True)
     tasks = seed_run.data.tasks()
     seconds = predict_tasks(seed_run, method, state, tasks, lambda doing, done: None)
     (seed_run.path / "metrics.jsonl").touch()
-    keep_costs(seed_run, method, Trained(state, trained.iteration, trained.seconds), tasks, seconds, None)
+    score_controls(seed_run, method, state, tasks, lambda doing, done: None)
+    keep_costs(seed_run, method, replace(trained, state=state), tasks, seconds, None)
 
 
-def _curves(config: RunConfig, folder: Path, data: Datasets, run: Path, domains: Sequence[Domain]) -> None:
+def _curves(
+    config: RunConfig, folder: Path, data: Datasets, run: Path, domains: Sequence[Domain], runtime: Runtime
+) -> None:
     """Write curves.parquet: accuracy per episode after each number of adaptation steps (`test_steps`)."""
     if "test_steps" not in config.settings:
         raise ConfigError(f"{config.method} has no setting test_steps, so it has no curve over steps")
@@ -111,7 +120,7 @@ def _curves(config: RunConfig, folder: Path, data: Datasets, run: Path, domains:
         for steps in STEPS:
             settings = {**config.settings, "test_steps": steps}
             method = build(config.model_copy(update={"settings": settings}), domains)
-            state = State(method.start(generator(seed, "start"))) | trained
+            state = runtime.take(method, State(method.start(generator(seed, "start"))) | trained)
             for domain, shape in data.tasks():
                 probabilities = evaluate(method, state, domain, shape, episodes).probabilities
                 predicted = probabilities.astype(np.float16).argmax(-1)  # as predictions.parquet rounds

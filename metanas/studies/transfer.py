@@ -2,9 +2,11 @@
 
 A study is a matrix: a row is a set of meta-training domains, a column a test domain. The unit of work is
 (row, seed): meta-train once, save the checkpoint, then predict the pinned test episodes of every column in up
-to four variants, which combine the trained state with the random initialisation of the same seed:
+to five variants, of which two take numbers of the random initialisation of the same seed:
 - both: trained weights, trained architecture; weights: trained weights, initial architecture;
-- arch: initial weights, trained architecture; neither: initial weights and architecture, the reference.
+- decoded: trained weights, the architecture adapted in `both` with its strongest candidates alone; swap: the
+  same with the most frequent one of the next test domain (`engine/controls.py`), for methods that have them;
+- neither: initial weights and architecture, the reference.
 `neither` does not depend on the row, so it has a row of its own, the empty one. Stems of modalities that a
 row was not trained on are randomly initialised in every variant. Predictions are written per task
 (`cells/<row>/seed<k>/<variant>/*.parquet`) and finally combined into the two files that
@@ -13,10 +15,11 @@ row was not trained on are randomly initialised in every variant. Predictions ar
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from metanas.base import machine
@@ -31,12 +34,16 @@ from metanas.engine import collect
 from metanas.engine import config as configs
 from metanas.engine.collect import task_of
 from metanas.engine.config import ConfigError, RunConfig
+from metanas.engine.controls import Asked
 from metanas.engine.predict import predict_tasks
 from metanas.engine.run import num_iterations
-from metanas.engine.seed_run import ProgressCallback, SeedRun, build, predictions_path
+from metanas.engine.runtime import CPU, Runtime
+from metanas.engine.seed_run import ProgressCallback, SeedRun, build, predictions_path, task_name
 from metanas.engine.trainer import meta_train
+from metanas.engine.validation import selection
 from metanas.evaluation import result
 from metanas.evaluation.study import ANSWERS, FRESH, STUDY, Kept, Study, Variant, row_name, write_answers
+from metanas.evaluation.transfer import SWAP
 from metanas.method import State
 from metanas.params import group_of
 
@@ -56,6 +63,7 @@ class Piece:
     tests: tuple[str, ...]  # test domains
     variants: tuple[Variant, ...]
     seed: int
+    runtime: Runtime = CPU
 
     @property
     def path(self) -> Path:
@@ -94,6 +102,7 @@ def plan(
     variants: Sequence[Variant],
     folder: Path,
     root: Path | None,
+    runtime: Runtime = CPU,
 ) -> list[Piece]:
     """All pieces of a study; writes its config.yaml.
 
@@ -115,11 +124,12 @@ def plan(
     ]
     if "neither" in variants:
         rows_and_variants.append((FRESH, ("neither",)))
-    return [
+    pieces = [
         Piece(config, folder, data, row, tests, row_variants, seed)
         for row, row_variants in rows_and_variants
         for seed in config.seeds
     ]
+    return [replace(piece, runtime=runtime.share(number)) for number, piece in enumerate(pieces)]
 
 
 def work(piece: Piece, report: ProgressCallback) -> None:
@@ -127,25 +137,51 @@ def work(piece: Piece, report: ProgressCallback) -> None:
 
     ConfigError for a domain without meta-train classes.
     """
+    with piece.runtime.active():
+        _work(piece, report)
+
+
+def _work(piece: Piece, report: ProgressCallback) -> None:
     config, data = piece.config, piece.data
     method = build(config, [data[name] for name in sorted(data)])
     domains = _training_domains(piece)
     sampler = MetaBatchSampler(domains, config.suite.train_shapes, config.budget.tasks, piece.seed)
     iterations = num_iterations(config, method, sampler) if piece.train else 0
-    state = meta_train(method, sampler, iterations, piece.path).state
-    initial = State(method.start(generator(piece.seed, "start")))
+    select = selection(method, _training_tasks(piece, domains)) if piece.train else None
+    state = meta_train(method, sampler, iterations, piece.path, runtime=piece.runtime, select=select).state
+    initial = piece.runtime.start(method, generator(piece.seed, "start"))
     seed_run = SeedRun(config, piece.path, data, piece.seed)
+    states = {"both": state, "weights": mixed(state, initial), "neither": initial}
     for variant in piece.variants:
         folder = piece.path / variant
         folder.mkdir(exist_ok=True)
-        predict_tasks(
-            seed_run, method, mixed(state, initial, variant), _test_tasks(piece), report, folder=folder
-        )
+        if variant in states:
+            predict_tasks(seed_run, method, states[variant], _test_tasks(piece), report, folder=folder)
+    if any(variant in SWAP for variant in piece.variants):
+        _swap(piece, Asked(seed_run, method, state, _test_tasks(piece), piece.path / "both"))
+
+
+def _swap(piece: Piece, asked: Asked) -> None:
+    """Write the answers of `decoded` and `swap`, to every task that has none yet and where there are any."""
+    for index, (domain, shape) in enumerate(asked.tasks):
+        name = task_name(domain, shape)
+        paths = {variant: predictions_path(piece.path / variant, name) for variant in SWAP}
+        if all(path.exists() for path in paths.values()):
+            continue
+        answers = asked.answers(index, SWAP)
+        if answers.keys() == set(SWAP):
+            for variant, path in paths.items():
+                certain = np.eye(shape.ways)[answers[variant]]
+                result.write_table(path, result.table(name, piece.seed, 0, certain))
 
 
 def _test_tasks(piece: Piece) -> list[tuple[Domain, EpisodeShape]]:
     """The columns of a study: its test domains with every episode shape of the suite."""
     return [(piece.data[name], shape) for name in piece.tests for shape in piece.config.suite.shapes(name)]
+
+
+def _training_tasks(piece: Piece, domains: Sequence[Domain]) -> list[tuple[Domain, EpisodeShape]]:
+    return [(domain, shape) for domain in domains for shape in piece.config.suite.shapes(domain.name)]
 
 
 def _training_domains(piece: Piece) -> list[Domain]:
@@ -156,20 +192,28 @@ def _training_domains(piece: Piece) -> list[Domain]:
     return domains
 
 
-def mixed(trained: State, initial: State, variant: Variant) -> State:
-    """The state of a variant: weights (every group but `arch`) and `arch`, each trained or initial."""
-    weights = trained if variant in ("both", "weights") else initial
-    arch = trained if variant in ("both", "arch") else initial
+def mixed(trained: State, initial: State) -> State:
+    """Trained weights (every group but `arch`) with the initial architecture."""
     return State(
         {
-            **{name: t for name, t in weights.items() if group_of(name) != "arch"},
-            **{name: t for name, t in arch.items() if group_of(name) == "arch"},
+            **{name: t for name, t in trained.items() if group_of(name) != "arch"},
+            **{name: t for name, t in initial.items() if group_of(name) == "arch"},
         }
     )
 
 
 def _answers(piece: Piece, variant: Variant, task: result.Task) -> pa.Table:
     return result.read_table(predictions_path(piece.path / variant, task.name), result.SCHEMA)
+
+
+def _is_answered(pieces: Sequence[Piece], tasks: Sequence[result.Task], variant: Variant) -> bool:
+    """Whether a variant has its answers; a method without an architecture of its own has no swap."""
+    return variant not in SWAP or all(
+        predictions_path(piece.path / variant, task.name).exists()
+        for piece in pieces
+        if variant in piece.variants
+        for task in tasks
+    )
 
 
 def finish(pieces: Sequence[Piece], arguments: Sequence[str] = ()) -> Study:
@@ -180,10 +224,13 @@ def finish(pieces: Sequence[Piece], arguments: Sequence[str] = ()) -> Study:
     first = pieces[0]
     config = first.config
     tasks = tuple(task_of(config, *task) for task in _test_tasks(first))
+    wanted = dict.fromkeys(variant for piece in pieces for variant in piece.variants)
+    variants = tuple(variant for variant in wanted if _is_answered(pieces, tasks, variant))
     answers = [
         Kept(row_name(piece.train), variant, _answers(piece, variant, task))
         for piece in pieces
         for variant in piece.variants
+        if variant in variants
         for task in tasks
     ]
     study = Study(
@@ -196,8 +243,8 @@ def finish(pieces: Sequence[Piece], arguments: Sequence[str] = ()) -> Study:
         seeds=config.seeds,
         rows=tuple(dict.fromkeys(piece.train for piece in pieces if piece.train)),
         tasks=tasks,
-        variants=tuple(dict.fromkeys(variant for piece in pieces for variant in piece.variants)),
-        environment=machine.environment(),
+        variants=variants,
+        environment=machine.environment() | first.runtime.describe(),
         package_version=version("metanas"),
         provenance=collect.provenance(),
         answers_sha256=write_answers(first.folder / ANSWERS, answers),

@@ -29,9 +29,10 @@ from metanas.base import yaml_text
 from metanas.data.datasets import Datasets
 from metanas.engine.config import ConfigError, RunConfig, as_overrides, known_keys, resolve, settings_of
 from metanas.engine.run import meta_batches, num_iterations
+from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import build, check_trains
 from metanas.engine.trainer import TrainError, meta_train
-from metanas.engine.validation import accuracy
+from metanas.engine.validation import accuracy, selection
 from metanas.method import METHODS
 
 Sampler = Literal["tpe", "gp", "random"]
@@ -56,6 +57,7 @@ def tune(
     episodes: int,
     data: Datasets,
     seed: int = 0,
+    runtime: Runtime = CPU,
 ) -> Tuned:
     """Run trials until `trials` have ended, those of earlier calls included.
 
@@ -82,13 +84,16 @@ def tune(
         )
         trial_config = config.model_copy(update={"settings": resolved.settings})
         method, batches = build(trial_config, data.values()), meta_batches(config, data, seed)
-        iterations = num_iterations(trial_config, method, batches)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, runtime.active():
+            iterations = num_iterations(trial_config, method, batches)
             try:
-                trained = meta_train(method, batches, iterations, Path(folder))
+                select = selection(method, data.tasks())
+                trained = meta_train(
+                    method, batches, iterations, Path(folder), runtime=runtime, select=select
+                )
             except TrainError as error:  # the loss is not finite
                 raise optuna.TrialPruned(str(error)) from error
-        return accuracy(method, trained.state, data.tasks(), episodes)
+            return accuracy(method, trained.state, data.tasks(), episodes)
 
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
     if len(_ended(study, ended)) < trials:

@@ -2,11 +2,11 @@
 
 import torch
 
-from metanas.choice.judged import halved, judged, recorded
-from metanas.choice.rules import RULES, WEIGHTS, Known, choose, fitted_weight
+from metanas.choice.evidence import prototype_loo
+from metanas.choice.judged import judged, recorded
+from metanas.choice.rules import RULES, WEIGHTS, Features, Known, choose, fitted_weight
 from metanas.data.episode import TaskSpec
 from metanas.method import State
-from tests import tiny
 
 EVIDENCE = torch.tensor([[0.9, 0.5, 0.6], [0.2, 0.8, 0.3]])
 DOMAIN, SHARED = torch.tensor([0.5, 0.4, 0.1]), torch.tensor([0.1, 0.2, 0.3])
@@ -28,9 +28,23 @@ def test_each_rule() -> None:
 
 
 def test_without_evidence_the_domain_decides() -> None:
-    for rule in ("task", "hierarchical"):
+    for rule in ("task", "hierarchical", "gradient"):
         assert choose(rule, known(None)).tolist() == [2, 2]
-    assert set(RULES) == {"hierarchical", "task", "domain", "shared", "random"}
+    assert set(RULES) == {"hierarchical", "task", "gradient", "domain", "shared", "random"}
+
+
+def test_the_gradient_finds_the_features_that_tell_the_classes() -> None:
+    y = torch.arange(2).repeat_interleave(4).expand(3, -1)
+    noise = torch.randn(5, 3, 8, 6, generator=torch.Generator().manual_seed(0))
+    told = torch.nn.functional.one_hot(y, 6).float()
+    best = torch.tensor([4, 0, 2])
+    values = noise.clone()
+    for task, k in enumerate(best.tolist()):
+        values[k, task] = 4 * told[task] + 0.1 * noise[k, task]
+    features = Features(values, lambda f: prototype_loo(f, y, 2, 8.0))
+    assert choose("gradient", known()._replace(features=features, tasks=3)).tolist() == best.tolist()
+    evidence = prototype_loo(values, y, 2, 8.0).T
+    assert choose("task", known(evidence)._replace(tasks=3)).tolist() == best.tolist()
 
 
 def test_the_weight_follows_what_evidence_is_worth() -> None:
@@ -48,20 +62,7 @@ def test_priors_of_domains_that_were_judged_and_not() -> None:
     assert judged(state, specs[0], specs, 3).domain.tolist() == [0, 0, 0]
     for name, losses in (("a", [1.0, 2.0, 3.0]), ("c", [3.0, 2.0, 0.0])):
         rows = torch.tensor([losses, losses])
-        state |= recorded(state, name, rows, rows, anew=False)
+        state |= recorded(name, rows, rows)
     assert judged(state, specs[0], specs, 3).domain.tolist() == [1, 2, 3]
     assert judged(state, specs[1], specs, 3).domain.tolist() == [1, 2, 3]  # the other text
     assert judged(state, specs[2], specs, 3).shared.tolist() == [2, 2, 1.5]
-    more = recorded(state, "a", torch.ones(1, 3), torch.ones(1, 3), anew=False)
-    assert more["judged/loo/a"].shape == (3, 3)
-    assert recorded(state, "a", torch.ones(1, 3), torch.ones(1, 3), anew=True)["judged/loo/a"].shape == (1, 3)
-
-
-def test_examples_are_dealt_anew() -> None:
-    episodes = tiny.episodes(tasks=3)  # 2 + 3 examples of 2 classes
-    support, query = halved(episodes)
-    assert support.y.shape == (3, 4) and query.y.shape == (3, 6)
-    assert all(torch.bincount(y).tolist() == [2, 2] for y in support.y)
-    both = torch.cat([support.x, query.x], 1).flatten(2).sum(-1).sort(1).values
-    given = torch.cat([episodes.support.x, episodes.query.x], 1).flatten(2).sum(-1).sort(1).values
-    torch.testing.assert_close(both, given)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from metanas.evaluation import result
+from metanas.evaluation import controls, result
 
 ROOT = Path(__file__).parents[2]
 TINY = ["--set", "space.channels=8", "--set", "space.layers=1", "--set", "budget.eval_episodes=4"]
@@ -51,10 +51,14 @@ def test_a_run_leaves_a_whole_folder_a_board_and_pages(tmp_path: Path) -> None:
         "metrics.jsonl",
         "report.html",
         "architecture.json",
+        "controls.parquet",
         "seed0/state.safetensors",
     ):
         assert (folder / name).stat().st_size > 0, name
     assert len(list(folder.glob("architecture-*.svg"))) == 6
+    asked = controls.read(folder, found.submission.tasks, found.submission.seeds)
+    assert asked.keys() == {"decoded", "shared", "random", "swap"}
+    assert "What adapting the architecture does" in (folder / "report.html").read_text()
     assert "protonet" in (tmp_path / "site/index.html").read_text()
     assert "maml" in metanas("leaderboard", "show", cwd=tmp_path).stdout
     again = run("--method", "maml", cwd=tmp_path)

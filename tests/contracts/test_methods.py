@@ -1,7 +1,9 @@
 """Every registered method, found by itself: labels it cannot see, independence, determinism."""
 
 import inspect
+import math
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from metanas.base.errors import InvalidValue
 from metanas.base.plugins import PluginError
 from metanas.base.seeding import generator
 from metanas.data.domain import Domain
@@ -17,6 +20,10 @@ from metanas.data.meta_batches import MetaBatchSampler
 from metanas.engine.config import known_keys, settings_of
 from metanas.engine.predict import ProtocolError, check_independent, evaluate
 from metanas.method import METHODS, Adapted, Method, Progress, State
+from metanas.search.discretize import logits_of
+from metanas.space.architecture import parse
+from metanas.space.sampling import training
+from metanas.space.space import SearchSpace
 
 SMALL = {"channels": 16, "layers": 1, "reductions": ()}
 SHAPE = EpisodeShape(5, 1, 3)
@@ -28,11 +35,11 @@ QUICK = {"steps": 2, "test_steps": 2, "batching": "vmap", "candidates": 2, "netw
 DOMAIN = cache(lambda: Domain.open("langid"))
 
 
-def made(name: str) -> Method:
+def made(name: str, space: Mapping[str, object] | None = None) -> Method:
     kind = METHODS[name]
     known = {key.partition(".")[0] for key in known_keys(kind.Settings)}
     quick = {key: value for key, value in QUICK.items() if key in known}
-    settings = settings_of(kind, {"space": SMALL, **quick})
+    settings = settings_of(kind, {"space": {**SMALL, **(space or {})}, **quick})
     try:
         return kind([DOMAIN().spec(5)], settings)
     except PluginError as error:  # an extra that is not installed
@@ -98,8 +105,43 @@ class TestMethod:
         adapted = method.adapt(state, tasks.spec, tasks.support)
         check_independent(adapted, tasks.query.x, adapted.predict(tasks.query.x))
 
+    def test_under_a_given_architecture_it_answers_or_says_that_it_has_none(self, name: str) -> None:
+        method, state, domain = trained(name)
+        tasks = domain.episodes("test", SHAPE, 0, range(2))
+        space = SearchSpace(**SMALL)
+        arch = {key: t.expand(2, *t.shape) for key, t in logits_of(space, parse("attn/relu", space)).items()}
+        adapted = method.adapt_with(state, tasks.spec, tasks.support, arch)
+        fixed = method.fixed_archs(state, tasks.spec)
+        if adapted is None:
+            assert not fixed
+            return
+        probabilities = adapted.predict(tasks.query.x)
+        torch.testing.assert_close(probabilities.sum(-1), torch.ones(2, 15))
+        for logits in fixed.values():
+            assert {key: t.shape for key, t in logits.items()} == {k: t.shape[1:] for k, t in arch.items()}
+
     def test_there_is_no_way_to_pass_query_labels(self, name: str) -> None:
         assert list(inspect.signature(METHODS[name].adapt).parameters) == ["self", "state", "spec", "support"]
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+@pytest.mark.parametrize("sampling", ["uniform", "posterior"])
+def test_every_supernet_trains_on_single_paths_with_logits_per_domain(name: str, sampling: str) -> None:
+    given = {"sampling": sampling, "levels": "domain", "stem": "lean", "normed": True}
+    if name == "l2l-metasgd":
+        with pytest.raises(InvalidValue, match="space.sampling must be mixture"):
+            made(name, given)
+        return
+    method = made(name, given)
+    state = method.start(generator(0, "test"))
+    batch = MetaBatchSampler([DOMAIN()], lambda name: [SHAPE], 2, 0)[0]
+    if method.trains:
+        with training(0, 0, state.probabilities):
+            state, losses = method.step(state, Progress(0, ITERATIONS), batch)
+        assert all(math.isfinite(loss) for loss in losses.values())
+    adapted = method.adapt(state, batch[0].spec, batch[0].support)
+    assert not any("@" in group for group in adapted.arch or {})  # what is stored is a task's own mixture
+    assert bool(torch.isfinite(adapted.predict(batch[0].query.x)).all())
 
 
 def test_a_method_that_peeks_at_the_other_queries_is_caught() -> None:

@@ -7,13 +7,17 @@ from torch.func import vmap
 
 from metanas.base.registry import UnknownName
 from metanas.base.seeding import generator
-from metanas.data.episode import TaskSpec
+from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.batching import run
+from metanas.meta.inner import ParamGroups
+from metanas.meta.loss import TaskLoss
+from metanas.meta.maml import meta_gradient
+from metanas.meta.optimizers import sgd
 from metanas.models.build import build
 from metanas.models.network import Network, apply, features
 from metanas.models.relaxation import Mixture
 from metanas.models.supernet import SuperNet
-from metanas.params import Params, expand_tasks, tensors, tree_map
+from metanas.params import Params, detach, expand_tasks, tensors, tree_map
 from metanas.space.network_config import NETWORKS, NetworkConfig
 from metanas.space.space import SearchSpace
 from tests import tiny
@@ -102,6 +106,21 @@ class TestNetwork:
         assert answers[0].shape == (3, 4, spec.ways)
         torch.testing.assert_close(*answers, rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(*slopes, rtol=1e-8, atol=1e-10)
+
+    def test_a_shared_first_step_has_the_second_order_gradient_of_tasks_in_turn(self, kind: str) -> None:
+        net, params = made(kind)
+        spec = SPECS[1]
+        x = tiny.inputs(spec, 8).unflatten(0, (2, 4))
+        y = torch.arange(2).repeat(2, 1)
+        episodes = Episodes(spec, Batch(x[:, :2], y), Batch(x[:, 2:], y))
+        found = []
+        for way in ("shared", "loop"):
+            loss, policy = TaskLoss(net, spec, batching=way), ParamGroups(sgd(0.3), None)  # type: ignore[arg-type]
+            found.append(
+                meta_gradient(loss, detach(params), episodes, policy=policy, order=2, steps=[1.0])[0]
+            )
+        for name, g in found[1].items():
+            torch.testing.assert_close(found[0][name], g, rtol=1e-8, atol=1e-11, msg=name)
 
     def test_runs_under_vmap(self, kind: str) -> None:
         net, params = made(kind)

@@ -35,7 +35,7 @@ TINY = (
 def worked(folder: Path, method: str, *overrides: str) -> SeedRun:
     made = config.resolve(method, "mini-v1", domains=("langid",), seeds=(0,), overrides=(*TINY, *overrides))
     data = Datasets.open(made.suite)
-    (cell,) = run.prepare(made, folder, data) or [SeedRun(made, folder, data, 0)]
+    (cell,) = run.prepare(made, folder, data, controls=False) or [SeedRun(made, folder, data, 0)]
     run.work(cell, lambda what, done: None)
     return cell
 

@@ -64,5 +64,5 @@ def test_seeds_that_differ_are_not_episodes_that_do(tmp_path: Path, found: choic
 def test_a_method_without_an_architecture_has_no_choices(tmp_path: Path) -> None:
     choices.keep(tmp_path, "a/5w1s", 0, None)
     choices.join(tmp_path, [tmp_path], ["a/5w1s"])
-    assert choices.mean(tmp_path, "a/5w1s") == {}
+    assert choices.of_task(tmp_path, "a/5w1s") == {}
     assert choices.read(tmp_path) is None

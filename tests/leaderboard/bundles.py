@@ -16,7 +16,7 @@ from leaderboard.bundle.pack import collect, to_zip
 from metanas.base import plugins
 from metanas.data.sampler import query_labels
 from metanas.data.suite import load_suite
-from metanas.evaluation import result
+from metanas.evaluation import controls, result
 
 ABOUT = {
     "authors": [{"name": "Ada Lovelace", "affiliation": "Analytical Engines"}],
@@ -92,6 +92,24 @@ def resealed(files: Members, **changed: bytes) -> Members:
         document = json.loads(found[result.SUBMISSION])
         document["predictions_sha256"] = hashlib.sha256(found[result.PREDICTIONS]).hexdigest()
         found[result.SUBMISSION] = json.dumps(document).encode()
+    return {**found, ENTRY: sealed_entry(found)}
+
+
+def controlled(files: Members, content: bytes | None = None) -> Members:
+    """With a controls.parquet: this one, or one in which a shared architecture is right half as often."""
+    if content is None:
+        checked = result.check(files[result.SUBMISSION], files[result.PREDICTIONS])
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made)
+            for name, answers in checked.answers.items():
+                right = (answers.predicted == answers.labels).sum(2)
+                for seed, counts in zip(checked.submission.seeds, right, strict=True):
+                    (folder / str(seed)).mkdir(exist_ok=True)
+                    controls.keep(folder / str(seed), name, seed, {"decoded": counts, "shared": counts // 2})
+            seed_runs = [folder / str(seed) for seed in checked.submission.seeds]
+            controls.join(folder, seed_runs, list(checked.answers))
+            content = (folder / controls.CONTROLS).read_bytes()
+    found = {**files, controls.CONTROLS: content}
     return {**found, ENTRY: sealed_entry(found)}
 
 

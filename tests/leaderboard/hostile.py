@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from leaderboard.bundle.names import ENTRY, Members
 from leaderboard.bundle.pack import to_zip
+from metanas.evaluation.controls import CONTROLS
 from metanas.evaluation.result import PREDICTIONS, SCHEMA, SUBMISSION, parse_table
 from tests.leaderboard import bundles
 from tests.leaderboard.bundles import resealed, sealed_entry
@@ -35,6 +36,7 @@ def cases() -> tuple[Case, ...]:
     """All of them, made from `bundles.good()`."""
     good = bundles.good()
     made = (*_archives(good), *_json(good), *_entries(good), *_documents(good), *_tables(good))
+    made += tuple(_controls(good))
     assert len({case.name for case in made}) == len(made) >= 60
     return made
 
@@ -254,6 +256,42 @@ def _tables(good: Members) -> Iterator[Case]:
     yield of("task-name-html", column("task", swapped), "is not in submission.json")
     drawn = resealed({**good, "architecture.json": b'{"tasks": [1]}'})
     yield Case("architecture-list", archive(drawn), "not what metanas writes", accepted=True)
+
+
+def _controls(good: Members) -> Iterator[Case]:
+    table = pq.ParquetFile(io.BytesIO(bundles.controlled(good)[CONTROLS])).read()
+
+    def of(name: str, rows: pa.Table, says: str) -> Case:
+        sink = io.BytesIO()
+        pq.write_table(rows, sink)
+        content = archive(bundles.controlled(good, sink.getvalue()))
+        return Case(f"controls-{name}", content, says, accepted=True)
+
+    def first(name: str, value: Any) -> pa.Table:
+        at, kind = table.schema.get_field_index(name), table.schema.field(name).type
+        values = [value, *table.column(name).to_pylist()[1:]]
+        array = (
+            pa.array(values).dictionary_encode().cast(kind) if name == "control" else pa.array(values, kind)
+        )
+        return table.set_column(at, table.schema.field(name), array)
+
+    text = archive(bundles.controlled(good, b"hello"))
+    yield Case("controls-text", text, "not a Parquet file", accepted=True)
+    yield of("columns", table.drop_columns(["right"]), "columns are")
+    wide = table.set_column(4, "right", table.column("right").cast(pa.int64()))
+    yield of("type", wide, "columns are")
+    yield of("null", first("right", None), "a value is missing (null)")
+    yield of("many-right", first("right", 65_535), "65535 right answers of")
+    yield of("unknown", first("control", "<script>"), "'<script>' is not one of decoded")
+    yield of("episode", first("episode", -1), "expected each of the episodes")
+    yield of("seed", first("seed", 999), "expected each of the episodes")
+    yield of("twice", pa.concat_tables([table, table.slice(0, 1)]), "expected each of the episodes")
+    yield of(
+        "version", table.replace_schema_metadata({"controls": '{"schema_version": 9}'}), "expected 1, got 9"
+    )
+    yield of("no-version", table.replace_schema_metadata({}), "expected 1, got None")
+    deep = {"controls": "[" * 100_000}
+    yield of("deep-version", table.replace_schema_metadata(deep), "expected 1, got None")
 
 
 def _patched(packed: bytes) -> bytes:

@@ -23,6 +23,13 @@ CHOICES = {
     "depth": [0.4, 0.6],
 }
 CURVE = {"steps": [0, 1, 5], "mean": [0.2, 0.4, 0.5], "low": [0.18, 0.35, 0.45], "high": [0.22, 0.45, 0.55]}
+GAINS = {
+    domain: {
+        figure: {"mean": mean, "low": mean - 0.01, "high": mean + 0.01, "how": "crossed", "p": 0.001}
+        for figure, mean in (("gain", 0.021), ("swap", 0.3), ("decoding", 0.0))
+    }
+    for domain in ("all domains", "digits")
+}
 
 
 def standing(folder: Path, method: str, skill: float, *, day: int = 1, whole: bool = True) -> Standing:
@@ -48,6 +55,7 @@ def standing(folder: Path, method: str, skill: float, *, day: int = 1, whole: bo
         summaries={name: {"log_loss": 0.5, "ece": 0.1} for name in answers},
         architectures={task: {"text": "conv3/relu > gru", **CHOICES}} if whole else {},
         curves={task: CURVE} if whole else {},
+        gains=GAINS if whole else {},
         files={"predictions.parquet": ("a" * 64, 1234)},
         flags=(),
         events=(Happened(moment, "received", "complete"), Happened(moment, "published", "")),

@@ -75,8 +75,8 @@ def test_weights_move_under_a_hard_mixture_only_where_it_computes() -> None:
 def test_the_halves_of_a_support_share_nothing_unless_there_is_one_shot() -> None:
     x = torch.arange(10.0).view(1, 10, 1)
     y = torch.arange(5).repeat_interleave(2)[None]
-    train, val = halves(Batch(x, y))
+    train, val = halves(Batch(x, y), 5)
     assert sorted([*train.x.flatten().tolist(), *val.x.flatten().tolist()]) == list(range(10))
     assert torch.equal(train.y, val.y)
     with_one = Batch(x[:, ::2], y[:, ::2])
-    assert halves(with_one) == (with_one, with_one)
+    assert halves(with_one, 5) == (with_one, with_one)

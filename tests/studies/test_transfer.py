@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -12,11 +13,14 @@ from typer.testing import CliRunner
 
 from metanas.cli.app import app
 from metanas.data import manifest
+from metanas.data.episode import EVALUATION_SEED, EpisodeShape
+from metanas.data.sampler import query_labels
 from metanas.engine import config
 from metanas.engine.config import ConfigError, RunConfig
-from metanas.evaluation import study
+from metanas.evaluation import result, study, tables
 from metanas.evaluation import transfer as scored
 from metanas.evaluation.result import ResultError, parse_table
+from metanas.method import State
 from metanas.studies import transfer
 
 SMALL = ("space.layers=1", "space.channels=4", "suite.shots=[1]", "suite.queries=3")
@@ -38,13 +42,10 @@ def test_rows_are_sets_leave_one_out_and_always_the_in_domain_ones() -> None:
         transfer.rows(["digit"], names, names)
 
 
-def test_a_variant_takes_each_half_from_where_it_says() -> None:
+def test_weights_alone_are_trained_ones_with_the_initial_architecture() -> None:
     one, zero = torch.ones(1), torch.zeros(1)
     trained, fresh = {"arch/node": one, "weights/w": one}, {"arch/node": zero, "weights/w": zero}
-    assert transfer.mixed(trained, fresh, "arch") == {"arch/node": one, "weights/w": zero}
-    assert transfer.mixed(trained, fresh, "weights") == {"arch/node": zero, "weights/w": one}
-    assert transfer.mixed(trained, fresh, "both") == trained
-    assert transfer.mixed(trained, fresh, "neither") == fresh
+    assert transfer.mixed(State(trained), State(fresh)) == {"arch/node": zero, "weights/w": one}
 
 
 def test_a_study_is_scored_from_its_answers_and_done_work_stays(tmp_path: Path) -> None:
@@ -54,12 +55,14 @@ def test_a_study_is_scored_from_its_answers_and_done_work_stays(tmp_path: Path) 
         transfer.work(piece, lambda doing, done: None)
     transfer.finish(pieces, ["--method", "maml"])
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
-    assert (
-        len(before) == 2 * (6 * 3 + 2) * 2 + 1
-    )  # (answers and choices) x (pieces x variants) x tasks, the whole
+    # (pieces x variants) x tasks, of which `decoded` and `swap` have answers and the others choices too
+    assert len(before) == ((6 * 2 + 2) * 2 + 6 * 2) * 2 + 1
     matrix = scored.read(tmp_path)
     assert matrix.study.arguments == ("--method", "maml")
-    assert len(matrix.cells) == 6 and len(matrix.parts) == 18
+    assert len(matrix.cells) == 6
+    assert [part.variant for part in matrix.parts] == ["both", "weights", "swap"] * 6
+    (table,) = [t for t in tables.transfer(matrix) if t.title.startswith("What transfers")]
+    assert table.columns == ("trained on", "tested on", "both", "weights only", "swap test")
     assert [cell.difference is None for cell in matrix.cells] == [True, False, False, True, False, False]
     for piece in pieces:
         transfer.work(piece, lambda doing, done: None)
@@ -67,6 +70,32 @@ def test_a_study_is_scored_from_its_answers_and_done_work_stays(tmp_path: Path) 
     assert scored.read(tmp_path) == matrix
     shutil.rmtree(tmp_path / "cells")
     assert scored.read(tmp_path) == matrix, "the two files are all that scoring needs"
+
+
+def test_the_swap_compares_the_same_weights_under_two_architectures(tmp_path: Path) -> None:
+    """Answers in which the own architecture is right everywhere and the swapped one nowhere."""
+    config = small().model_copy(update={"seeds": (0,)})
+    pieces = transfer.plan(config, [], DOMAINS, ("both", "decoded", "swap"), tmp_path, None)
+    for piece in pieces:
+        transfer.work(piece, lambda doing, done: None)
+        for domain in DOMAINS:
+            labels = query_labels(domain, "test", EVALUATION_SEED, EpisodeShape(5, 1, 3), np.arange(3))
+            for variant, given in (("decoded", labels), ("swap", (labels + 1) % 5)):
+                rows = result.table(f"{domain}/5w1s", 0, 0, np.eye(5)[given])
+                result.write_table(piece.path / variant / f"{domain}-5w1s.parquet", rows)
+    transfer.finish(pieces)
+    parts = scored.read(tmp_path).parts
+    assert {(part.variant, part.gain.mean, part.accuracy.mean) for part in parts} == {("swap", 1.0, 1.0)}
+
+
+def test_a_method_without_an_architecture_has_no_swap(tmp_path: Path) -> None:
+    config = small().model_copy(update={"seeds": (0,), "method": "chance"})
+    config = config.model_copy(update={"settings": {"space": config.settings["space"]}})
+    pieces = transfer.plan(config, [], DOMAINS, study.VARIANTS, tmp_path, None)
+    for piece in pieces:
+        transfer.work(piece, lambda doing, done: None)
+    assert transfer.finish(pieces).variants == ("both", "weights", "neither")
+    assert {part.variant for part in scored.read(tmp_path).parts} == {"both", "weights"}
 
 
 def test_damaged_answers_are_named(tmp_path: Path) -> None:
@@ -106,6 +135,9 @@ def test_committed_studies_load_for_ever_and_are_on_the_pinned_data(path: Path) 
     done = matrix.study
     assert (done.suite, done.method) == path.parts[-3:-1]
     assert len(matrix.cells) == len(done.rows) * len(done.domains)
+    table = tables.transfer(matrix)[2]
+    if done.schema_version == 1:
+        assert table.columns[2:] == ("both", "weights only", "arch on untrained weights")
     pinned = manifest.read(done.suite)
     for task in done.tasks:
         assert task.fingerprint == pinned[task.domain]["sample" if task.sample else "full"]["fingerprint"]
@@ -137,7 +169,10 @@ def test_the_recorded_command_asks_for_what_was_done(path: Path, monkeypatch: py
     CliRunner().invoke(app, ["transfer", *done.arguments])
     ((wanted, tests, rows, variants),) = asked
     assert (wanted.method, wanted.suite.name, wanted.seeds) == (done.method, done.suite, done.seeds)
-    assert (tests, tuple(rows), variants) == (done.domains, done.rows, done.variants)
+    assert (tests, tuple(rows)) == (done.domains, done.rows)
+    assert set(variants) - set(study.VARIANTS) == set()
+    if done.schema_version == 2:
+        assert set(done.variants) <= set(variants)
     given = config.parse_overrides([text for text in done.arguments if "=" in text])
     assert given["budget"].items() <= done.budget.items()
     assert {t.shape for t in done.tasks} == {s for d in tests for s in wanted.suite.shapes(d)}

@@ -4,6 +4,7 @@ Everything comes from its submission on the board, a `Standing`, and its line (r
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +16,12 @@ from leaderboard.web.drawings import drawings
 from leaderboard.web.query import Query
 from leaderboard.web.render import Missing, View
 from leaderboard.web.site import Site
+from metanas.evaluation import tables
 from metanas.evaluation.charts.curves import Step, curves
 from metanas.evaluation.charts.theme import Spec
+from metanas.evaluation.gains import EVERYWHERE, Gain
 from metanas.evaluation.statistics import Interval, estimate
+from metanas.evaluation.tables import Table
 
 EXTREMES = 5  # hardest and easiest episodes shown per task
 Episodes = tuple[tuple[int, float], ...]  # (index of the episode, accuracy averaged over seeds)
@@ -66,6 +70,7 @@ def _view(
             "s": standing.document,
             "drawings": drawings(standing.method, standing.architectures),
             "steps": steps,
+            "gained": _gained(standing),
             "extremes": [_extremes(task.name, standing) for task in board.tasks],
             "claims": _claims(standing),
             "fresh": _fresh(standing),
@@ -86,6 +91,18 @@ def _steps(standing: Standing) -> list[Step]:
         ):
             steps.append(Step(task, int(step), 100 * mean, 100 * low, 100 * high))
     return steps
+
+
+def _gained(standing: Standing) -> Table:
+    """What adapting the architecture does; without rows if the bundle had no controls."""
+    order = [EVERYWHERE, *dict.fromkeys(task.domain for task in standing.tasks)]
+    found = [
+        Gain(standing.method, domain, figure, Interval(g["mean"], g["low"], g["high"], g["how"]), g["p"])
+        for domain in order
+        for figure, g in standing.gains.get(domain, {}).items()
+    ]
+    table = tables.gained(found)
+    return replace(table, columns=table.columns[1:], rows=tuple(row[1:] for row in table.rows))
 
 
 def _extremes(task: str, standing: Standing) -> ExtremeEpisodes:

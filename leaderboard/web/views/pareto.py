@@ -69,7 +69,9 @@ def _one_machine(board: Board) -> tuple[str | None, Sequence[Line]]:
 
 
 def _cpu(line: Line) -> str:
-    return line.standing.document.environment.get("cpu", "unknown")
+    environment = line.standing.document.environment
+    device = environment.get("device", "cpu")
+    return environment.get("cpu", "unknown") if device == "cpu" else device
 
 
 def paths(site: Site) -> Iterable[str]:

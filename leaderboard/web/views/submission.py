@@ -41,7 +41,7 @@ def page(site: Site, query: Query, identity: str) -> View:
 def scores(site: Site, query: Query, identity: str) -> File:
     """All its scores as JSON, the same bytes as from `metanas score` and the API. Missing as for `page`."""
     standing = _public(site, identity)
-    content = document(standing.document, standing.accuracies, standing.summaries)
+    content = document(standing.document, standing.accuracies, standing.summaries, standing.gains)
     return File(content.decode(), "application/json")
 
 

@@ -75,7 +75,7 @@ def _pictures(shown: Shown) -> dict[str, Spec]:
         gains = [
             Difference(
                 f"trained on {part.train}, tested on {headings[part.test]}",
-                part.variant,
+                tables.PARTS[part.variant],
                 100 * part.gain.mean,
                 100 * part.gain.low,
                 100 * part.gain.high,
@@ -83,7 +83,7 @@ def _pictures(shown: Shown) -> dict[str, Spec]:
             )
             for part in matrix.parts
         ]
-        pictures["parts"] = forest("Gain over adapting from fresh numbers", gains, 100 * ROPE)
+        pictures["parts"] = forest("What transfers, in points of accuracy", gains, 100 * ROPE)
     return pictures
 
 

@@ -271,6 +271,9 @@ def test_a_page_of_a_large_board_has_a_hundred_rows(tmp_path: Path) -> None:
     assert len(site.get(address).packed) < 300_000
 
 
+SHARES = {"node": [[1.0, *[0.0] * 7]] * 2, "activation": [[1.0, 0.0, 0.0]] * 2, "depth": [0.0, 1.0]}
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -281,8 +284,22 @@ def test_a_page_of_a_large_board_has_a_hundred_rows(tmp_path: Path) -> None:
         {"depth": [0.5] * 3},
         {"text": 7},
         {"activation": "x"},
+        {"shares": {**SHARES, "node": [[0.5] * 8] * 3}},
+        {"shares": {**SHARES, "activation": [[0.5] * 2] * 2}},
+        {"shares": {**SHARES, "depth": [0.5, 1.5]}},
     ],
 )
 def test_what_is_no_architecture_is_not_drawn(change: dict[str, object]) -> None:
     assert len(drawings("m", {"t": {"text": "conv3", **CHOICES}})) == 1
+    (counted,) = drawings("m", {"t": {"text": "conv3", **CHOICES, "shares": SHARES}})
+    assert counted.counted and counted.rows[-1] == ("exit", ("0.0 (p 40.0)", "100.0 (p 60.0)"))
     assert drawings("m", {"t": {"text": "conv3", **CHOICES, **change}}) == []
+
+
+def test_a_methods_page_says_what_adapting_its_architecture_does(tmp_path: Path) -> None:
+    one = standing(tmp_path / "x", "m", 0.5)
+    page = text(open_site(Fixed([one]), live=False), links.method(one.track, "m"))
+    assert "+2.1 [+1.1, +3.1]" in page and "swap test" in page and "over a random one" not in page
+    plain = dataclasses.replace(one, gains={})
+    page = text(open_site(Fixed([plain]), live=False), links.method(one.track, "m"))
+    assert "What adapting the architecture does" not in page

@@ -1,0 +1,222 @@
+"""Build a table: meta-train every listed architecture alone, on one domain at a time, and keep right answers.
+
+A piece of the work is one architecture, domain and seed. Its result is a JSON file, written whole or not at
+all, so the same command goes on after a kill; a table also grows by more suites, seeds or architectures. The
+training and the answers are those of every run (`engine/trainer.py`, `engine/predict.py`).
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from metanas.base import executor, machine
+from metanas.base.allocator import keep_freed_memory
+from metanas.base.atomic import write_atomically
+from metanas.base.errors import DataError, InvalidValue
+from metanas.base.executor import Kind
+from metanas.base.seeding import generator
+from metanas.data import manifest
+from metanas.data.datasets import Datasets
+from metanas.data.domain import Domain
+from metanas.data.episode import EVALUATION_SEED, VALIDATION_SEED, Split
+from metanas.data.meta_batches import MetaBatchSampler
+from metanas.data.suite import load_suite
+from metanas.engine.collect import provenance
+from metanas.engine.config import settings_of
+from metanas.engine.embedded import right_in_all
+from metanas.engine.seed_run import ProgressCallback
+from metanas.engine.trainer import meta_train
+from metanas.method import METHODS, Method
+from metanas.models.macs import head_macs, macs, parameters, stem_macs
+from metanas.search.proxies import PROXIES, score_untrained
+from metanas.space.architecture import Architecture
+from metanas.space.enumeration import member
+from metanas.tables import table as tables
+from metanas.tables.definition import Definition, load_definition, text_of
+
+SEEDS: dict[Split, int] = {"val": VALIDATION_SEED, "test": EVALUATION_SEED}
+DEFINITION = "definition.yaml"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One architecture, trained alone on one domain with one seed; `data` is that domain's suite, opened."""
+
+    definition: Definition
+    folder: Path
+    data: Datasets
+    domain: str
+    architecture: Architecture
+    seed: int
+
+    @property
+    def path(self) -> Path:
+        """The file that holds the result."""
+        digest = hashlib.sha256(text_of(self.architecture).encode()).hexdigest()[:16]
+        return self.folder / "pieces" / self.domain / f"seed{self.seed}" / f"{digest}.json"
+
+
+def build(
+    definition: Definition, folder: Path, *, root: Path | None, jobs: int, kind: Kind = "local"
+) -> Iterator[tuple[int, int]]:
+    """Do what is missing; yields (pieces done, pieces in all) as it goes, then writes <name>.parquet.
+
+    folder: keeps the pieces. jobs: worker processes of one thread each. InvalidValue if the folder holds
+    another table.
+    """
+    pieces = plan(definition, folder, root)
+    left = [piece for piece in pieces if not piece.path.exists()]
+    done = len(pieces) - len(left)
+    yield done, len(pieces)
+    for _ in executor.run(work, left, jobs=jobs, kind=kind):
+        done += 1
+        yield done, len(pieces)
+    tables.write(folder / f"{definition.name}.parquet", about(definition, pieces), list(_rows(pieces)))
+
+
+def plan(definition: Definition, folder: Path, root: Path | None) -> list[Piece]:
+    """All pieces: seed by seed, architecture by architecture; writes definition.yaml."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / DEFINITION
+    if path.exists() and not load_definition(path).grows_to(definition):
+        raise InvalidValue(f"{folder} holds another table; give another --out, or delete it")
+    text: str = yaml.safe_dump(definition.model_dump(mode="json"), sort_keys=False)
+    write_atomically(path, text.encode())
+    opened = [Datasets.open(load_suite(name), root) for name in definition.suites]
+    domains = [(data, name) for data in opened for name in data]
+    if repeated := {name for _, name in domains if [n for _, n in domains].count(name) > 1}:
+        raise InvalidValue(f"every domain may stand once in a table, {sorted(repeated)[0]} is in two suites")
+    for data, name in domains:
+        if unfit := [split for split in ("train", "val") if split not in data[name].tables]:
+            raise DataError(f"{name} has no {unfit[0]} classes, which a table needs")
+    return [
+        Piece(definition, folder, data, name, architecture, seed)
+        for seed in definition.seeds
+        for architecture in definition.architectures
+        for data, name in domains
+    ]
+
+
+def work(piece: Piece, report: ProgressCallback) -> None:
+    """Train and answer one piece, unless it is done; goes on from the training's last checkpoint."""
+    if piece.path.exists():
+        return
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    definition, suite, domain = piece.definition, piece.data.suite, piece.data[piece.domain]
+    method = method_of(definition, piece.architecture, domain, suite.ways_of(domain.name))
+    sampler = MetaBatchSampler((domain,), suite.train_shapes, definition.tasks, piece.seed)
+    training = piece.path.with_suffix("")
+    trained = meta_train(method, sampler, definition.iterations, training)
+    shapes = suite.shapes(domain.name)
+    right: dict[str, list[int]] = {}
+    for split, seed in SEEDS.items():
+        episodes = definition.episodes[split]
+        found = right_in_all(method, trained.state, domain, split, shapes, seed, episodes)
+        right |= {f"{split} {shape.shots}": r.tolist() for shape, r in zip(shapes, found, strict=True)}
+    result = {"seconds": trained.seconds, "right": right, "proxies": _proxies(piece, sampler)}
+    write_atomically(piece.path, json.dumps(result).encode())
+    shutil.rmtree(training)
+
+
+def method_of(definition: Definition, architecture: Architecture, domain: Domain, ways: int) -> Method:
+    """The method of the recipe on one architecture."""
+    kind = METHODS[definition.method]
+    space = {**definition.space, "architecture": str(architecture)}
+    made: Method = kind([domain.spec(ways)], settings_of(kind, {**definition.settings, "space": space}))
+    return made
+
+
+def about(definition: Definition, pieces: Sequence[Piece]) -> tables.About:
+    """The metadata of a table."""
+    domains = {piece.domain: piece.data for piece in pieces}
+    code = provenance()
+    return tables.About(
+        definition=definition,
+        domains={name: _about_domain(data, name, definition) for name, data in domains.items()},
+        environment=machine.environment(),
+        package_version=version("metanas"),
+        commit=None if code is None else code.commit,
+        dirty=None if code is None else code.dirty,
+        created=datetime.now(UTC).replace(microsecond=0),
+    )
+
+
+def _about_domain(data: Datasets, name: str, definition: Definition) -> tables.DomainAbout:
+    suite, domain = data.suite, data[name]
+    shapes = suite.shapes(name)
+    return tables.DomainAbout(
+        suite=suite.name,
+        suite_version=suite.version,
+        modality=domain.modality,
+        fingerprint=domain.fingerprint,
+        shapes=tuple(tables.Shape(**asdict(shape)) for shape in shapes),
+        test_episodes=tuple(
+            manifest.episodes_hash(domain, shape, definition.episodes["test"]) for shape in shapes
+        ),
+    )
+
+
+def _proxies(piece: Piece, sampler: MetaBatchSampler) -> dict[str, float]:
+    """The zero-cost proxies on the support set of the last kind of first meta-training tasks."""
+    suite = piece.data.suite
+    [episodes] = sampler[len(suite.shots) - 1]
+    x, y = episodes.support.x[0], episodes.support.y[0]
+    return {
+        name: score_untrained(
+            proxy, piece.architecture, episodes.spec, x, y, generator(piece.seed, "proxies")
+        )
+        for name, proxy in PROXIES.items()
+    }
+
+
+def train_flops(piece: Piece) -> int:
+    """FLOPs of a training by formula: torch's counter takes longer than a training with a recurrent node.
+
+    A multiply-accumulate of the layers is two FLOPs forward and four backward, one of the stem, whose input
+    needs no gradient, two and two. Prototypes and distances are left out.
+    """
+    suite, domain, definition = piece.data.suite, piece.data[piece.domain], piece.definition
+    spec = domain.spec(suite.ways_of(domain.name))
+    stem, _ = stem_macs(spec, piece.architecture)
+    layers = macs(piece.architecture, spec.input_shape, spec.ways) - stem
+    layers -= head_macs(spec, piece.architecture.channels)
+    shapes = suite.train_shapes(domain.name)
+    taken = [shapes[i % len(shapes)] for i in range(definition.iterations)]
+    examples = definition.tasks * sum(shape.ways * (shape.shots + shape.queries) for shape in taken)
+    return examples * (6 * layers + 4 * stem)
+
+
+def _rows(pieces: Sequence[Piece]) -> Iterator[dict[str, Any]]:
+    for piece in pieces:
+        result, architecture = json.loads(piece.path.read_text()), piece.architecture
+        suite, domain = piece.data.suite, piece.data[piece.domain]
+        ways = suite.ways_of(domain.name)
+        costs = {
+            "macs": macs(architecture, domain.spec(ways).input_shape, ways),
+            "parameters": parameters(architecture),
+            "train_flops": train_flops(piece),
+            "seconds": result["seconds"],
+            **{name.replace("-", "_"): value for name, value in result["proxies"].items()},
+        }
+        for key, right in result["right"].items():
+            split, shots = key.split()
+            yield {
+                "architecture": text_of(architecture),
+                "number": member(piece.definition.search_space, architecture),
+                "domain": piece.domain,
+                "seed": piece.seed,
+                "split": split,
+                "shots": int(shots),
+                "right": right,
+                **costs,
+            }

@@ -1,0 +1,90 @@
+"""Lean stems and standardised candidates: what a position sees, and equality with derived networks."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from metanas.data.episode import TaskSpec
+from metanas.models.derived import DerivedNet
+from metanas.models.macs import macs
+from metanas.models.network import apply
+from metanas.models.relaxation import one_hot
+from metanas.models.stem import LeanStem, patch_of
+from metanas.models.supernet import SuperNet
+from metanas.params import Params, tree_map
+from metanas.space.architecture import Architecture, parse
+from metanas.space.space import SearchSpace
+from tests import tiny
+
+LEAN = SearchSpace(layers=3, channels=8, reductions=(1,), stem="lean", patch=2)
+
+
+@pytest.mark.parametrize("spec", tiny.SPECS, ids=lambda spec: spec.modality)
+def test_a_position_of_a_lean_stem_reads_its_own_patch_only(spec: TaskSpec) -> None:
+    stem = LeanStem(spec, 8, patch_of(spec.modality, 2)).double()
+    torch.manual_seed(0)
+    for p in stem.parameters():
+        torch.nn.init.normal_(p)
+    x = tiny.inputs(spec, 2)[1:]
+    embedded = torch.nn.functional.conv2d if spec.modality != "text" else None
+    before, mask = stem.read(x)
+    changed = x.clone()
+    changed[..., -1] = 1 if spec.modality == "text" else 5.0  # the last column or token
+    after, _ = stem.read(changed)
+    if embedded is not None:
+        before, after = (embedded(t, stem.weight, stride=stem.patch) for t in (before, after))
+    moved = (before - after).abs().sum(1)[0].sum(0) > 0
+    assert moved[-1] and not moved[:-1].any()
+    assert mask is None or mask.shape[-1] == x.shape[-1]
+
+
+@pytest.mark.parametrize("spec", tiny.SPECS, ids=lambda spec: spec.modality)
+@pytest.mark.parametrize("normed", [False, True])
+def test_a_single_path_equals_the_derived_network(spec: TaskSpec, normed: bool) -> None:
+    space = replace(LEAN, normed=normed)
+    net = SuperNet(space, tiny.SPECS)
+    params = tree_map(lambda t: t.double(), net.init(torch.Generator().manual_seed(1)))
+    architecture = parse("conv3/relu > attn/tanh > gru/relu", space)
+    derived = DerivedNet(architecture, tiny.SPECS).double()
+    x, path = tiny.inputs(spec, 3), one_hot(space, architecture)
+    path = path.of({name: t.double() for name, t in path.weights.items()})
+    expected = torch.func.functional_call(net.double(), params.weights, (x, path, spec))
+    found = apply(derived, derived.inherited(params), x, spec)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_standardised_candidates_weigh_what_their_weights_say() -> None:
+    space = SearchSpace(layers=1, channels=8, reductions=(), ops=("conv5", "avgpool3"), normed=True)
+    net = SuperNet(space, [tiny.SPEC]).double()
+    params = tree_map(lambda t: t.double(), net.init(torch.Generator().manual_seed(2)))
+    louder = {n: 100 * t if "conv5" in n else t for n, t in params.weights.items()}
+    x, arch = tiny.inputs(tiny.SPEC, 3), params.arch
+    quiet, loud = (
+        torch.func.functional_call(net, weights, (x, arch, tiny.SPEC), {"head": False})
+        for weights in (params.weights, louder)
+    )
+    torch.testing.assert_close(quiet, loud, rtol=1e-3, atol=1e-3)  # up to the norm's eps
+
+
+def test_the_frame_survives_text_and_json() -> None:
+    architecture = parse("conv3/relu > gru (stem=lean, patch=2, normed=yes, reductions=none)")
+    assert (architecture.stem, architecture.patch, architecture.normed) == ("lean", 2, True)
+    assert parse(str(architecture)) == architecture
+    assert Architecture.from_json(architecture.to_json()) == architecture
+    old = '{"schema_version": 1, "layers": [{"op": "fc", "activation": "relu"}], "channels": 32, '
+    old += '"reductions": [0], "residual": true}'
+    assert Architecture.from_json(old) == parse("fc/relu")
+
+
+@pytest.mark.parametrize("shape", [(1, 9, 8), (3, 8, 8), (12,), (16, 20)])
+def test_macs_of_lean_networks(shape: tuple[int, ...]) -> None:
+    architecture = parse("conv3/relu > fc/relu (stem=lean, patch=2, channels=8)")
+    spec = TaskSpec("x", {1: "text", 2: "speech", 3: "image"}[len(shape)], shape, 5, 257)  # type: ignore[arg-type]
+    net = DerivedNet(architecture, [spec])
+    params: Params = net.init(torch.Generator().manual_seed(0))
+    x = torch.ones(1, *shape, dtype=torch.long if len(shape) == 1 else None)
+    with FlopCounterMode(display=False) as counter:
+        apply(net, params, x, spec)
+    assert macs(architecture, shape) == counter.get_total_flops() // 2
