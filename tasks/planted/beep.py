@@ -15,7 +15,7 @@ from tasks.planted.tones import SILENT, Tones
 BEATS = 20  # two seconds; half of it is one of the exit's cells
 MARGIN = 2  # beats between a tone and the border of its cell
 PITCH, OTHERS = 2, np.array([0, 4])  # of the beep, and of other tones
-NOISE = 0.05  # how many beats have one of the others
+NOISE = 0.02  # how many beats have one of the others
 
 
 @DOMAINS.register("planted-beep")

@@ -1,8 +1,8 @@
 """planted-sign: some blocks show one texture, as often inverted as not; the texture is the class.
 
-Needs an activation that is no straight line, above all ReLU, which tells a texture from its inverse. The
-blocks of every quarter add up to grey, so what is linear (convolution, average pooling or skip with the
-activation `identity`) is the same for all classes, up to what the norms leak of a texture's strength.
+Needs a node that works block by block and an activation that is no straight line, such as ReLU. The blocks of
+every quarter add up to grey, so fc-global is at chance, and what is linear (convolution or skip, with the
+activation `identity`) sees no more than what layer norms leak of a texture's strength.
 """
 
 import numpy as np

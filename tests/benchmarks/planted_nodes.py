@@ -45,7 +45,6 @@ class Recipe:
     iterations: int = 150
     tasks: int = 2
     episodes: int = 30
-    seeds: tuple[int, ...] = (0, 1)
 
 
 def accuracies(domain: Domain, node: str, seed: int, recipe: Recipe) -> dict[str, list[float]]:
@@ -67,14 +66,13 @@ def accuracies(domain: Domain, node: str, seed: int, recipe: Recipe) -> dict[str
     return found
 
 
-def cells(recipe: Recipe, names: list[str], nodes: list[str]) -> Iterator[tuple[str, str]]:
+def cells(recipe: Recipe, names: list[str], nodes: list[str], seeds: list[int]) -> Iterator[tuple[str, str]]:
     """What is missing or out of date, each with the address that it is then kept under."""
     kept = read()
     for name in names:
         domain = Domain.open(name)
-        for seed, node in product(recipe.seeds, nodes):
+        for seed, node in product(seeds, nodes):
             stamp = {"fingerprint": domain.fingerprint, **asdict(recipe)}
-            stamp = json.loads(json.dumps(stamp))
             address = f"{name} {node} {seed}"
             if kept.get(address, {}).get("stamp") == stamp:
                 continue
@@ -123,11 +121,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--domains", default=",".join(SUITE.domains))
     parser.add_argument("--nodes", default=",".join(NODES))
+    parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--table-only", action="store_true", help="write the table of what is kept")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if not asked.table_only:
-        for address, result in cells(Recipe(), asked.domains.split(","), asked.nodes.split(",")):
+        seeds = [int(seed) for seed in asked.seeds.split(",")]
+        for address, result in cells(Recipe(), asked.domains.split(","), asked.nodes.split(","), seeds):
             print(f"{address:<40} {result}", flush=True)
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
