@@ -165,13 +165,13 @@ def test_gradients_of_learned_rates_equal_finite_differences(kind: str, order: O
     g = generator(3, "direction")
     way = {name: torch.randn(t.shape, generator=g, dtype=torch.float64) for name, t in rates.items()}
 
-    def at(shift: float) -> tuple[Tensors, float]:
+    def at(shift: float) -> tuple[Tensors, Tensor]:
         moved = {name: (t + shift * way[name]).requires_grad_() for name, t in rates.items()}
         policy = LearnedRates(moved, kind)  # type: ignore[arg-type]
         return meta_gradient(
             loss, detach(params), EPISODES, policy=policy, order=order, steps=[1.0], rates=moved
         )
 
-    slope = (at(1e-6)[1] - at(-1e-6)[1]) / 2e-6
+    slope = float(at(1e-6)[1] - at(-1e-6)[1]) / 2e-6
     ours = sum(float((at(0.0)[0][f"rates/{name}"] * w).sum()) for name, w in way.items())
     assert ours == pytest.approx(slope, rel=1e-5)
