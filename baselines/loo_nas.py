@@ -29,18 +29,17 @@ from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.inner import adapt, adapted_predictor, moves, trajectory
 from metanas.meta.loss import TaskLoss, cross_entropy
 from metanas.meta.optimizers import adam
-from metanas.meta.outer import descend, over_domains, pack
+from metanas.meta.outer import descend, leaves, over_domains, pack
 from metanas.meta.pretrain import class_loss, classifiers
-from metanas.meta.prototypes import prototype_head, wide_loss
+from metanas.meta.prototypes import prototype_head, start_with_head, wide_loss
 from metanas.meta.rates import LearnedRates, start_nodes
 from metanas.meta.reptile import support_and_query
 from metanas.meta.ridge import ridge_head, start_ridge
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.macs import macs
-from metanas.models.network import head_name
 from metanas.models.relaxation import one_hot
 from metanas.models.supernet import SuperNet
-from metanas.params import Params, Tensors, expand_tasks, group_of
+from metanas.params import Params, Tensors, group_of
 from metanas.search.discretize import logits_of, single
 from metanas.space.architecture import Architecture, derive
 from metanas.space.sampling import draw
@@ -109,17 +108,16 @@ class LooNas(Method):
 
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
         """One step on the shared weights, through one drawn architecture per domain."""
-        s, learned = self.settings, sorted(state.learned().items())
-        leaves = {name: t.detach().requires_grad_() for name, t in learned if is_trained(name)}
+        s, learned = self.settings, leaves(state, ("weights", "rates", "classifier", "head"))
+        names = sorted(learned)  # a checkpoint may change the order
         steps = s.steps if progress.iteration >= s.steps_from * progress.total else 0
 
         def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
             path = draw(self._drawn, episodes.spec, int(state["seed"]), progress.iteration)
-            loss, pretrain = self._losses(State(leaves), episodes, path, steps)
-            partials = torch.autograd.grad(
-                loss + s.pretrain * pretrain, list(leaves.values()), allow_unused=True
-            )
-            found = {name: g for name, g in zip(leaves, partials, strict=True) if g is not None}
+            loss, pretrain = self._losses(learned, episodes, path, steps)
+            at = [learned[name] for name in names]
+            partials = torch.autograd.grad(loss + s.pretrain * pretrain, at, allow_unused=True)
+            found = {name: g for name, g in zip(names, partials, strict=True) if g is not None}
             return found, loss.detach()
 
         gradients, losses = over_domains(batch, gradient, limit=s.clip, whole=True)
@@ -152,9 +150,10 @@ class LooNas(Method):
         return self._evidence(state, known, support.y, spec.ways).T, losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        found = [self.candidates[i] for i in self.choose(state, spec, support).tolist()]
         if self.settings.rounds and shots_of(support.y, spec.ways) > 1:
             found = self._refined(state, spec, support)
+        else:
+            found = [self.candidates[i] for i in self.choose(state, spec, support).tolist()]
         return self._under(state, spec, support, found)
 
     @torch.no_grad()
@@ -288,10 +287,8 @@ class LooNas(Method):
 
     def _start(self, state: State, path: Architecture, head: tuple[Tensor, Tensor]) -> Params:
         """T tasks' parameters (T, ...) before the first step, with their closed-form heads."""
-        tasks, ways, size = head[0].shape
-        params = Params(state.group("weights"), logits_of(self.settings.space, path, state.device))
-        name, shared = head_name(params.weights, ways, size), expand_tasks(params, tasks)
-        return Params(shared.weights | {f"{name}.weight": head[0], f"{name}.bias": head[1]}, shared.arch)
+        arch = logits_of(self.settings.space, path, state.device)
+        return start_with_head(Params(state.group("weights"), arch), *head)
 
     def _policy(self, state: State) -> LearnedRates:
         return LearnedRates(state.rates, "node", moves("weights"))
@@ -302,11 +299,6 @@ class LooNas(Method):
         if within not in self._modules:
             self._modules[within] = Paths(self.net, [self.candidates[i] for i in within])
         return self._modules[within]
-
-
-def is_trained(name: str) -> bool:
-    """Whether gradients move this tensor of the state."""
-    return group_of(name) in ("weights", "rates", "classifier", "head")
 
 
 def by_task(episodes: Episodes) -> Iterator[Episodes]:

@@ -23,7 +23,7 @@ from metanas.meta.loss import TaskLoss, cross_entropy
 from metanas.meta.optimizers import adam
 from metanas.meta.outer import descend, leaves, over_domains, pack
 from metanas.meta.pretrain import class_loss, classifiers
-from metanas.meta.prototypes import embed, prototype_head, wide_loss
+from metanas.meta.prototypes import embed, prototype_head, start_with_head, wide_loss
 from metanas.meta.rates import LearnedRates, start_nodes
 from metanas.meta.replay import Replay
 from metanas.meta.reptile import support_and_query
@@ -31,7 +31,7 @@ from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
 from metanas.models.network import head_name
 from metanas.models.supernet import SuperNet
-from metanas.params import Params, Tensors, expand_tasks, group_of, named_tensors
+from metanas.params import Params, Tensors, group_of, named_tensors
 from metanas.search.discretize import single
 from metanas.space.network_config import NetworkConfig
 from metanas.space.space import SearchSpace
@@ -132,11 +132,8 @@ class MetaNasOurs(Method):
 
     def _prototype_start(self, params: Params, spec: TaskSpec, support: Batch, embedded: Tensor) -> Params:
         """T tasks' parameters (T, ...) before the first step, with heads from support features (T, B, F)."""
-        weight, bias = prototype_head(embedded, support, spec.ways, self.settings.sharpness)
-        head = head_name(params.weights, spec.ways, embedded.shape[-1])
-        shared = expand_tasks(params, len(support.y))
-        own = {f"{head}.weight": weight, f"{head}.bias": bias}
-        return Params(shared.weights | own, shared.arch)
+        head = prototype_head(embedded, support, spec.ways, self.settings.sharpness)
+        return start_with_head(params, *head)
 
     def _losses(
         self, params: Params, rates: Tensors, classifier: Tensor, episodes: Episodes

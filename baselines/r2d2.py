@@ -16,7 +16,7 @@ from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import embed_with, fixed_archs
 from metanas.meta.loss import cross_entropy
 from metanas.meta.optimizers import adam
-from metanas.meta.outer import descend, over_domains, pack
+from metanas.meta.outer import descend, leaves, over_domains, pack
 from metanas.meta.prototypes import embed
 from metanas.meta.ridge import ridge_head, start_ridge
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
@@ -56,17 +56,16 @@ class R2D2(Method):
 
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
         s = self.settings
-        leaves = {n: t.detach().requires_grad_() for n, t in sorted(state.learned().items())}
+        learner = leaves(state, ("weights", "arch", "head"))
+        names = sorted(learner)  # a checkpoint may change the order
 
         def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
-            learner = State(leaves)
             head = self._head(learner, episodes.spec, episodes.support)
             logits = self._embed(learner, episodes.spec, episodes.query.x) @ head
             loss = cross_entropy(logits, episodes.query.y).mean()
-            partials = torch.autograd.grad(
-                loss, list(leaves.values()), materialize_grads=True, allow_unused=True
-            )
-            return dict(zip(leaves, partials, strict=True)), loss.detach()
+            at = [learner[name] for name in names]
+            partials = torch.autograd.grad(loss, at, materialize_grads=True, allow_unused=True)
+            return dict(zip(names, partials, strict=True)), loss.detach()
 
         gradients, losses = over_domains(batch, gradient, limit=s.clip)
         rates = {"weights": s.weight_rate, "arch": s.arch_rate, "head": s.head_rate}

@@ -1,7 +1,7 @@
 """Rules: from what is known of the candidates to the one that a task gets. All have the same interface.
 
 What is known (`Known`): the task's own evidence, the leave-one-out loss of each candidate on its support set
-(`evidence.py`); and two priors, the mean loss of each candidate over judged meta-training tasks of the
+(`evidence.py`); and two priors, the mean loss of each candidate over judged meta-validation tasks of the
 domain, and of all domains. Lower is better throughout.
 """
 
@@ -14,16 +14,7 @@ from torch import Tensor
 RuleName = Literal["hierarchical", "task", "gradient", "domain", "shared", "random"]
 RULES: tuple[RuleName, ...] = get_args(RuleName)
 NEEDS_EVIDENCE = ("hierarchical", "task", "gradient")  # the rules that look at a task's support set
-WEIGHTS = (
-    0.0,
-    0.5,
-    1.0,
-    2.0,
-    4.0,
-    8.0,
-    16.0,
-    1e3,
-)  # that `fitted_weight` tries; the last one is the prior alone
+WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 1e3)  # tried by `fitted_weight`; the last: the prior alone
 
 
 class Features(NamedTuple):

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.func import vmap
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
-from metanas.models.network import Network, features
-from metanas.params import Params
+from metanas.models.network import Network, features, head_name
+from metanas.params import Params, expand_tasks
 
 
 def embed(net: Network, params: Params, spec: TaskSpec, x: Tensor, *, apart: bool) -> Tensor:
@@ -37,6 +37,13 @@ def prototype_head(features: Tensor, support: Batch, ways: int, sharpness: float
     means = prototypes(features, support, ways)
     scale = sharpness / means.shape[-1]
     return 2 * scale * means, -scale * means.square().sum(-1)
+
+
+def start_with_head(params: Params, weight: Tensor, bias: Tensor) -> Params:
+    """T tasks' parameters (T, ...): shared but for the heads, weight (T, ways, F) and bias (T, ways)."""
+    tasks, ways, size = weight.shape
+    head, shared = head_name(params.weights, ways, size), expand_tasks(params, tasks)
+    return Params(shared.weights | {f"{head}.weight": weight, f"{head}.bias": bias}, shared.arch)
 
 
 def wide_loss(queries: Tensor, weight: Tensor, bias: Tensor, episodes: Episodes) -> Tensor:
