@@ -26,9 +26,13 @@ class MatchingNet(ProtoNet):
 
         sharpness: float = 10.0
 
-    def compared(self, support: Batch, ways: int, queries: Tensor) -> Tensor:
+    def known(self, support: Batch, ways: int) -> tuple[Tensor, ...]:
+        """Unit support features (T, B, F) and their classes (T, B, ways)."""
+        return F.normalize(support.x, dim=-1), F.one_hot(support.y, ways).to(support.x.dtype)
+
+    def compared(self, known: tuple[Tensor, ...], queries: Tensor) -> Tensor:
         """Logits (T, Q, ways) from features: the log of the attention that each class gets."""
-        keys, queries = F.normalize(support.x, dim=-1), F.normalize(queries, dim=-1)
+        (keys, classes), queries = known, F.normalize(queries, dim=-1)
         attention = (self.settings.sharpness * queries @ keys.transpose(1, 2)).softmax(-1)  # (T, Q, B)
-        shares = attention @ F.one_hot(support.y, ways).to(attention.dtype)
+        shares = attention @ classes
         return shares.clamp_min(torch.finfo(shares.dtype).tiny).log()

@@ -87,25 +87,27 @@ class ProtoNet(Method):
         return descend(state, gradients, lambda name: adam(rates[group_of(name)])), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
-        params, tasks = state.params, len(support.y)
-
-        @torch.no_grad()
-        def predict(x: Tensor) -> Tensor:
-            return self.logits(params, spec, support, x).softmax(-1)
-
-        arch = as_softmax(self.settings.space, params.arch, spec)
-        return Adapted(predict, {name: t.expand(tasks, *t.shape) for name, t in arch.items()})
+        arch = as_softmax(self.settings.space, state.params.arch, spec)
+        each = {name: t.expand(len(support.y), *t.shape) for name, t in arch.items()}
+        return self._compare_with(state.params, spec, support, None, each)
 
     def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
         if not isinstance(self.net, SuperNet):
             return None
-        params = state.params
+        return self._compare_with(state.params, spec, support, arch, arch)
+
+    @torch.no_grad()
+    def _compare_with(
+        self, params: Params, spec: TaskSpec, support: Batch, arch: Tensors | None, shown: Tensors
+    ) -> Adapted:
+        """Embed the support set, with which queries are then compared. arch: as of `embed`."""
+        known = self.known(Batch(self.embed(params, spec, support.x, arch), support.y), spec.ways)
 
         @torch.no_grad()
         def predict(x: Tensor) -> Tensor:
-            return self.logits(params, spec, support, x, arch).softmax(-1)
+            return self.compared(known, self.embed(params, spec, x, arch)).softmax(-1)
 
-        return Adapted(predict, arch)
+        return Adapted(predict, shown)
 
     def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
         return fixed_archs(self.net, state.group("arch"), spec)
@@ -116,19 +118,18 @@ class ProtoNet(Method):
             return embed_with(self.net, params.weights, spec, x, arch)
         return embed(self.net, params, spec, x, apart=self.transductive)
 
-    def logits(
-        self, params: Params, spec: TaskSpec, support: Batch, x: Tensor, arch: Tensors | None = None
-    ) -> Tensor:
-        """Logits (T, Q, ways): negative squared distances of queries x (T, Q, ...) to the class means.
+    def logits(self, params: Params, spec: TaskSpec, support: Batch, x: Tensor) -> Tensor:
+        """Logits (T, Q, ways): negative squared distances of queries x (T, Q, ...) to the class means."""
+        known = self.known(Batch(self.embed(params, spec, support.x, None), support.y), spec.ways)
+        return self.compared(known, self.embed(params, spec, x, None))
 
-        arch: as of `embed`.
-        """
-        known = Batch(self.embed(params, spec, support.x, arch), support.y)
-        return self.compared(known, spec.ways, self.embed(params, spec, x, arch))
+    def known(self, support: Batch, ways: int) -> tuple[Tensor, ...]:
+        """What queries are compared with, from support features x (T, B, F): class means (T, ways, F)."""
+        return (prototypes(support.x, support, ways),)
 
-    def compared(self, support: Batch, ways: int, queries: Tensor) -> Tensor:
-        """Logits (T, Q, ways) from features: of the support set, x (T, B, F), and of queries (T, Q, F)."""
-        means = prototypes(support.x, support, ways)
+    def compared(self, known: tuple[Tensor, ...], queries: Tensor) -> Tensor:
+        """Logits (T, Q, ways) of query features (T, Q, F)."""
+        (means,) = known
         squares = (queries[:, :, None] - means[:, None]).square()
         return (
             -squares.sum(-1) if self.settings.sharpness == 0 else -self.settings.sharpness * squares.mean(-1)

@@ -25,14 +25,16 @@ TASKS = tuple(
 )
 
 
-def make(folder: Path, method: str, skill: float, *, sample: bool = False) -> result.Submission:
+def make(
+    folder: Path, method: str, skill: float, *, sample: bool = False, seeds: int = 3, episodes: int = 20
+) -> result.Submission:
     """A method that is right with probability `skill`."""
     folder.mkdir(parents=True)
-    tasks = tuple(task.model_copy(update={"sample": sample}) for task in TASKS)
+    tasks = tuple(task.model_copy(update={"sample": sample, "episodes": episodes}) for task in TASKS)
     random, tables = np.random.default_rng(len(method)), []
     for task in tasks:
         labels = query_labels(task.domain, "test", 0, task.shape, np.arange(task.episodes))
-        for seed in (0, 1, 2):
+        for seed in range(seeds):
             right = random.random(labels.shape) < skill
             answer = np.where(right, labels, (labels + 1) % 5)
             tables.append(result.table(task.name, seed, 0, 0.8 * np.eye(5)[answer] + 0.04))
@@ -44,7 +46,7 @@ def make(folder: Path, method: str, skill: float, *, sample: bool = False) -> re
         suite="mini-v1",
         suite_version="1.0",
         budget={"name": "small", "iterations": 1, "tasks": 1, "eval_episodes": 20},
-        seeds=(0, 1, 2),
+        seeds=tuple(range(seeds)),
         tasks=tasks,
         costs=result.Costs(train_seconds=1, evaluate_seconds=1, parameters=10, peak_bytes=10),
         environment={"cpu": "x"},

@@ -36,6 +36,9 @@ Controls = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AcrossTracks = Annotated[
+    bool, typer.Option("--across-tracks", help="Compare runs of unequal budgets too; every table says so.")
+]
 BOARD = "runs/leaderboard.db"
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from metanas.cli.common import AsJson, fail
+from metanas.cli.common import AcrossTracks, AsJson, fail
 
 
 def compare(
@@ -15,22 +15,27 @@ def compare(
     as_json: AsJson = False,
     as_markdown: Annotated[bool, typer.Option("--md", help="Print Markdown.")] = False,
     as_tex: Annotated[bool, typer.Option("--tex", help="Print LaTeX.")] = False,
+    across_tracks: AcrossTracks = False,
 ) -> None:
-    """Compare runs on the same episodes: scores, rank ranges and paired tests."""
+    """Compare runs of one track on the same episodes: scores, rank ranges and paired tests."""
     from rich.console import Console
 
     from metanas.evaluation import tables
     from metanas.evaluation.compare import compare as compare_views
     from metanas.evaluation.gains import Answers, gains
-    from metanas.evaluation.load_runs import load_runs
+    from metanas.evaluation.load_runs import load_runs, submissions
+    from metanas.evaluation.track import differences
 
     if as_json + as_markdown + as_tex > 1:
         fail("give one of --json, --md and --tex")
-    loaded = load_runs(runs)
+    loaded = load_runs(runs, across_tracks=across_tracks)
     comparison = compare_views({name: run.scores.view() for name, run in loaded.items()})
     if as_json:
         gained = gains({name: Answers(run.scores.view(), run.controls) for name, run in loaded.items()})
-        document = dataclasses.asdict(comparison) | {"architecture": [dataclasses.asdict(g) for g in gained]}
+        document = dataclasses.asdict(comparison) | {
+            "architecture": [dataclasses.asdict(g) for g in gained],
+            "across_tracks": differences(submissions(loaded)),
+        }
         print(json.dumps(document, indent=1))
         return
     for table in tables.tables(loaded, comparison):

@@ -114,18 +114,19 @@ def keep_costs(
     method: Method,
     trained: Trained,
     tasks: Sequence[tuple[Domain, EpisodeShape]],
-    seconds: float,
     batches: Sequence[list[Episodes]] | None,
 ) -> None:
     """Write costs.json of a seed run, the sign that it is complete.
 
-    seconds: of evaluation, in this process only; training time is summed over interruptions. batches: one
+    Training and evaluation time are summed over interruptions, the latter also over processes. batches: one
     meta-batch per number of shots, None where another run did the training. FLOPs are counted on the run's
     first seed only: they depend on shapes alone, and counting is slow.
     """
     costs: dict[str, Any] = {
         "train_seconds": trained.seconds,
-        "evaluate_seconds": seconds,
+        "evaluate_seconds": sum(
+            result.seconds_of(predictions_path(seed_run.path, task_name(*task))) for task in tasks
+        ),
         "parameters": sum(t.numel() for t in trained.state.learned().values()),
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }

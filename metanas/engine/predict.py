@@ -113,17 +113,18 @@ def predict_tasks(
     report: ProgressCallback,
     *,
     folder: Path | None = None,
-) -> float:
-    """Write the predictions on every task that has none yet; returns the seconds it took.
+) -> None:
+    """Write the predictions on every task that has none yet, each with the seconds it took.
 
     folder: where they go, if not to the seed run's own. Several processes share the tasks.
     """
     folder = folder or seed_run.path
-    started, done, episodes = time.monotonic(), 0, seed_run.config.budget.eval_episodes
+    done, episodes = 0, seed_run.config.budget.eval_episodes
     for index, (domain, shape) in enumerate(tasks):
         before, name = done, task_name(domain, shape)
         mine = index % distributed.world_size() == distributed.rank()
         if mine and not predictions_path(folder, name).exists():
+            began = time.monotonic()
             evaluated = evaluate(
                 method,
                 state,
@@ -132,12 +133,12 @@ def predict_tasks(
                 episodes,
                 on_progress=lambda e, name=name, before=before: report(f"testing {name}", before + e),  # type: ignore[misc]
             )
+            seconds = time.monotonic() - began
             choices.keep(folder, name, seed_run.seed, evaluated.arch)
             table = result.table(name, seed_run.seed, 0, evaluated.probabilities)
-            result.write_table(predictions_path(folder, name), table)
+            result.write_table(predictions_path(folder, name), table, seconds=seconds)
         done += episodes
         report(f"testing {name}", done)
-    return time.monotonic() - started
 
 
 def checked(probabilities: Tensor, query: Batch) -> Tensor:

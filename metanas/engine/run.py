@@ -95,14 +95,14 @@ def _work(seed_run: SeedRun, report: ProgressCallback) -> None:
     def testing(doing: str, done: int) -> None:
         report(doing, units + done)
 
-    seconds = predict_tasks(seed_run, method, trained.state, data.tasks(), testing)
+    predict_tasks(seed_run, method, trained.state, data.tasks(), testing)
     distributed.barrier()
     score_controls(seed_run, method, trained.state, data.tasks(), testing)
     distributed.barrier()
     if distributed.rank() == 0 and not seed_run.costs.exists():
         kinds = sample_batches(config, sampler) if iterations else []
         with distributed.single_process():
-            keep_costs(seed_run, method, trained, data.tasks(), seconds, kinds)
+            keep_costs(seed_run, method, trained, data.tasks(), kinds)
 
 
 def meta_batches(config: RunConfig, data: Datasets, seed: int) -> MetaBatchSampler:

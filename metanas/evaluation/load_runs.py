@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metanas.evaluation import controls, result
+from metanas.evaluation import controls, result, track
 from metanas.evaluation.result import ResultError, Submission
 from metanas.evaluation.scores import Scores, score
 from metanas.evaluation.statistics import View
@@ -21,8 +21,11 @@ class Run:
     controls: Mapping[str, View]
 
 
-def load_runs(folders: Sequence[Path]) -> dict[str, Run]:
-    """Runs by name. ResultError if one cannot be read or was not tested on the same episodes as the first."""
+def load_runs(folders: Sequence[Path], *, across_tracks: bool = False) -> dict[str, Run]:
+    """Runs by name. ResultError if one cannot be read or was not tested on the same episodes as the first.
+
+    TracksDiffer if they are of several tracks, unless `across_tracks`.
+    """
     results = [(folder, result.read(folder)) for folder in dict.fromkeys(folders)]
     methods = [checked.submission.method for _, checked in results]
     runs: dict[str, Run] = {}
@@ -34,11 +37,18 @@ def load_runs(folders: Sequence[Path]) -> dict[str, Run]:
     first, *others = runs.values()
     for other in others:
         _check(first, other)
+    if not across_tracks:
+        track.require_one(submissions(runs))
     return runs
 
 
+def submissions(runs: Mapping[str, Run]) -> dict[str, Submission]:
+    """What was done, by the runs' names."""
+    return {name: run.submission for name, run in runs.items()}
+
+
 def _check(first: Run, other: Run) -> None:
-    """ResultError, with the field, unless both were tested on the same pinned episodes of the same data."""
+    """ResultError, in words, unless both were tested on the same pinned episodes of the same data."""
     tasks = {task.name: task for task in first.submission.tasks}
     theirs = {task.name: task for task in other.submission.tasks}
     if tasks.keys() != theirs.keys():
@@ -47,9 +57,8 @@ def _check(first: Run, other: Run) -> None:
             f"{other.folder}: tasks: {odd} was answered by one of {first.name}, {other.name} only"
         )
     for name, task in tasks.items():
-        for field in ("manifest", "fingerprint", "sample", "episodes", "queries"):
-            expected, actual = getattr(task, field), getattr(theirs[name], field)
-            if actual != expected:
-                raise ResultError(
-                    f"{other.folder}: {name}: {field} is {actual}, that of {first.name} is {expected}"
-                )
+        if reason := track.other_episodes(task, theirs[name]):
+            raise ResultError(
+                f"{other.folder}: {name}: not the test episodes of {first.name}: {reason}. Differences are "
+                "paired by episode, so all runs need the same"
+            )

@@ -8,7 +8,7 @@ loads nothing from other hosts: the scripts are vl-convert's own copy of Vega. N
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from metanas.evaluation.charts import curves as curve_chart
 from metanas.evaluation.charts import scores as score_chart
 from metanas.evaluation.charts.theme import Spec
 from metanas.evaluation.compare import Comparison, compare
-from metanas.evaluation.load_runs import Run, load_runs
+from metanas.evaluation.load_runs import Run, load_runs, submissions
 from metanas.evaluation.statistics import Floats, Interval, domain_of
 from metanas.evaluation.tables import Table
+from metanas.evaluation.track import differences
 
 PLACES = 120  # episodes of a domain on the map of architectures, spread evenly over its tasks and seeds
 
@@ -58,13 +59,13 @@ class _Section:
     drawings: Sequence[tuple[str, str]] = ()
 
 
-def build(folders: Sequence[Path], out: Path, *, twins: bool = True) -> Path:
+def build(folders: Sequence[Path], out: Path, *, twins: bool = True, across_tracks: bool = False) -> Path:
     """Write the report on these run and study folders to `out` and return it.
 
     twins: also write the pictures as SVG and PNG files in the folder OUT-pictures. ResultError names the file
-    and field of a folder that cannot be read.
+    and field of a folder that cannot be read. across_tracks: see `load_runs`.
     """
-    runs, studies = _sorted(folders)
+    runs, studies = _sorted(folders, across_tracks)
     sections = [*(_runs(runs) if runs else []), *(_study(matrix) for matrix in studies)]
     environment = Environment(
         loader=PackageLoader("metanas.evaluation"),
@@ -89,11 +90,12 @@ def build(folders: Sequence[Path], out: Path, *, twins: bool = True) -> Path:
     return out
 
 
-def _sorted(folders: Sequence[Path]) -> tuple[dict[str, Run], list[transfer.Matrix]]:
+def _sorted(folders: Sequence[Path], across_tracks: bool) -> tuple[dict[str, Run], list[transfer.Matrix]]:
     """The runs by name and the studies among the folders."""
     studies = [folder for folder in folders if (folder / study.STUDY).exists()]
     runs = [folder for folder in folders if folder not in studies]
-    return (load_runs(runs) if runs else {}), [transfer.read(folder) for folder in studies]
+    found = load_runs(runs, across_tracks=across_tracks) if runs else {}
+    return found, [transfer.read(folder) for folder in studies]
 
 
 def _runs(runs: Mapping[str, Run]) -> list[_Section]:
@@ -107,7 +109,14 @@ def _runs(runs: Mapping[str, Run]) -> list[_Section]:
         _Section("Accuracy by adaptation step", (), _curves(runs)),
         *(_choices(run) for run in runs.values()),
     ]
-    return [s for s in sections if s.tables or s.pictures or s.drawings]
+    return [_marked(s, runs) for s in sections if s.tables or s.pictures or s.drawings]
+
+
+def _marked(section: _Section, runs: Mapping[str, Run]) -> _Section:
+    """The section with the marks of a comparison across tracks, if it is one."""
+    pictures = [replace(p, table=tables.marked(p.table, runs)) for p in section.pictures]
+    shown = [tables.marked(table, runs) for table in section.tables]
+    return replace(section, tables=shown, pictures=pictures)
 
 
 def _scores(comparison: Comparison, table: Table) -> _Picture:
@@ -283,7 +292,9 @@ def _percents(interval: Interval) -> tuple[float, float, float]:
 
 def _note(runs: Mapping[str, Run], studies: Sequence[transfer.Matrix]) -> str:
     answered = [task for run in runs.values() for task in run.submission.tasks]
-    return tables.data_note([*answered, *(task for matrix in studies for task in matrix.study.tasks)])
+    data = tables.data_note([*answered, *(task for matrix in studies for task in matrix.study.tasks)])
+    found = differences(submissions(runs))
+    return f"{data} ACROSS TRACKS: the runs differ in {'; '.join(found)}." if found else data
 
 
 def _slug(text: str) -> str:

@@ -164,13 +164,24 @@ def table(task: str, seed: int, first: int, probabilities: NDArray[np.floating[A
     return pa.table(columns, schema=SCHEMA)
 
 
-def write_table(path: Path, rows: pa.Table, level: int | None = None) -> str:
-    """Write a Parquet file atomically and return its SHA-256. level: of the zstd compression."""
+def write_table(path: Path, rows: pa.Table, level: int | None = None, *, seconds: float | None = None) -> str:
+    """Write a Parquet file atomically and return its SHA-256.
+
+    level: of the zstd compression. seconds: that making the rows took, kept in the file (`seconds_of`).
+    """
     sink = pa.BufferOutputStream()
-    pq.write_table(rows.unify_dictionaries(), sink, compression="zstd", compression_level=level)
+    kept = None if seconds is None else {"seconds": repr(seconds)}
+    rows = rows.replace_schema_metadata(kept).unify_dictionaries()
+    pq.write_table(rows, sink, compression="zstd", compression_level=level)
     content = sink.getvalue().to_pybytes()
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
+
+
+def seconds_of(path: Path) -> float:
+    """What `write_table` kept in a Parquet file; 0 for a file of an earlier version."""
+    about = pq.read_schema(pa.BufferReader(content_of(path))).metadata or {}
+    return float(about.get(b"seconds", 0))
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:

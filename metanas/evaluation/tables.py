@@ -1,16 +1,17 @@
 """Comparisons and transfer matrices as text tables: for the terminal, Markdown, LaTeX, reports. No torch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from metanas.evaluation.compare import Comparison
 from metanas.evaluation.gains import FIGURES, Answers, Gain, gains
-from metanas.evaluation.load_runs import Run
+from metanas.evaluation.load_runs import Run, submissions
 from metanas.evaluation.paired import LEVEL
 from metanas.evaluation.result import Task
 from metanas.evaluation.statistics import Interval
 from metanas.evaluation.study import Study, Variant
+from metanas.evaluation.track import differences
 from metanas.evaluation.transfer import Cell, Matrix
 
 if TYPE_CHECKING:
@@ -37,9 +38,19 @@ class Table:
 
 
 def tables(runs: Mapping[str, Run], comparison: Comparison) -> list[Table]:
-    """All tables of a comparison that have rows, the most important first."""
+    """All tables of a comparison that have rows, the most important first; marked if the tracks differ."""
     every = (scores(runs, comparison), pairs(comparison), architecture(runs), costs(runs), tests(comparison))
-    return [table for table in every if table.rows]
+    return [marked(table, runs) for table in every if table.rows]
+
+
+def marked(table: Table, runs: Mapping[str, Run]) -> Table:
+    """The table; where it compares several tracks its title and note say so."""
+    if not (found := differences(submissions(runs))):
+        return table
+    note = (
+        f"ACROSS TRACKS: {'; '.join(found)}. Conditions were unequal: no difference here is one of methods. "
+    )
+    return replace(table, title=f"{table.title} (across tracks)", how=note + table.how)
 
 
 def scores(runs: Mapping[str, Run], comparison: Comparison) -> Table:

@@ -101,10 +101,10 @@ def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain]) -> None:
     state = seed_run.runtime.take(method, state)
     seed_run.path.mkdir(exist_ok=True)
     tasks = seed_run.data.tasks()
-    seconds = predict_tasks(seed_run, method, state, tasks, lambda doing, done: None)
+    predict_tasks(seed_run, method, state, tasks, lambda doing, done: None)
     (seed_run.path / "metrics.jsonl").touch()
     score_controls(seed_run, method, state, tasks, lambda doing, done: None)
-    keep_costs(seed_run, method, replace(trained, state=state), tasks, seconds, None)
+    keep_costs(seed_run, method, replace(trained, state=state), tasks, None)
 
 
 def _curves(

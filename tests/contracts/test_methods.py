@@ -18,6 +18,7 @@ from metanas.data.domain import Domain
 from metanas.data.episode import EpisodeShape
 from metanas.data.meta_batches import MetaBatchSampler
 from metanas.engine.config import known_keys, settings_of
+from metanas.engine.flops import count
 from metanas.engine.predict import ProtocolError, check_independent, evaluate
 from metanas.method import METHODS, Adapted, Method, Progress, State
 from metanas.search.discretize import logits_of
@@ -104,6 +105,15 @@ class TestMethod:
             return
         adapted = method.adapt(state, tasks.spec, tasks.support)
         check_independent(adapted, tasks.query.x, adapted.predict(tasks.query.x))
+
+    def test_a_prediction_costs_its_queries_and_nothing_more(self, name: str) -> None:
+        """Whatever is computed of the support set is computed once, in `adapt`."""
+        method, state, domain = trained(name)
+        tasks = domain.episodes("test", SHAPE, 0, range(1))
+        adapted = method.adapt(state, tasks.spec, tasks.support)
+        x = tasks.query.x.repeat(1, 2, 1)
+        one, two, four = (count(lambda n=n: adapted.predict(x[:, :n])) for n in (1, 2, 4))  # type: ignore[misc]
+        assert two == 2 * one and four == 4 * one
 
     def test_under_a_given_architecture_it_answers_or_says_that_it_has_none(self, name: str) -> None:
         method, state, domain = trained(name)

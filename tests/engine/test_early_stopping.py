@@ -153,7 +153,8 @@ def test_early_stopping_asks_for_meta_validation_episodes_alone(
         return real(self, split, shape, seed, ids)
 
     monkeypatch.setattr(Domain, "episodes", watched)
-    monkeypatch.setattr(run, "predict_tasks", lambda *_, **__: asked.append("now tested") or 0.0)
+    test = run.predict_tasks
+    monkeypatch.setattr(run, "predict_tasks", lambda *given: (asked.append("now tested"), test(*given)))
     cell = worked(
         tmp_path,
         "protonet",

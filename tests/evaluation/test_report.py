@@ -96,7 +96,9 @@ def test_compare_prints_json_without_torch(folders: list[Path]) -> None:
 
 def test_runs_on_other_episodes_are_not_compared(folders: list[Path], tmp_path: Path) -> None:
     runs.make(tmp_path / "other", "other", 0.5, sample=True)
-    with pytest.raises(ResultError, match="digits/5w1s: sample is True, that of good is False"):
+    with pytest.raises(
+        ResultError, match="digits/5w1s: not the test episodes of good: sample is True, expected False"
+    ):
         load_runs([folders[0], tmp_path / "other"])
 
 

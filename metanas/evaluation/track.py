@@ -1,0 +1,65 @@
+"""The track of a run: suite, version, budget and number of seeds, which compared runs share. No torch."""
+
+from collections.abc import Mapping
+
+from metanas.base.errors import MetanasError
+from metanas.evaluation.result import Submission, Task
+
+# of a task, with what it means that two runs differ in it; the plainest reason first
+EPISODES: Mapping[str, str] = {
+    "episodes": "so many test episodes",
+    "queries": "queries a class in an episode",
+    "sample": "a sample of the data instead of all of it",
+    "fingerprint": "the SHA-256 of the data, which are not the same",
+    "manifest": "the SHA-256 of the test episodes, which are not the same",
+}
+
+
+class TracksDiffer(MetanasError, ValueError):
+    """Runs of several tracks were to be ranked together."""
+
+    exit_code = 2
+
+
+def differences(runs: Mapping[str, Submission]) -> list[str]:
+    """Where the tracks of named runs differ: "budget.iterations: 60 (maml), 12 (protonet)"; empty if nowhere.
+
+    Devices, costs and a method's own settings do not belong to a track.
+    """
+    tracks = {name: _track(submission) for name, submission in runs.items()}
+    fields = dict.fromkeys(field for track in tracks.values() for field in track)
+    found = []
+    for field in fields:
+        holders: dict[str, list[str]] = {}
+        for name, track in tracks.items():
+            holders.setdefault(track.get(field, "not set"), []).append(name)
+        if len(holders) > 1:
+            found.append(
+                f"{field}: " + ", ".join(f"{v} ({', '.join(names)})" for v, names in holders.items())
+            )
+    return found
+
+
+def require_one(runs: Mapping[str, Submission]) -> None:
+    """TracksDiffer, with all that differs, unless all runs belong to one track."""
+    if found := differences(runs):
+        raise TracksDiffer(
+            "these runs belong to several tracks, so their scores do not say which method is better. They "
+            f"differ in {'; '.join(found)}. Compare runs of one budget and as many seeds, or give "
+            "--across-tracks (across_tracks=True), which marks every table"
+        )
+
+
+def other_episodes(expected: Task, actual: Task) -> str | None:
+    """Why two tasks of the same name have other test episodes, in words; None if they have the same ones."""
+    for field, meaning in EPISODES.items():
+        wanted, got = (str(getattr(task, field)) for task in (expected, actual))
+        if wanted != got:
+            return f"{field} is {got[:12]}, expected {wanted[:12]} ({meaning})"
+    return None
+
+
+def _track(submission: Submission) -> dict[str, str]:
+    budget = {("budget" if k == "name" else f"budget.{k}"): str(v) for k, v in submission.budget.items()}
+    suite = {"suite": submission.suite, "suite version": submission.suite_version}
+    return {**suite, **budget, "number of seeds": str(len(submission.seeds))}
