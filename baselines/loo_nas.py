@@ -61,6 +61,9 @@ class LooNas(Method):
 
         steps, test_steps: learned steps on the weights after the choice, 0 for none; steps_from: the share of
         meta-training after which they are trained. rate: their first rate. sharpness: of the prototype head.
+        focus: the share of meta-training after which paths are drawn from the candidates, each domain's by
+        the softmax of the judged losses over `spread` nats, instead of from the whole space; 1: never.
+        judgements: how often candidates are judged for that, at equal distances from then on.
         wide, after, pretrain: weights in the outer loss, as in metanas-ours. outer_*: of Adam, linear to 0.
         clip: the largest norm of a meta-gradient.
         """
@@ -76,6 +79,9 @@ class LooNas(Method):
         steps_from: float = 0.5
         rate: float = 0.03
         sharpness: float = 8.0
+        focus: float = 0.25
+        spread: float = 0.1
+        judgements: int = 4
         wide: float = 1.0
         after: float = 0.3
         pretrain: float = 0.3
@@ -113,7 +119,7 @@ class LooNas(Method):
         steps = s.steps if progress.iteration >= s.steps_from * progress.total else 0
 
         def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
-            path = draw(self._drawn, episodes.spec, int(state["seed"]), progress.iteration)
+            path = self._path(state, episodes.spec, progress)
             loss, pretrain = self._losses(learned, episodes, path, steps)
             at = [learned[name] for name in names]
             partials = torch.autograd.grad(loss + s.pretrain * pretrain, at, allow_unused=True)
@@ -124,6 +130,24 @@ class LooNas(Method):
         usual = adam(s.outer_weight_rate * progress.remaining)
         rates = adam(s.outer_eta_rate * progress.remaining)
         return descend(state, gradients, lambda name: rates if group_of(name) == "rates" else usual), losses
+
+    def _path(self, state: State, spec: TaskSpec, progress: Progress) -> Architecture:
+        """The architecture that this iteration trains on a domain."""
+        s, seed = self.settings, int(state["seed"])
+        if progress.iteration < s.focus * progress.total or f"judged/loo/{spec.name}" not in state:
+            return draw(self._drawn, spec, seed, progress.iteration)
+        losses = judged(state, spec, self.specs, len(self.candidates)).domain.cpu()
+        within = torch.tensor(self._within[spec.name])
+        shares = (-losses[within] / s.spread).softmax(0)
+        dice = generator(seed, "focus", spec.name, progress.iteration)
+        return self.candidates[int(within[torch.multinomial(shares, 1, generator=dice)])]
+
+    def selects_at(self) -> Sequence[float]:
+        """Where candidates are judged for the paths that follow."""
+        s = self.settings
+        return (
+            [s.focus + (1 - s.focus) * i / s.judgements for i in range(s.judgements)] if s.focus < 1 else ()
+        )
 
     def select(self, state: State, tasks: Sequence[Episodes]) -> State:
         """Judge every candidate on meta-validation tasks: its leave-one-out and query losses."""

@@ -151,8 +151,12 @@ class Method(Protocol):
         """Fractions of meta-training, ascending, at which the cost of an iteration changes; mostly none."""
         return ()
 
+    def selects_at(self) -> Sequence[float]:
+        """Fractions of meta-training at which `select` is also called, between iterations; mostly none."""
+        return ()
+
     def select(self, state: State, tasks: Sequence[Episodes]) -> State:
-        """What the method chooses on meta-validation tasks, once, after meta-training; as here, nothing.
+        """What the method chooses on meta-validation tasks after meta-training; as here, nothing.
 
         tasks: T labelled tasks of every domain that has meta-validation classes. They are the same for all
         methods and seeds, and none of those that `metanas tune` and early stopping score on.

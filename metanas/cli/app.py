@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from metanas.base import interrupt
 from metanas.base.errors import MetanasError
 from metanas.cli import (
     admin,
@@ -159,11 +160,15 @@ def main() -> NoReturn:
     words = sys.argv[1:]
     if debug := "--debug" in words:
         words.remove("--debug")
+    interrupt.listen()
     try:
         code = app(words, standalone_mode=False)
         if code == 130:  # how typer reports Ctrl-C
-            _print_error("interrupted; run the same command again to go on from the last checkpoint")
+            print(interrupt.MESSAGE, file=sys.stderr)
     except Exception as error:
+        if interrupt.asked():  # what a library made of it
+            print(interrupt.MESSAGE, file=sys.stderr)
+            sys.exit(130)
         if debug or (code := _exit_code(error)) is None:
             raise
         _print_error(str(error) or type(error).__name__)

@@ -27,6 +27,7 @@ from metanas.data.meta_batches import MetaBatchSampler, batches
 from metanas.engine.checkpoint import Trained, load, save_checkpoint
 from metanas.engine.early_stopping import VALIDATION, EarlyStop
 from metanas.engine.runtime import CPU, Runtime, name_of
+from metanas.engine.validation import EARLY_TASKS, Select
 from metanas.method import Method, Metrics, Progress, State
 from metanas.params import Tensors
 from metanas.space.sampling import training
@@ -48,7 +49,7 @@ def meta_train(
     workers: int = 0,
     runtime: Runtime = CPU,
     stop: EarlyStop | None = None,
-    select: Callable[[State], State] | None = None,
+    select: Select | None = None,
     on_progress: Callable[[int], None] = lambda iteration: None,
     log: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> Trained:
@@ -56,7 +57,8 @@ def meta_train(
 
     workers: background processes that draw meta-batches ahead; the result does not depend on them. runtime:
     where to train; a checkpoint of another device goes on there. stop: end with the state that is best on
-    meta-validation. select: what follows training (`Method.select`). log: receives every row of
+    meta-validation. select: what follows training (`Method.select`), and happens in
+    between at `Method.selects_at`. log: receives every row of
     metrics.jsonl. Of several processes only the first one writes. TrainError for a loss or a state that is
     not finite; the state before that iteration is kept.
     """
@@ -68,6 +70,7 @@ def meta_train(
     distributed.barrier()  # no process writes before all have read
     last_save = time.monotonic()
     end = iterations if method.trains and not current.done else current.iteration
+    selects = {math.ceil(share * iterations) for share in method.selects_at()} if select else set()
     meta_batches = batches(sampler, range(current.iteration, end), workers)
     lag = 0 if place.type == "cpu" else LAG
     unread: deque[_Step] = deque()
@@ -88,6 +91,8 @@ def meta_train(
 
     while current.iteration < end and not current.done:
         began = time.monotonic() - current.seconds
+        if select is not None and current.iteration in selects:  # again after a kill: it depends on the state
+            current = replace(current, state=State(select(current.state, EARLY_TASKS)))
         progress, after = Progress(current.iteration, iterations), current.iteration + 1
         batch = [episodes.to(place) for episodes in next(meta_batches)]
         with training(sampler.seed, current.iteration, current.state.probabilities):

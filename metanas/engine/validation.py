@@ -3,7 +3,8 @@
 The classes are those of the `val` split, which no test episode shares; nothing here can reach the test split.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from metanas.base.errors import DataError
 from metanas.data.domain import Domain
@@ -11,12 +12,18 @@ from metanas.data.episode import SELECTION_SEED, VALIDATION_SEED, Episodes, Epis
 from metanas.engine.predict import right_answers
 from metanas.method import Method, State
 
-SELECTION_TASKS = 20  # of each domain, for `Method.select`
+SELECTION_TASKS = 20  # of each domain, for `Method.select` after meta-training
+EARLY_TASKS = 5  # the first of them, at `Method.selects_at`
 
 
-def selection(
-    method: Method, tasks: Iterable[tuple[Domain, EpisodeShape]]
-) -> Callable[[State], State] | None:
+class Select(Protocol):
+    """A state with what the method chose on so many pinned meta-validation tasks of each domain."""
+
+    def __call__(self, state: State, count: int = SELECTION_TASKS) -> State:
+        """As the class says."""
+
+
+def selection(method: Method, tasks: Iterable[tuple[Domain, EpisodeShape]]) -> Select | None:
     """What follows meta-training: `Method.select` on pinned meta-validation tasks; None if it does nothing.
 
     Of every domain with meta-validation classes, in its shape of most shots with as many queries.
@@ -29,15 +36,16 @@ def selection(
         if "val" in domain.tables and (known is None or shape.shots > known[1].shots):
             shapes[domain.name] = (domain, shape)
 
-    def select(state: State) -> State:
-        return method.select(state, [_selection_tasks(*pair).to(state.device) for pair in shapes.values()])
+    def select(state: State, count: int = SELECTION_TASKS) -> State:
+        tasks = [_selection_tasks(*pair, count).to(state.device) for pair in shapes.values()]
+        return method.select(state, tasks)
 
     return select if shapes else None
 
 
-def _selection_tasks(domain: Domain, shape: EpisodeShape) -> Episodes:
+def _selection_tasks(domain: Domain, shape: EpisodeShape, count: int) -> Episodes:
     shape = EpisodeShape(shape.ways, shape.shots, shape.shots)
-    return domain.episodes("val", shape, SELECTION_SEED, range(SELECTION_TASKS))
+    return domain.episodes("val", shape, SELECTION_SEED, range(count))
 
 
 def accuracy(

@@ -12,7 +12,7 @@ from metanas.data.episode import SELECTION_SEED, VALIDATION_SEED, Batch, Episode
 from metanas.data.meta_batches import MetaBatchSampler
 from metanas.engine.checkpoint import load
 from metanas.engine.trainer import meta_train
-from metanas.engine.validation import SELECTION_TASKS, selection
+from metanas.engine.validation import EARLY_TASKS, SELECTION_TASKS, selection
 from metanas.method import Adapted, Method, Metrics, Progress, State
 
 
@@ -72,6 +72,36 @@ def test_it_follows_training_once(tmp_path: Path) -> None:
     assert len(method.seen) == 1
     kept = load(tmp_path / "state.safetensors")
     assert kept is not None and kept.selected and float(kept.state["chosen"]) == 60
+
+
+class Early(Counting):
+    """Adds what it chose last to every later iteration."""
+
+    def selects_at(self) -> Sequence[float]:
+        return (0.25, 0.7)
+
+    def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
+        return state | {"weights/x": state["weights/x"] + 1 + state.get("chosen", torch.zeros(()))}, {}
+
+
+@pytest.mark.parametrize("stops", [[], [2], [3, 5], [1, 2, 3, 4, 5]])
+def test_it_also_selects_during_training_wherever_a_run_was_interrupted(
+    tmp_path: Path, stops: list[int]
+) -> None:
+    method = Early()
+    select = selection(method, TASKS)
+    for end in stops:  # of 6 iterations; the choices are before the third (of 1.5: 2) and the sixth (4.2: 5)
+
+        def die(done: int, end: int = end) -> None:
+            if done == end:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            meta_train(method, SAMPLER, 6, tmp_path, select=select, on_progress=die)
+    done = meta_train(method, SAMPLER, 6, tmp_path, select=select)
+    assert float(done.state["weights/x"]) == (2 + 3 * 21) + 651  # 1 + 10 * 2 from the third, 1 + 650 at last
+    counts = [len(episodes.support.y) for episodes in method.seen]
+    assert counts[-1] == SELECTION_TASKS and set(counts[:-1]) == {EARLY_TASKS}
 
 
 def test_methods_that_select_nothing_and_domains_without_validation_classes(
