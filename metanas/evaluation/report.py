@@ -22,7 +22,7 @@ from metanas.evaluation.charts import scores as score_chart
 from metanas.evaluation.charts.theme import Spec
 from metanas.evaluation.compare import Comparison, compare
 from metanas.evaluation.load_runs import Run, load_runs, submissions
-from metanas.evaluation.statistics import Floats, Interval, domain_of
+from metanas.evaluation.statistics import Floats, domain_of
 from metanas.evaluation.tables import Table
 from metanas.evaluation.track import differences
 
@@ -123,9 +123,9 @@ def _scores(comparison: Comparison, table: Table) -> _Picture:
     values = []
     order = [ranked.name for ranked in comparison.methods]
     for ranked in comparison.methods:
-        values.append(score_chart.Score("mean of all domains", ranked.name, *_percents(ranked.mean)))
+        values.append(score_chart.Score("mean of all domains", ranked.name, *ranked.mean.percents))
     for task in comparison.tasks[order[0]]:
-        values += [score_chart.Score(task, m, *_percents(comparison.tasks[m][task])) for m in order]
+        values += [score_chart.Score(task, m, *comparison.tasks[m][task].percents) for m in order]
     return _Picture("scores", score_chart.scores("Accuracy with 95 % intervals", values), table)
 
 
@@ -153,7 +153,7 @@ def _pareto(runs: Mapping[str, Run], comparison: Comparison) -> list[_Picture]:
         ("adapt_flops", "FLOPs to adapt to one task"),
     ):
         costs = {name: getattr(run.submission.costs, field) for name, run in runs.items()}
-        points = [pareto.Point(n, *_percents(means[n]), float(c)) for n, c in costs.items() if c]
+        points = [pareto.Point(n, *means[n].percents, float(c)) for n, c in costs.items() if c]
         if len(points) > 1:
             title, without = f"Accuracy against {label}", [n for n, c in costs.items() if not c]
             spec = pareto.pareto(title, points, f"{label} (log scale)")
@@ -186,7 +186,7 @@ def _curves(runs: Mapping[str, Run]) -> list[_Picture]:
         points = curves.read(run.folder)
         if not points:
             continue
-        steps = [curve_chart.Step(p.task, p.steps, *_percents(p.accuracy)) for p in points]
+        steps = [curve_chart.Step(p.task, p.steps, *p.accuracy.percents) for p in points]
         chance = 100 / run.submission.tasks[0].ways
         rows = tuple((p.task, str(p.steps), p.accuracy.percent()) for p in points)
         table = Table(
@@ -284,10 +284,6 @@ def _study(matrix: transfer.Matrix) -> _Section:
     spec = heatmap.heatmap("Points to in-domain training", matrix.cells, headings)
     picture = _Picture(f"transfer-{_slug(title)}", spec, differences)
     return _Section(title, [accuracy, differences, *rest], [picture])
-
-
-def _percents(interval: Interval) -> tuple[float, float, float]:
-    return 100 * interval.mean, 100 * interval.low, 100 * interval.high
 
 
 def _note(runs: Mapping[str, Run], studies: Sequence[transfer.Matrix]) -> str:

@@ -45,10 +45,15 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
+    @property
+    def percents(self) -> tuple[float, float, float]:
+        """Mean, low and high of an accuracy in %, clipped to 0..100: what tables and charts show."""
+        return 100 * self.mean, 100 * max(self.low, 0.0), 100 * min(self.high, 1.0)
+
     def percent(self) -> str:
-        """An accuracy in % as text, 81.5 [80.9, 82.2]; the interval is clipped to 0..100."""
-        low, high = max(self.low, 0.0), min(self.high, 1.0)
-        return f"{100 * self.mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+        """An accuracy in % as text, 81.5 [80.9, 82.2]."""
+        mean, low, high = self.percents
+        return f"{mean:.1f} [{low:.1f}, {high:.1f}]"
 
 
 class Part(NamedTuple):

@@ -94,6 +94,24 @@ def test_compare_prints_json_without_torch(folders: list[Path]) -> None:
     assert len(made["pairs"]) == 3
 
 
+def test_charts_and_tables_show_equal_numbers(tmp_path: Path) -> None:
+    """Few episodes of a weak method: raw intervals reach beyond 0 and 100."""
+    for name, skill in (("good", 0.97), ("bad", 0.05)):
+        runs.make(tmp_path / name, name, skill, seeds=2, episodes=2)
+    loaded = load_runs([tmp_path / "good", tmp_path / "bad"])
+    comparison = compare({name: run.scores.view() for name, run in loaded.items()})
+    raw = [i for by_task in comparison.tasks.values() for i in by_task.values()]
+    assert min(i.low for i in raw) < 0 and max(i.high for i in raw) > 1
+    page = report.build(
+        [tmp_path / "good", tmp_path / "bad"], tmp_path / "report.html", twins=False
+    ).read_text()
+    specs = re.findall(r'<script type="application/json" class="spec">(.*?)</script>', page)
+    rows = [row for spec in specs for row in json.loads(spec)["data"]["values"] if "task" in row]
+    scored = tables.scores(loaded, comparison)
+    drawn = {f"{row['accuracy']:.1f} [{row['low']:.1f}, {row['high']:.1f}]" for row in rows}
+    assert drawn and drawn <= {cell for line in scored.rows for cell in line}
+
+
 def test_runs_on_other_episodes_are_not_compared(folders: list[Path], tmp_path: Path) -> None:
     runs.make(tmp_path / "other", "other", 0.5, sample=True)
     with pytest.raises(

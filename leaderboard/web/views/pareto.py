@@ -52,8 +52,7 @@ def page(site: Site, query: Query, track: str, cost: str) -> View:
 
 
 def _point(line: Line, cost: float) -> Point:
-    mean, low, high = (100 * v for v in (line.overall.mean, line.overall.low, line.overall.high))
-    return Point(line.method, mean, low, high, float(cost))
+    return Point(line.method, *line.overall.percents, float(cost))
 
 
 def _one_machine(board: Board) -> tuple[str | None, Sequence[Line]]:

@@ -73,19 +73,20 @@ def written(cell: Cell) -> str:
 def _values(cell: Cell) -> Spec:
     """A row of chart data: a cell in points of accuracy."""
     accuracy, gap = cell.accuracy, cell.difference
+    mean, low, high = accuracy.percents
     return {
-        "accuracy": 100 * accuracy.mean,
-        "low": 100 * accuracy.low,
-        "high": 100 * accuracy.high,
+        "accuracy": mean,
+        "low": low,
+        "high": high,
         "difference": 0.0 if gap is None else 100 * gap.mean,
         "text": written(cell),
-        "range": _range(accuracy, "") if gap is None else _range(gap, "+"),
+        "range": f"[{low:.1f}, {high:.1f}]" if gap is None else _range(gap),
         "kind": "in-domain" if cell.p is None else ("clear" if cell.p < LEVEL else "ns"),
     }
 
 
-def _range(interval: Interval, sign: str) -> str:
-    return f"[{100 * interval.low:{sign}.1f}, {100 * interval.high:{sign}.1f}]"
+def _range(gap: Interval) -> str:
+    return f"[{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
 
 
 def _words(field: str, x: Spec, y: Spec, **font: float) -> list[Spec]:
