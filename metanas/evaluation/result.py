@@ -170,9 +170,9 @@ def write_table(path: Path, rows: pa.Table, level: int | None = None, *, seconds
     level: of the zstd compression. seconds: that making the rows took, kept in the file (`seconds_of`).
     """
     sink = pa.BufferOutputStream()
-    kept = None if seconds is None else {"seconds": repr(seconds)}
-    rows = rows.replace_schema_metadata(kept).unify_dictionaries()
-    pq.write_table(rows, sink, compression="zstd", compression_level=level)
+    if seconds is not None:
+        rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), "seconds": repr(seconds)})
+    pq.write_table(rows.unify_dictionaries(), sink, compression="zstd", compression_level=level)
     content = sink.getvalue().to_pybytes()
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
@@ -201,7 +201,9 @@ def parse_table(file: str, content: bytes, schema: pa.Schema) -> pa.Table:
         raise ResultError(f"{file}: not a readable Parquet file: {error}") from error
     if not rows.schema.equals(schema):
         raise ResultError(f"{file}: columns are {_columns(rows.schema)}, expected {_columns(schema)}")
-    return rows
+    about = dict(rows.schema.metadata or {})
+    about.pop(b"seconds", None)  # of this file; tables that are made of it have their own
+    return rows.replace_schema_metadata(about or None)
 
 
 def write(folder: Path, submission: Submission) -> None:
