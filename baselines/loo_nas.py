@@ -61,9 +61,10 @@ class LooNas(Method):
 
         steps, test_steps: learned steps on the weights after the choice, 0 for none; steps_from: the share of
         meta-training after which they are trained. rate: their first rate. sharpness: of the prototype head.
-        focus: the share of meta-training after which paths are drawn from the candidates, each domain's by
-        the softmax of the judged losses over `spread` nats, instead of from the whole space; 1: never.
-        judgements: how often candidates are judged for that, at equal distances from then on.
+        focus: the share of meta-training after which paths come from the candidates instead of the whole
+        space; 1: never. judgements: so often, at equal distances from then on, candidates are judged, and
+        each domain keeps the better half (successive halving, Jamieson and Talwalkar, AISTATS 2016) and
+        whatever is within `spread` nats of the best.
         wide, after, pretrain: weights in the outer loss, as in metanas-ours. outer_*: of Adam, linear to 0.
         clip: the largest norm of a meta-gradient.
         """
@@ -80,7 +81,7 @@ class LooNas(Method):
         rate: float = 0.03
         sharpness: float = 8.0
         focus: float = 0.25
-        spread: float = 0.1
+        spread: float = 0.05
         judgements: int = 4
         wide: float = 1.0
         after: float = 0.3
@@ -137,10 +138,10 @@ class LooNas(Method):
         if progress.iteration < s.focus * progress.total or f"judged/loo/{spec.name}" not in state:
             return draw(self._drawn, spec, seed, progress.iteration)
         losses = judged(state, spec, self.specs, len(self.candidates)).domain.cpu()
-        within = torch.tensor(self._within[spec.name])
-        shares = (-losses[within] / s.spread).softmax(0)
+        halvings = sum(progress.iteration >= share * progress.total for share in self.selects_at())
+        kept = halved(losses, self._within[spec.name], halvings, s.spread)
         dice = generator(seed, "focus", spec.name, progress.iteration)
-        return self.candidates[int(within[torch.multinomial(shares, 1, generator=dice)])]
+        return self.candidates[kept[int(torch.randint(len(kept), (), generator=dice))]]
 
     def selects_at(self) -> Sequence[float]:
         """Where candidates are judged for the paths that follow."""
@@ -323,6 +324,16 @@ class LooNas(Method):
         if within not in self._modules:
             self._modules[within] = Paths(self.net, [self.candidates[i] for i in within])
         return self._modules[within]
+
+
+def halved(losses: Tensor, within: Sequence[int], halvings: int, spread: float) -> list[int]:
+    """The candidates that are left: the best 1 / 2^halvings of `within`, and those near the best.
+
+    losses (K,): of all candidates. spread: how near, in nats.
+    """
+    order = sorted(within, key=lambda i: float(losses[i]))
+    least, count = float(losses[order[0]]) + spread, -(-len(order) // 2**halvings)
+    return [i for rank, i in enumerate(order) if rank < count or float(losses[i]) <= least]
 
 
 def by_task(episodes: Episodes) -> Iterator[Episodes]:
