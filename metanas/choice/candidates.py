@@ -6,7 +6,7 @@ from dataclasses import replace
 from metanas.base.errors import InvalidValue
 from metanas.data.episode import TaskSpec
 from metanas.models.macs import macs
-from metanas.space.architecture import Architecture, Layer, Node, frame
+from metanas.space.architecture import Architecture, Node, frame
 from metanas.space.enumeration import at, size
 from metanas.space.sampling import draw
 from metanas.space.space import SearchSpace
@@ -17,8 +17,8 @@ _ANY = TaskSpec("candidates", "image", (1, 4, 4), ways=2)
 def candidates(space: SearchSpace, count: int) -> tuple[Architecture, ...]:
     """`count` distinct architectures of the space, or all if it has fewer; always the same ones.
 
-    In a space of chains the pure ones come first (one op in all layers, the first activation, all layers
-    deep), then uniform draws, and a smaller set is the beginning of a larger one.
+    In a space of chains the pure ones come first (one op in all layers, the first activation; all layers
+    deep, then one), then uniform draws, and a smaller set is the beginning of a larger one.
     """
     if count < 1:
         raise InvalidValue(f"a choice needs at least one candidate, got {count}")
@@ -49,6 +49,6 @@ def affordable(architectures: Sequence[Architecture], spec: TaskSpec, budget: fl
 def _pure(space: SearchSpace) -> list[Architecture]:
     if space.nodes:
         return []
-    depth = space.exits[-1] + 1
-    layers: list[list[Layer]] = [[Node(op, space.activations[0])] * depth for op in space.ops if op != "none"]
-    return [frame(space, chain) for chain in layers]
+    depths = dict.fromkeys((space.exits[-1] + 1, space.exits[0] + 1))
+    nodes = [Node(op, space.activations[0]) for op in space.ops if op != "none"]
+    return [frame(space, [node] * depth) for depth in depths for node in nodes]
