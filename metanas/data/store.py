@@ -114,7 +114,15 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
         _check_classes(name, examples)
     except MetanasError:
         raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, EOFError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        EOFError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         # an adapter met a name, a number or a shape in the files that it did not expect
         located = ", ".join(map(str, list(adapter.locate(root))[:3]))
         raise DataError(
@@ -153,7 +161,10 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
 
 
 def _check_classes(name: str, examples: Examples) -> None:
-    """DataError if a class of a split has no examples."""
+    """DataError if a label is of no class, or a class of a split has no examples."""
+    number = len(examples.classes)
+    if wrong := [label for label in np.unique(examples.labels) if not 0 <= label < number]:
+        raise DataError(f"{name}: label {wrong[0]} of {number} classes, which count from 0")
     counts = np.bincount(examples.labels, minlength=len(examples.classes))
     filled = {c for c, count in zip(examples.classes, counts, strict=True) if count}
     for split, classes in examples.splits.items():
