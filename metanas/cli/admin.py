@@ -135,7 +135,7 @@ def verify_receipt(
     ] = None,
 ) -> None:
     """Check the signature of a receipt, without the server."""
-    statement = _server("leaderboard.accounts.receipts").verify(receipt.read_text(encoding="utf-8"), key)
+    statement = _server("leaderboard.accounts.receipts").verify(receipt.read_bytes(), key)
     print(f"genuine: {statement['submission_id']} accepted at {statement['accepted_at']}")
     if key is None:
         print(f"signed by {statement['server_key']}; give --key to check whose that is")

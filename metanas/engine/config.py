@@ -29,6 +29,12 @@ class ConfigError(InvalidValue):
     """An option or override is wrong; the message gives the value and what would be right."""
 
 
+class DamagedConfig(ConfigError):
+    """A config.yaml is cut, foreign or from another version."""
+
+    exit_code = 3
+
+
 class RunConfig(BaseModel):
     """The resolved configuration of a run: what determines its results. No paths, no number of processes."""
 
@@ -178,11 +184,18 @@ def of_run(run: Path) -> RunConfig:
 
 
 def read(path: Path) -> RunConfig:
-    """Read a config.yaml. ConfigError if it is damaged or of another version."""
+    """Read a config.yaml. DamagedConfig if it is damaged or of another version."""
     try:
-        return RunConfig.model_validate(yaml_text.read(path))
-    except (InvalidValue, ValidationError) as error:
-        raise ConfigError(f"{path} is damaged or from another version: {error}") from error
+        content = yaml_text.read(path)
+        if content is None:
+            raise InvalidValue("it is empty")
+        return RunConfig.model_validate(content)
+    except (InvalidValue, ValidationError, OSError) as error:
+        reason = _first(error) if isinstance(error, ValidationError) else error
+        raise DamagedConfig(
+            f"{path} is damaged or from another version ({reason}); give another run folder, or delete this "
+            "one to compute it again"
+        ) from error
 
 
 def _updated(kind: type[M], base: M, changes: Mapping[str, Any], what: str) -> M:

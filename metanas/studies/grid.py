@@ -4,7 +4,6 @@ A seed run's error stops the rest and is shown as one line; what finished stays,
 from there. Two commands at once share the work: no seed run is done twice.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +24,7 @@ from metanas.engine.config import RunConfig
 from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import ProgressCallback, SeedRun, check_trains
 from metanas.evaluation import report
+from metanas.evaluation.architectures import derived_texts
 from metanas.evaluation.result import SUBMISSION
 
 Wanted = Sequence[tuple[RunConfig, Path]]  # what is to be run, and its run folder
@@ -173,6 +173,5 @@ def _publish(wanted: Wanted, db: str, pages: Path | None, console: Console) -> N
 
 
 def _print_architectures(console: Console, config: RunConfig, folder: Path) -> None:
-    tasks = json.loads((folder / "architecture.json").read_text(encoding="utf-8"))["tasks"]
-    for name, task in tasks.items():
-        console.print(f"{config.method:>10} {name:<20} {task['text']}", highlight=False)
+    for name, text in derived_texts(folder).items():
+        console.print(f"{config.method:>10} {name:<20} {text}", highlight=False)
