@@ -48,7 +48,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = parse(url)
-        if self.url.database and self.sqlite:
+        if self.sqlite and self.url.database and not self.url.database.startswith("file:"):
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         self.engine = _engine(self.url)
         self._writer = self.engine.execution_options(write=True)

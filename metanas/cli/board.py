@@ -47,6 +47,8 @@ def export(out: Path, db: Database = BOARD, studies: Studies = None) -> None:
 @app.command()
 def stage(bundle: Path, repository: Annotated[Path, typer.Option(help="A checkout.")] = Path(".")) -> None:
     """Unpack a bundle into leaderboard/results/... of a checkout, ready for a pull request."""
+    if not (repository / "leaderboard" / "results").is_dir():
+        fail(f"{repository.resolve()} is no checkout of MetaNAS-Bench: it has no leaderboard/results")
     members = load("leaderboard.bundle.reading").read(bundle)
     print(load("leaderboard.repository.results").stage(members, repository))
 

@@ -198,6 +198,25 @@ def read(path: Path) -> RunConfig:
         ) from error
 
 
+def difference(known: RunConfig, asked: RunConfig) -> str:
+    """Where two configurations differ, the first three: "steps: 5 there, 3 asked; seeds: ...; and 2 more"."""
+    there, here = (_leaves(config.model_dump(mode="json")) for config in (known, asked))
+    keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+    texts = [
+        f"{key.removeprefix('settings.')}: {there.get(key)!r:.60} there, {here.get(key)!r:.60} asked"
+        for key in keys[:3]
+    ]
+    return "; ".join(texts) + (f"; and {len(keys) - 3} more" if len(keys) > 3 else "")
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} to {"a.b": 1}."""
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves |= _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return leaves
+
+
 def _updated(kind: type[M], base: M, changes: Mapping[str, Any], what: str) -> M:
     try:
         return kind.model_validate(_merged(base.model_dump(), changes))

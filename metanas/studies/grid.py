@@ -43,6 +43,12 @@ class SeedRunFailed(MetanasError):
     """A seed run stopped with an error; what the others finished is kept."""
 
 
+class SeedRunDamaged(SeedRunFailed):
+    """A file of a seed run is damaged; the message says which and what to do."""
+
+    exit_code = 3
+
+
 def run(
     wanted: Wanted,
     *,
@@ -109,7 +115,8 @@ def seed_run_once(seed_run: SeedRun, report_progress: ProgressCallback) -> None:
                 runs.work(seed_run, report_progress)
         report_progress("done", seed_run.steps)
     except (MetanasError, OSError) as error:
-        raise SeedRunFailed(f"{seed_run.name}: {error}") from error
+        kind = SeedRunDamaged if getattr(error, "exit_code", 0) == SeedRunDamaged.exit_code else SeedRunFailed
+        raise kind(f"{seed_run.name}: {error}") from error
 
 
 def _open(wanted: Wanted, root: Path | None, console: Console) -> list[Datasets]:

@@ -43,5 +43,14 @@ def test_a_kill_at_any_moment_of_its_writing_leaves_a_run_that_resumes(moment: s
 @pytest.mark.parametrize("text", ["", "method: [", "method: maml", "- 1", "\x00"])
 def test_a_damaged_file_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(text)
-    with pytest.raises(ConfigError, match="config.yaml is damaged or from another version"):
+    with pytest.raises(ConfigError, match="config.yaml is damaged or from another version .*give") as raised:
         config.of_run(tmp_path)
+    assert raised.value.exit_code == 3 and "\n" not in str(raised.value)
+
+
+def test_other_settings_are_named() -> None:
+    known = made()
+    asked = known.model_copy(update={"settings": {**known.settings, "steps": 77}, "seeds": (8,), "trials": 3})
+    text = config.difference(known, asked)
+    assert text.startswith(f"steps: {known.settings['steps']} there, 77 asked; seeds: ")
+    assert text.endswith("; trials: None there, 3 asked")
