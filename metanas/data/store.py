@@ -8,6 +8,8 @@ kill at any moment the cache is either absent or complete. `domain.py` draws tas
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -79,11 +81,28 @@ def open_store(name: str, root: Path | None = None) -> Store:
     """The domain's store, built if need be. DataError if the source is missing or the cache is damaged."""
     folder = folder_of(name, root)
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(folder.name + ".lock")):
+        with _alone(folder):
             if not folder.is_dir():  # another process may have built it in the meantime
                 _build(name, root, folder)
     return _open(name, folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder of the cache. DataError if the cache cannot be written."""
+    lock = FileLock(folder.with_name(folder.name + ".lock"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise DataError(
+            f"the cache folder {folder.parent} cannot be written ({error.strerror}); METANAS_CACHE names "
+            "another"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_ready(name: str, root: Path | None = None) -> bool:

@@ -74,7 +74,7 @@ def resolve(
         raise ConfigError(f"seeds must lie in 0..30000, got {bad[0]}")
     if len(set(seeds)) < len(seeds):
         raise ConfigError(f"every seed may stand once, got {', '.join(map(str, seeds))}")
-    suite_changes = {**given.pop("suite", {}), **({"domains": tuple(domains)} if domains else {})}
+    suite_changes = {**_group(given, "suite"), **({"domains": tuple(domains)} if domains else {})}
     tracking = given.pop("tracking", "none")
     if tracking not in ("none", "wandb"):
         raise ConfigError(f"tracking must be none or wandb, got {tracking!r}")
@@ -86,7 +86,7 @@ def resolve(
         method=method,
         budget_name=budget,
         budget=_checked_budget(
-            _updated(Budget, base.budgets[budget], given.pop("budget", {}), "budget"), updated_suite
+            _updated(Budget, base.budgets[budget], _group(given, "budget"), "budget"), updated_suite
         ),
         settings=plain(settings_of(METHODS[method], given)),
         suite=updated_suite,
@@ -135,8 +135,10 @@ def settings_of(method: type[Method], given: Mapping[str, Any]) -> Any:
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
             raise ConfigError(f"no setting named {key!r}; {hint}")
     default = dataclasses.asdict(method.Settings())
+    groups = {key for key, value in default.items() if isinstance(value, dict)}
     merged = {
-        key: {**default[key], **value} if isinstance(value, dict) else value for key, value in given.items()
+        key: {**default[key], **value} if isinstance(value, dict) and key in groups else value
+        for key, value in given.items()
     }
     try:
         return TypeAdapter(method.Settings).validate_python({**default, **merged})
@@ -217,6 +219,16 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return leaves
 
 
+def _group(given: dict[str, Any], name: str) -> dict[str, Any]:
+    """Take the overrides of a group, as `suite`, out of `given`. ConfigError for a value in its place."""
+    value = given.pop(name, {})
+    if not isinstance(value, dict):
+        raise ConfigError(
+            f"--set {name}={value!r:.60}: {name} is a group; set one of its keys: {name}.KEY=VALUE"
+        )
+    return value
+
+
 def _updated(kind: type[M], base: M, changes: Mapping[str, Any], what: str) -> M:
     try:
         return kind.model_validate(_merged(base.model_dump(), changes))
@@ -226,7 +238,8 @@ def _updated(kind: type[M], base: M, changes: Mapping[str, Any], what: str) -> M
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`changes` over `base`, key by key at every depth."""
-    both = {k: _merged(base.get(k) or {}, v) if isinstance(v, dict) else v for k, v in changes.items()}
+    below = {k: old if isinstance(old := base.get(k), Mapping) else {} for k in changes}
+    both = {k: _merged(below[k], v) if isinstance(v, dict) else v for k, v in changes.items()}
     return {**base, **both}
 
 
@@ -241,7 +254,8 @@ def _checked_budget(budget: Budget, suite: Suite) -> Budget:
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
     keys = []
     for key, value in tree.items():
-        keys += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+        is_group = isinstance(value, dict) and value  # an empty one is a value
+        keys += _flat(value, f"{prefix}{key}.") if is_group else [f"{prefix}{key}"]
     return keys
 
 

@@ -7,6 +7,7 @@ same command resumes an interrupted search, and several at once share the work.
 
 import hashlib
 import json
+import math
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -183,6 +184,8 @@ def _parse(key: str, value: str) -> BaseDistribution:
         return CategoricalDistribution(value.split("|"))
     try:
         a, b = yaml_text.parse(low, f"--over {key}"), yaml_text.parse(high, f"--over {key}")
+        if not (math.isfinite(a) and math.isfinite(b)):
+            raise ValueError("not finite")
         if isinstance(a, int) and isinstance(b, int):
             return IntDistribution(a, b)
         return FloatDistribution(float(a), float(b), log=float(a) > 0 and float(b) >= 10 * float(a))

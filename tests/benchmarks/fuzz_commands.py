@@ -154,9 +154,9 @@ class World:
         if choose.random() < 0.3:
             self.damage()
         path, parameters = choose.choice(list(self.commands.items()))
-        words = list(path)
+        words, sparse = list(path), choose.choice((0.5, 0.8, 0.95))
         for parameter in parameters:
-            if parameter.name in ("help",) or (not parameter.required and choose.random() < 0.6):
+            if parameter.name in ("help",) or (not parameter.required and choose.random() < sparse):
                 continue
             for _ in range(choose.choice((1, 1, 2)) if parameter.multiple else 1):
                 words += self.given(parameter)
@@ -244,6 +244,7 @@ def broken(folder: Path, count: int, seed: int) -> tuple[list[tuple[list[str], s
                 left = [path for path in folder.rglob("*.part")]
                 if code not in (0, 1, 2, 3, 4) or "Traceback" in printed or left:
                     found.append((words, trace or printed + repr(left)))
+                    print(words, "\n   ", "\n    ".join(found[-1][1].strip().splitlines()[-4:]), flush=True)
                 for path in left:
                     path.unlink() if path.is_file() else shutil.rmtree(path)
     finally:
@@ -255,6 +256,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as parent:
         (Path(parent) / "world").mkdir()
         faults, codes = broken(Path(parent) / "world", int(sys.argv[1]), int((sys.argv[2:] or ["0"])[0]))
-    for words, what in faults:
-        print(words, "\n   ", "\n    ".join(what.strip().splitlines()[-4:]))
     print(f"{len(faults)} of {sys.argv[1]} command lines broke the promise; codes: {dict(codes)}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from metanas.base.errors import InvalidValue
 from metanas.data.datasets import Datasets
 from metanas.engine import config, run
 from metanas.engine.config import ConfigError
@@ -54,3 +55,20 @@ def test_other_settings_are_named() -> None:
     text = config.difference(known, asked)
     assert text.startswith(f"steps: {known.settings['steps']} there, 77 asked; seeds: ")
     assert text.endswith("; trials: None there, 3 asked")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("suite=3", "suite is a group; set one of its keys"),
+        ("budget=null", "budget is a group; set one of its keys"),
+        ("suite.shots.x=1", "suite.shots"),
+        ("steps={}", "steps: "),
+        ("nothing={}", "no setting named 'nothing'"),
+        ("steps=[1", "--set steps=.1 is not YAML"),
+        ("space.strategy=[1]", "strategy"),
+    ],
+)
+def test_a_value_in_place_of_a_group_or_the_other_way_is_named(override: str, message: str) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        config.resolve("maml", "mini-v1", overrides=(override,))
