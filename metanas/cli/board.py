@@ -63,7 +63,9 @@ def check_pull(
 ) -> None:
     """Check a pull request that adds a result; exit code 3 if it is not valid."""
     pull = load("leaderboard.admin.pull_request")
-    report = pull.check(repository.resolve(), pull.changes(changes.read_text(encoding="utf-8")))
+    report = pull.check(
+        repository.resolve(), pull.changes(changes.read_text(encoding="utf-8", errors="replace"))
+    )
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "report.md", report.text.encode())
     if report.scores is not None:

@@ -10,6 +10,7 @@ import json
 import math
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ from optuna.distributions import (
 )
 from optuna.study import MaxTrialsCallback
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from metanas.base import yaml_text
 from metanas.base.errors import DataError
@@ -79,7 +80,7 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns with a traceback, we with a line
     check_trains(config, data)
     with _first_use(storage), _usable(storage):
-        study = optuna.create_study(
+        study = _create_study(
             study_name=_study_name(config, over, episodes, seed),
             storage=storage,
             direction="maximize",
@@ -162,6 +163,16 @@ def _first_use(storage: str) -> Iterator[None]:
         return
     with FileLock(f"{path}.lock"):
         yield
+
+
+def _create_study(**about: Any) -> optuna.Study:
+    """Create or load a study. On a database server, who loses the race for the tables finds them made."""
+    for wait in (0.1, 0.3, 1.0):
+        try:
+            return optuna.create_study(**about)
+        except (IntegrityError, ProgrammingError, optuna.exceptions.StorageInternalError):
+            time.sleep(wait)
+    return optuna.create_study(**about)
 
 
 @contextmanager

@@ -1,27 +1,20 @@
-"""Every extra in turn is taken away: what needs it says so in one line, and all else works."""
+"""Every extra in turn is taken away: what needs it says so in one line, before it has computed anything."""
 
-import os
-import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from baselines import l2l_maml
 from metanas.base import extras
+from metanas.base.plugins import PluginError
+from metanas.cli import app
+from tasks.modality import espeak
 
 ROOT = Path(__file__).parents[2]
-BLOCKED = """
-import sys
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {names!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Blocked())
-import warnings; warnings.simplefilter("ignore")
-from metanas.cli.app import main
-main()
-"""
 MODULES = {  # what each extra installs, as it is imported
     "speech": ("espeakng_loader",),
     "wandb": ("wandb",),
@@ -30,14 +23,29 @@ MODULES = {  # what each extra installs, as it is imported
     "ray": ("ray",),
     "l2l": ("learn2learn",),
 }
-RUN = "run --suite mini-v1 --domains langid --budget smoke --seeds 0 --jobs 1 --db board.db"
+OURS = ("leaderboard.client", "leaderboard.accounts.receipts", "leaderboard.challenge", "leaderboard.server")
+BUNDLE = ROOT / "leaderboard/results/mini-v1/scratch/f2b7dbc76e5c"
+SMALL = "--domains langid --seeds 0 --budget smoke --jobs 1 --db board.db"
 
 
-def metanas(words: str, extra: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    code = BLOCKED.format(names=MODULES[extra])
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "METANAS_TOKEN": "mnas_x"}
-    words_ = [sys.executable, "-c", code, *words.split()]
-    return subprocess.run(words_, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+class Blocked:
+    """An import hook for which packages are not installed."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def without(extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the extra's packages and our modules that import them, and block them."""
+    for name in list(sys.modules):
+        if name.partition(".")[0] in MODULES[extra] or name.startswith(OURS):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Blocked(MODULES[extra]), *sys.meta_path])
+    monkeypatch.setattr(espeak, "_library", cache(espeak._library.__wrapped__))
 
 
 def test_every_extra_is_known_here_and_its_packages_are_its_own() -> None:
@@ -52,32 +60,43 @@ def test_every_extra_is_known_here_and_its_packages_are_its_own() -> None:
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        ("leaderboard", "submit BUNDLE"),
+        ("leaderboard", f"submit {BUNDLE} --token mnas_x"),
         ("leaderboard", "status x"),
         ("leaderboard", "challenge status x"),
         ("leaderboard", "leaderboard serve --port 0 --db board.db"),
-        ("leaderboard", "leaderboard verify-receipt BUNDLE/submission.json"),
+        ("leaderboard", f"leaderboard verify-receipt {BUNDLE}/submission.json"),
         ("leaderboard", "leaderboard show --db postgresql://a@/b?host=/nowhere"),
         ("speech", "data prepare spoken-words"),
-        ("wandb", f"{RUN} --method chance --set tracking=wandb"),
-        (
-            "ray",
-            "grid --methods chance --domains langid --seeds 0 --budget smoke --executor ray --db b.db",
-        ),
-        ("l2l", f"{RUN} --method l2l-maml"),
+        ("wandb", f"run --method chance {SMALL} --set tracking=wandb"),
+        ("ray", f"grid --methods chance {SMALL} --executor ray"),
     ],
 )
 def test_a_command_without_its_extra_names_it_in_one_line(
-    extra: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    extra: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     if extra == "speech":
         monkeypatch.setenv("METANAS_CACHE", str(tmp_path / "cache"))
-    bundle = ROOT / "leaderboard/results/mini-v1/scratch/f2b7dbc76e5c"
-    done = metanas(words.replace("BUNDLE", str(bundle)), extra, tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert f"pip install 'metanas[{extra}]'" in done.stdout + done.stderr
-    ours = [line for line in done.stderr.splitlines() if line.startswith("metanas: ")]
-    assert "Traceback" not in done.stderr and len(ours) == 1, done.stderr
+    without(extra, monkeypatch)
+    monkeypatch.setattr(sys, "argv", ["metanas", *words.split()])
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    printed = capsys.readouterr()
+    assert ended.value.code == 2, printed.err
+    assert f"pip install 'metanas[{extra}]'" in printed.out + printed.err
+    assert len([line for line in printed.err.splitlines() if line.startswith("metanas: ")]) == 1, printed.err
+    assert not list(tmp_path.rglob("*.safetensors")), "nothing was trained first"
+
+
+def test_a_method_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a worker process builds it, before it trains."""
+    without("l2l", monkeypatch)
+    with pytest.raises(PluginError, match=r"learn2learn is not installed .* pip install 'metanas\[l2l\]'"):
+        l2l_maml._learn2learn()
 
 
 def test_an_export_without_its_extra_stops_before_it_computes(
