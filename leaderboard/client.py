@@ -4,6 +4,7 @@ The server's side is `server/`. Every method returns the server's JSON and raise
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import httpx
 
 from leaderboard.bundle.names import Members, bundle_digest
 from leaderboard.bundle.pack import to_zip
-from metanas.base.errors import MetanasError
+from metanas.base.errors import InvalidValue, MetanasError
 
 SECONDS, DRAWING_SECONDS = 60.0, 330.0  # timeouts: of a request, and of one that draws episodes
 
@@ -23,10 +24,18 @@ class ServerRefused(MetanasError):
 
 
 class Client:
-    """A connection to one board. server: its URL; token: "" to read what is public."""
+    """A connection to one board. server: its URL; token: "" to read what is public.
+
+    InvalidValue for a token that no server could have issued. No message shows a token or a password.
+    """
 
     def __init__(self, server: str, token: str = "") -> None:
         self._server, self._headers = server.rstrip("/"), {}
+        self._shown = re.sub(r"(?<=//)[^/]*@", "***@", self._server)
+        token = token.strip()  # as from a file that ends with a line break
+        if not re.fullmatch(r"[!-~]*", token):
+            raise InvalidValue("the token has a space, a line break or another character that no token has")
+        self._secrets = [token] if token else []
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
 
@@ -77,7 +86,7 @@ class Client:
         return self._ask("POST", path, headers=headers, params=query, content=predictions)
 
     def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        document: dict[str, Any] = _json(self._send(method, path, **request))
+        document: dict[str, Any] = self._json(self._send(method, path, **request))
         return document
 
     def _send(
@@ -94,15 +103,27 @@ class Client:
                 method, url, headers={**self._headers, **(headers or {})}, timeout=timeout, **body
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ServerRefused(f"{self._server} cannot be reached: {error}") from error
+            reason = self._without_secrets(str(error))
+            raise ServerRefused(f"{self._shown} cannot be reached: {reason}") from error
         if answer.is_error:
-            problem = _json(answer)
-            raise ServerRefused(f"{problem.get('title')}: {problem.get('detail')}")
+            problem = self._json(answer)
+            title, detail = (
+                (problem.get("title"), problem.get("detail"))
+                if isinstance(problem, dict)
+                else (answer.status_code, "no problem+json in the answer")
+            )
+            raise ServerRefused(self._without_secrets(f"{title}: {detail}"))
         return answer
 
+    def _without_secrets(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text.replace(self._server, self._shown)
 
-def _json(answer: httpx.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError as error:
-        raise ServerRefused(f"{answer.url} is not a board of this kind: no JSON in its answer") from error
+    def _json(self, answer: httpx.Response) -> Any:
+        try:
+            return answer.json()
+        except (ValueError, RecursionError) as error:
+            raise ServerRefused(
+                f"{self._shown} is not a board of this kind: its answer is no JSON"
+            ) from error

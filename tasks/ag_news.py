@@ -12,6 +12,7 @@ from metanas.base.errors import DataError
 from metanas.data.adapter import DOMAINS, Examples, Remote
 from metanas.data.files import FromFiles
 from tasks import splits
+from tasks.columns import number, text
 from tasks.files import table
 from tasks.modality.text import text_examples
 
@@ -38,18 +39,20 @@ class AGNews(FromFiles):
 
     def load(self, root: Path | None) -> Examples:
         rows = [row for file in self.locate(root) for row in _read(file)]
-        texts, labels = [text for text, _ in rows], [label for _, label in rows]
         classes = splits.read(self.name)["test"]
-        names = [classes[label] for label in labels]
+        texts, names = [text for text, _ in rows], [classes[label] for _, label in rows]
         return text_examples(texts, names, splits.read(self.name), items=self.items, width=256, words=64)
 
 
 def _read(file: Path) -> list[tuple[str, int]]:
     """(description, class 0-3) of every row."""
     if file.parent.name != "original":
-        return [(text, int(label)) for text, label in table(file, ("text", "label"))]
-    with file.open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.reader(lines))
-    if invalid := [number for number, row in enumerate(rows, 1) if len(row) != 3 or row[0] not in "1234"]:
+        return table(file, {"text": text, "label": number(0, 3)})
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            rows = list(csv.reader(lines))
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{file}: not a readable .csv file: {error}") from error
+    if invalid := [i for i, row in enumerate(rows, 1) if len(row) != 3 or row[0] not in tuple("1234")]:
         raise DataError(f"{file}: row {invalid[0]} is not 'class 1-4, title, description'")
     return [(description, int(label) - 1) for label, _, description in rows]

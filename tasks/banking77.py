@@ -9,6 +9,7 @@ from pathlib import Path
 from metanas.data.adapter import DOMAINS, Examples, Remote
 from metanas.data.files import FromFiles
 from tasks import splits
+from tasks.columns import one_of, text
 from tasks.files import table
 from tasks.modality.text import text_examples
 
@@ -39,6 +40,8 @@ class Banking77(FromFiles):
     )
 
     def load(self, root: Path | None) -> Examples:
-        rows = [row for file in self.locate(root) for row in table(file, ("text", "category"))]
+        class_split = splits.read(self.name)
+        columns = {"text": text, "category": one_of(splits.classes(class_split))}
+        rows = [row for file in self.locate(root) for row in table(file, columns)]
         texts, names = zip(*rows, strict=True)
-        return text_examples(texts, names, splits.read(self.name), items=self.items, width=128, words=32)
+        return text_examples(texts, names, class_split, items=self.items, width=128, words=32)

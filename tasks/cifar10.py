@@ -43,7 +43,7 @@ class Cifar10(FromFiles):
     split = "cifar10"
 
     def load(self, root: Path | None) -> Examples:
-        raw, pixels, labels = labelled(self.locate(root), "img", "label")
+        raw, pixels, labels = labelled(self.locate(root), "img", "label", classes=10, size=32)
         return Examples(
             x=np.stack(pixels),
             labels=np.array(labels, np.int64),

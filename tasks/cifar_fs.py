@@ -36,7 +36,7 @@ class CifarFS(FromFiles):
     split = "cifar_fs"
 
     def load(self, root: Path | None) -> Examples:
-        raw, pixels, labels = labelled(self.locate(root), "img", "fine_label")
+        raw, pixels, labels = labelled(self.locate(root), "img", "fine_label", classes=100, size=32)
         class_split = splits.read(self.split)
         return Examples(
             x=np.stack(pixels),

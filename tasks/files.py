@@ -8,11 +8,12 @@ import csv
 import hashlib
 import io
 import json
+import lzma
 import tarfile
-import wave
 import zipfile
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -20,25 +21,37 @@ from numpy.typing import NDArray
 
 from metanas.base.errors import DataError
 from metanas.data.adapter import Clip
+from tasks.columns import Kind
 
 
-def table(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    """Rows of a .parquet, .csv (with a header) or .jsonl file, only the columns `names`, in that order.
+def table(file: Path, columns: Mapping[str, Kind]) -> list[tuple[Any, ...]]:
+    """Rows of a .parquet, .csv (with a header) or .jsonl file, only these columns, in that order.
 
-    DataError if the file cannot be read, lacks a column, or has no rows or an empty value.
+    columns: what a value of each must be (`columns.py`). A byte-order mark is skipped. DataError if the file
+    cannot be read, lacks a column or has no rows, or names the row of a value that is not of its kind.
     """
     readers = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}
     try:
-        rows = readers[file.suffix](file, names)
-    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+        rows = readers[file.suffix](file, tuple(columns))
+    except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{file}: not a readable {file.suffix} file: {error}") from error
     if not rows:
         raise DataError(f"{file}: no rows in it")
-    for number, row in enumerate(rows, 1):
-        for name, value in zip(names, row, strict=True):
-            if value is None or value != value or value == "":
-                raise DataError(f"{file}: row {number}: {name} is {value!r}")
-    return rows
+    return [
+        tuple(
+            checked(f"{file}: row {number}: {name}", kind, value)
+            for (name, kind), value in zip(columns.items(), row, strict=True)
+        )
+        for number, row in enumerate(rows, 1)
+    ]
+
+
+def checked(place: str, kind: Kind, value: Any) -> Any:
+    """The value as its kind has it. DataError with the place (file, row, column) if it is none."""
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise DataError(f"{place} is {value!r:.80}; {error}") from error
 
 
 def _parquet(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -55,17 +68,28 @@ def _parquet(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
 
 
 def _csv(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    with file.open(newline="", encoding="utf-8") as lines:
+    with file.open(newline="", encoding="utf-8-sig") as lines:
         reader = csv.DictReader(lines, strict=True)
         _check_columns(file, names, reader.fieldnames or ())
         return [tuple(row[name] for name in names) for row in reader]
 
 
 def _jsonl(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    with file.open(encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines if line.strip()]
+    with file.open(encoding="utf-8-sig") as lines:
+        rows = [json_object(f"{file}: row {n}", line) for n, line in enumerate(lines, 1) if line.strip()]
     _check_columns(file, names, rows[0] if rows else names)
     return [tuple(row.get(name) for name in names) for row in rows]
+
+
+def json_object(place: str, text: str | bytes) -> dict[str, Any]:
+    """The JSON object in a text. DataError, with the place, if it is not JSON or another value."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place}: not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{place}: expected a JSON object, got {value!r:.60}")
+    return value
 
 
 def _check_columns(file: Path, wanted: tuple[str, ...], columns: Iterable[str]) -> None:
@@ -76,39 +100,62 @@ def _check_columns(file: Path, wanted: tuple[str, ...], columns: Iterable[str]) 
 
 
 def members(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of every file that ends in `suffix`: sorted by name, of a tar archive in its order."""
+    """(name, content) of every file that ends in `suffix`: sorted by name, of a tar archive in its order.
+
+    Without what operating systems add: hidden files (`._a.wav`, `.DS_Store`) and the folder `__MACOSX`.
+    """
     try:
         if path.is_dir():
             for file in sorted(path.rglob(f"*{suffix}")):
-                yield file.relative_to(path).as_posix(), file.read_bytes()
+                name = file.relative_to(path).as_posix()
+                if file.is_file() and not _added_by_a_system(name):
+                    yield name, file.read_bytes()
         elif path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive:
                 for name in sorted(archive.namelist()):
-                    if name.endswith(suffix):
+                    if name.endswith(suffix) and not name.endswith("/") and not _added_by_a_system(name):
                         yield name, archive.read(name)
         else:
             with tarfile.open(path) as tar:
                 for member in tar:
                     opened = tar.extractfile(member) if member.isfile() else None
-                    if opened is not None and member.name.endswith(suffix):
+                    if opened and member.name.endswith(suffix) and not _added_by_a_system(member.name):
                         yield member.name, opened.read()
-    except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{path}: not a readable folder or archive: {error}") from error
+    except RuntimeError as error:  # zipfile: a password, or a compression that it does not know
         raise DataError(f"{path}: not a readable folder or archive: {error}") from error
 
 
+def _added_by_a_system(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or any(part.startswith(".") and part != ".." for part in parts)
+
+
 def samples(name: str, content: bytes) -> tuple[NDArray[np.int16], int]:
-    """Samples and rate (Hz) of a mono 16-bit WAV file. DataError for any other."""
+    """Samples and rate (Hz) of a mono WAV file of 16-bit integers, in any form of its header.
+
+    DataError for any other, and for one that is shorter than its header says.
+    """
+    import soundfile
+
     try:
-        with wave.open(io.BytesIO(content)) as file:
-            channels, width = file.getnchannels(), file.getsampwidth()
-            rate, raw = file.getframerate(), file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:
-        raise DataError(f"{name}: not a WAV file: {error}") from error
-    if (channels, width) != (1, 2):
-        raise DataError(f"{name}: {channels} channels of {8 * width} bits, expected 1 of 16")
-    if not raw:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            form, channels, rate = (file.format, file.subtype), file.channels, file.samplerate
+            if form not in (("WAV", "PCM_16"), ("WAVEX", "PCM_16")) or channels != 1:
+                raise DataError(
+                    f"{name}: {file.format_info}, {file.subtype_info}, {channels} channels; expected one "
+                    "channel of 16-bit integers in a WAV file (SoX converts it: sox IN -b 16 -c 1 OUT.wav)"
+                )
+            clip = file.read(dtype="int16")
+    except soundfile.LibsndfileError as error:
+        raise DataError(f"{name}: not a WAV file: {error.error_string}") from error
+    promised = int.from_bytes(content[4:8], "little") + 8  # a stream's length is not known: 0 or the largest
+    if len(content) < promised < 2**32 - 1:
+        raise DataError(f"{name}: cut off: {len(content)} bytes, but its header says {promised}")
+    if not len(clip):
         raise DataError(f"{name}: no samples in it")
-    return np.frombuffer(raw, "<i2").astype(np.int16), rate
+    return clip, rate
 
 
 def sounds(path: Path, names: Iterable[str]) -> Iterator[tuple[str, Clip]]:

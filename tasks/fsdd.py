@@ -15,8 +15,8 @@ from metanas.data.adapter import DOMAINS, Clip, Examples, Remote
 from metanas.data.episode import Split
 from metanas.data.files import FromFiles
 from tasks import splits
-from tasks.files import digest, members, samples, sounds
-from tasks.modality.speech import log_mels
+from tasks.files import digest, members, sounds
+from tasks.modality.speech import log_mels, recording
 
 RATE = 8_000  # Hz
 SPEAKERS: dict[Split, tuple[str, ...]] = {
@@ -54,20 +54,20 @@ class FSDD(FromFiles):
         for name, content in members(self.locate(root)[0], ".wav"):
             total += 1
             file = name.rpartition("/")[2]  # 7_jackson_32.wav
-            digit, speaker, _ = file.split("_")
+            digit, speaker = (*file.split("_"), "", "")[:2]
             split = next((s for s, digits in class_split.items() if digit in digits), None)
             if split is None or speaker not in speakers:
                 raise DataError(
-                    f"fsdd: {name}: neither digit {digit!r} nor speaker {speaker!r} may be unknown"
+                    f"fsdd: {name}: expected DIGIT_SPEAKER_NUMBER.wav with a digit and one of the speakers "
+                    f"{', '.join(speakers)}"
                 )
             if speaker in SPEAKERS[split]:
-                clip, rate = samples(name, content)
-                if rate != RATE:
-                    raise DataError(f"{name}: {rate} Hz, expected {RATE}")
-                clips.append(clip)
+                clips.append(recording(name, content, RATE))
                 names.append(file)
                 labels.append(int(digit))
                 groups.append(speakers.index(speaker))
+        if not clips:
+            raise DataError(f"fsdd: no WAV file in {self.locate(root)[0]}")
         return Examples(
             x=log_mels(clips, RATE),
             labels=np.array(labels, np.int64),

@@ -6,6 +6,7 @@ are too few for meta-validation classes.
 """
 
 import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,10 @@ class Mnist(FromFiles):
     split = "digits_half"
 
     def load(self, root: Path | None) -> Examples:
-        arrays = [_read_idx(file) for file in self.locate(root)]
+        files = self.locate(root)
+        arrays = [_read_idx(file) for file in files]
+        for file, array in zip(files, arrays, strict=True):
+            _check(file, array)
         images, labels = np.concatenate(arrays[::2]), np.concatenate(arrays[1::2]).astype(np.int64)
         if len(images) != len(labels):
             raise DataError(f"mnist: {len(images)} images, but {len(labels)} labels")
@@ -71,7 +75,7 @@ def _read_idx(file: Path) -> NDArray[np.uint8]:
     try:
         raw = file.read_bytes()
         raw = gzip.decompress(raw) if file.suffix == ".gz" else raw
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{file}: cannot be read: {error}") from error
     if len(raw) < 8 or raw[:3] != b"\0\0\x08" or len(raw) < 4 + 4 * raw[3]:
         raise DataError(f"{file}: not an idx file of bytes (it begins with {raw[:4].hex()})")
@@ -79,3 +83,11 @@ def _read_idx(file: Path) -> NDArray[np.uint8]:
     if len(raw) - 4 - 4 * raw[3] != np.prod(shape):
         raise DataError(f"{file}: {len(raw)} bytes, but its header says {shape}")
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
+
+
+def _check(file: Path, array: NDArray[np.uint8]) -> None:
+    """DataError unless it is images (n, 28, 28), or labels (n,) from 0 to 9."""
+    if array.ndim != 1 and array.shape[1:] != (28, 28):
+        raise DataError(f"{file}: items of {array.shape[1:]} numbers, expected (28, 28)")
+    if array.ndim == 1 and len(wrong := np.flatnonzero(array > 9)):
+        raise DataError(f"{file}: item {wrong[0] + 1}: label {array[wrong[0]]}, expected 0 to 9")

@@ -12,7 +12,8 @@ from pathlib import Path
 from metanas.data.adapter import DOMAINS, Examples, Remote
 from metanas.data.files import FromFiles
 from tasks import splits
-from tasks.files import members, table
+from tasks.columns import Kind, one_of, text
+from tasks.files import checked, members, table
 from tasks.modality.text import text_examples
 
 
@@ -36,18 +37,21 @@ class Newsgroups(FromFiles):
     layouts = (("text/20newsgroups/train.parquet", "text/20newsgroups/test.parquet"),)
 
     def load(self, root: Path | None) -> Examples:
-        rows = [row for file in self.locate(root) for row in _posts(file)]
+        class_split = splits.read(self.name)
+        groups = one_of(splits.classes(class_split))
+        rows = [row for file in self.locate(root) for row in _posts(file, groups)]
         texts, names = zip(*rows, strict=True)
-        return text_examples(texts, names, splits.read(self.name), items=self.items, width=256, words=64)
+        return text_examples(texts, names, class_split, items=self.items, width=256, words=64)
 
 
-def _posts(file: Path) -> Iterator[tuple[str, str]]:
+def _posts(file: Path, groups: Kind) -> Iterator[tuple[str, str]]:
     """(text, group) of every post."""
     if file.suffix == ".parquet":
-        yield from table(file, ("text", "label"))
+        yield from table(file, {"text": text, "label": groups})
         return
     for name, content in members(file, ""):  # 20news-bydate-train/sci.space/60862
-        yield _plain(content.decode("latin-1")), name.rsplit("/", 2)[-2]
+        group = checked(f"{file}: {name}: the folder", groups, ("/" + name).split("/")[-2])
+        yield _plain(content.decode("latin-1")), group
 
 
 def _plain(post: str) -> str:

@@ -17,9 +17,11 @@ from metanas.base.errors import DataError
 from metanas.data.adapter import DOMAINS, Examples, Remote
 from metanas.data.files import FromFiles
 from tasks import splits
+from tasks.columns import image_file, number, text
 from tasks.files import digest, members, table
 from tasks.modality.image import decode
 
+COLUMNS = {"image": image_file, "alphabet": text, "character": text, "drawer": number(1, 20)}
 TURNS = (0, 90, 180, 270)
 BASE = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
 
@@ -56,14 +58,14 @@ class Omniglot(FromFiles):
             for split, characters in splits.read("omniglot_vinyals").items()
         }
         classes = [name for names in class_split.values() for name in names]
-        number = {name: i for i, name in enumerate(classes)}
-        upright = np.stack([decode(d.name, d.png, "L", 28) for d in drawings])
+        number_of = {name: i for i, name in enumerate(classes)}
+        if unknown := [drawing for drawing in drawings if f"{drawing.character}@0" not in number_of]:
+            raise DataError(f"{unknown[0].name}: no split has the character {unknown[0].character!r}")
+        upright = np.stack([decode(d.name, d.png, "L", 28, resize=True) for d in drawings])
         names = [f"{drawing.character}@{turn}" for turn in TURNS for drawing in drawings]
-        if unknown := [name for name in names if name not in number]:
-            raise DataError(f"omniglot: no split has the character {unknown[0].partition('@')[0]!r}")
         return Examples(
             x=255 - np.concatenate([np.rot90(upright, k, axes=(2, 3)) for k in range(4)]),
-            labels=np.array([number[name] for name in names], np.int64),
+            labels=np.array([number_of[name] for name in names], np.int64),
             classes=tuple(classes),
             splits=class_split,
             source=digest(drawing.png for drawing in drawings),
@@ -84,9 +86,11 @@ class _Drawing(NamedTuple):
 def _read(file: Path) -> Iterator[_Drawing]:
     """The drawings of one archive or Parquet file, in the order of their paths."""
     if file.suffix == ".parquet":
-        for png, alphabet, character, drawer in table(file, ("image", "alphabet", "character", "drawer")):
-            yield _Drawing(f"{file}: {png['path']}", png["bytes"], f"{alphabet}/{character}", drawer)
+        for row, (png, alphabet, character, drawer) in enumerate(table(file, COLUMNS), 1):
+            yield _Drawing(f"{file}: row {row}", png, f"{alphabet}/{character}", drawer)
         return
     for name, png in members(file, ".png"):  # images_background/Greek/character01/0394_01.png
-        _, alphabet, character, drawing = name.rsplit("/", 3)
-        yield _Drawing(f"{file}: {name}", png, f"{alphabet}/{character}", int(drawing[-6:-4]))
+        parts = name.split("/")
+        if len(parts) < 3 or not parts[-1][-6:-4].isdecimal():
+            raise DataError(f"{file}: {name}: expected ALPHABET/CHARACTER/NUMBER_DRAWER.png")
+        yield _Drawing(f"{file}: {name}", png, "/".join(parts[-3:-1]), int(parts[-1][-6:-4]))

@@ -18,8 +18,8 @@ from metanas.data.adapter import DOMAINS, Clip, Examples, Remote
 from metanas.data.episode import Split
 from metanas.data.files import FromFiles
 from tasks import splits
-from tasks.files import digest, members, samples, sounds
-from tasks.modality.speech import RATE, log_mels
+from tasks.files import digest, members, sounds
+from tasks.modality.speech import RATE, log_mels, recording
 
 SHARES: tuple[tuple[float, Split], ...] = (
     (0.4, "train"),
@@ -57,16 +57,13 @@ class SpeechCommands(FromFiles):
         words = {word: split for split, names in splits.read(self.name).items() for word in names}
         total, usable = 0, []
         for name, content in members(self.locate(root)[0], ".wav"):
-            word, file = name.removeprefix("./").split("/")[-2:]
+            word, file = ("/" + name).split("/")[-2:]
             if word not in words:
                 continue  # _background_noise_
             total += 1
             speaker = file.partition("_nohash_")[0]
             if _split_of(speaker) == words[word]:
-                clip, rate = samples(name, content)
-                if rate != RATE:
-                    raise DataError(f"{name}: {rate} Hz, expected {RATE}")
-                usable.append((f"{word}/{file}", word, speaker, clip))
+                usable.append((f"{word}/{file}", word, speaker, recording(name, content, RATE)))
         usable.sort(key=lambda clip: clip[0])
         count = {word: sum(clip[1] == word for clip in usable) for word in words}
         class_split = {

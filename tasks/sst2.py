@@ -10,6 +10,7 @@ from pathlib import Path
 from metanas.data.adapter import DOMAINS, Examples, Remote
 from metanas.data.files import FromFiles
 from tasks import splits
+from tasks.columns import number, text
 from tasks.files import table
 from tasks.modality.text import text_examples
 
@@ -42,7 +43,8 @@ class SST2(FromFiles):
     layouts = (("text/sst2/train.csv", "text/sst2/validation.csv", "text/sst2/test.csv"),)
 
     def load(self, root: Path | None) -> Examples:
-        rows = [row for file in self.locate(root) for row in table(file, ("text", "label"))]
+        columns = {"text": text, "label": number(0, 1)}
+        rows = [row for file in self.locate(root) for row in table(file, columns)]
         classes = splits.read(self.name)["test"]  # in the order of the label numbers
-        texts, names = [text for text, _ in rows], [classes[int(label)] for _, label in rows]
+        texts, names = [text for text, _ in rows], [classes[label] for _, label in rows]
         return text_examples(texts, names, splits.read(self.name), items=self.items, width=128, words=32)

@@ -5,12 +5,15 @@ Li and Roth 2002, their two label files (latin-1; "NUM:dist How far is it from D
 (`splits/trec_fine_*.txt`). No SHA-256 from their site could be verified, so the first download is trusted.
 """
 
+import codecs
 from pathlib import Path
 
 from metanas.base.errors import DataError
 from metanas.data.adapter import DOMAINS, Examples, Remote
 from metanas.data.files import FromFiles
 from tasks import splits
+from tasks.columns import one_of
+from tasks.files import checked
 from tasks.modality.text import text_examples
 
 BASE = "https://cogcomp.seas.upenn.edu/Data/QA/QC"
@@ -33,10 +36,14 @@ class TrecFine(FromFiles):
     split = "trec_fine"
 
     def load(self, root: Path | None) -> Examples:
-        rows = [row for file in self.locate(root) for row in _questions(file)]
-        texts = [text for _, text in rows]
-        names = [self.of_label(label) for label, _ in rows]
-        return text_examples(texts, names, splits.read(self.split), items=self.items, width=96, words=24)
+        class_split = splits.read(self.split)
+        kind = one_of(splits.classes(class_split), others=True)
+        texts, names = [], []
+        for file in self.locate(root):
+            for number, (label, text) in enumerate(_questions(file), 1):
+                texts.append(text)
+                names.append(checked(f"{file}: line {number}: label", kind, self.of_label(label)))
+        return text_examples(texts, names, class_split, items=self.items, width=96, words=24)
 
     @staticmethod
     def of_label(label: str) -> str:
@@ -60,7 +67,8 @@ class TrecCoarse(TrecFine):
 def _questions(file: Path) -> list[tuple[str, str]]:
     """(label, question) of every line."""
     rows = []
-    for number, line in enumerate(file.read_text(encoding="latin-1").splitlines(), 1):
+    raw = file.read_bytes().removeprefix(codecs.BOM_UTF8)
+    for number, line in enumerate(raw.decode("latin-1").splitlines(), 1):
         label, _, text = line.partition(" ")
         if ":" not in label or not text:
             raise DataError(f"{file}: line {number} is not 'COARSE:fine question': {line[:60]!r}")

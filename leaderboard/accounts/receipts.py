@@ -7,9 +7,11 @@ what was accepted and when, and that the chain published later still contains it
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -59,24 +61,40 @@ def secret(path: Path) -> bytes:
     ReceiptError if it has another length or others can read it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raw = bytes.fromhex(path.read_text())
-        if len(raw) != 32:
-            raise ReceiptError(f"{path} is not a key of 32 bytes; restore it from a backup") from None
-        if path.stat().st_mode & 0o077:
-            raise ReceiptError(f"{path} can be read by others; chmod 600 it") from None
-        return raw
-    raw = os.urandom(32)
-    with os.fdopen(handle, "w") as file:
-        file.write(raw.hex())
-        file.flush()
-        os.fsync(file.fileno())
+    if not path.exists():
+        _create(path)
+    raw = _key_in(path)
+    if path.stat().st_mode & 0o077:
+        raise ReceiptError(f"{path} can be read by others; chmod 600 it")
     return raw
 
 
-def verify(text: str, key: str | None = None) -> Mapping[str, Any]:
+def _create(path: Path) -> None:
+    """Write a new key, whole from the first moment; of several processes the first one's counts."""
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(os.urandom(32).hex())
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        temporary.unlink()
+
+
+def _key_in(path: Path) -> bytes:
+    try:
+        raw = bytes.fromhex(path.read_text(encoding="ascii"))
+    except ValueError:
+        raw = b""
+    if len(raw) != 32:
+        raise ReceiptError(f"{path} is not a key of 32 bytes; restore it from a backup")
+    return raw
+
+
+def verify(text: str | bytes, key: str | None = None) -> Mapping[str, Any]:
     """Check a receipt's signature; returns its fields. ReceiptError if it does not fit.
 
     key: the server's public key in hexadecimal, from a trusted source; None: only the one in the receipt.
@@ -88,7 +106,7 @@ def verify(text: str, key: str | None = None) -> Mapping[str, Any]:
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer)).verify(signature, canonical(body))
     except InvalidSignature as error:
         raise ReceiptError("the signature does not fit: this receipt was changed or forged") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ReceiptError(f"not a receipt: {error!r:.200}") from error
     if key is not None and key != signer:
         raise ReceiptError(f"signed by {signer}, not by the key you trust, {key}")

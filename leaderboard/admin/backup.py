@@ -8,12 +8,13 @@ import os
 import shutil
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import URL
 
 from leaderboard.admin.verify import Verified, verify
-from leaderboard.store.database import StoreError, parse
+from leaderboard.store.database import StoreError, StoreUnusable, parse
 from leaderboard.store.store import Store
 
 SQLITE, POSTGRES = "board.db", "board.dump"
@@ -73,20 +74,26 @@ def restore(folder: Path, url: str, data: Path | None) -> Verified:
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
-    with sqlite3.connect(source) as old, sqlite3.connect(target) as new:
-        old.backup(new)
-    old.close()
-    new.close()
+    try:
+        with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+            old.backup(new)
+    except sqlite3.DatabaseError as error:
+        raise StoreUnusable(f"{source} cannot be copied to {target}: {error}") from error
 
 
 def _run(program: str, url: URL, *args: str) -> None:
     """Run a PostgreSQL program. The password is passed in the environment: others can see a command line."""
     environment = dict(os.environ)
-    if url.password:
-        environment["PGPASSWORD"] = str(url.password)
-    plain = url.set(drivername="postgresql", password=None).render_as_string()
+    if password := url.password or url.query.get("password"):
+        environment["PGPASSWORD"] = str(password)
+    plain = url.set(drivername="postgresql", password=None).difference_update_query(["password"])
     try:
-        subprocess.run([program, "--dbname", plain, *args], env=environment, check=True, capture_output=True)
+        subprocess.run(
+            [program, "--dbname", plain.render_as_string(), *args],
+            env=environment,
+            check=True,
+            capture_output=True,
+        )
     except FileNotFoundError as error:
         raise StoreError(f"{program} is not installed: apt-get install postgresql-client") from error
     except subprocess.CalledProcessError as error:

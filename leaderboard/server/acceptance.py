@@ -20,6 +20,7 @@ from leaderboard.bundle.names import bundle_digest
 from leaderboard.bundle.problem import BundleError
 from leaderboard.scoring import jobs
 from leaderboard.scoring.validate import Inspected, inspect
+from leaderboard.store.database import alone
 from leaderboard.store.models import Idempotency, Method, Submission, now
 from leaderboard.store.store import Store, insert
 
@@ -61,6 +62,7 @@ class Acceptance:
     def _accept(self, session: Session, actor: Actor, inspected: Inspected, key: str) -> Accepted:
         assert actor.account is not None
         quota.lock(session, actor.account)
+        alone(session)
         digest = bundle_digest(inspected.members)
         if (earlier := session.get(Idempotency, (actor.account, key))) is not None:
             if earlier.digest != digest:
@@ -81,7 +83,9 @@ class Acceptance:
         method = session.get(Method, inspected.submission.method)
         if method is not None and method.account_id != actor.account:
             raise Denied(
-                403, f"the method name {method.name!r} belongs to someone else; choose another --name"
+                403,
+                f"the method name {method.name!r} belongs to someone else; register yours under another "
+                "name and run it again",
             )
         twin = session.scalar(select(Submission).where(Submission.digest == digest))
         if twin is not None:

@@ -5,23 +5,39 @@ IMMEDIATE: a reader that becomes a writer would get "database is locked" at once
 every commit reaches the disk (WAL, synchronous=FULL). Comes after `models.py`; next: `store.py`.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 
 from metanas.base.errors import InvalidValue
 
 HEAD = "0003"  # the newest migration; a test compares it with Alembic's
+ONE_ADDS = 0x6D6E6164  # any number that no other program locks in this database
 BUSY_MS = 30_000  # how long SQLite waits for a lock
+REMEDIES = {
+    "locked": f"; another program held it for {BUSY_MS // 1000} s: end that, and give the same command again",
+    "readonly": "; make file and folder writable, or give another --db",
+    "unable to open": "; is there such a folder, and may you write to it?",
+    "malformed": "; restore a backup (metanas leaderboard restore), or move it away and add the runs again",
+    "not a database": "; give the SQLite file of a board, or move this one away",
+    "no such table": "; it is damaged: restore a backup, or move it away and add the runs again",
+}
 
 
 class StoreError(InvalidValue):
     """A board cannot be opened, backed up or restored; the message says why and what to do."""
+
+
+class StoreUnusable(StoreError):
+    """The database is locked, read-only, damaged, or does not answer."""
+
+    exit_code = 3
 
 
 class Database:
@@ -32,14 +48,15 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = parse(url)
-        if self.url.database and self.sqlite:
+        if self.sqlite and self.url.database and not self.url.database.startswith("file:"):
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         self.engine = _engine(self.url)
         self._writer = self.engine.execution_options(write=True)
         try:
-            self._migrate()
+            with self._usable():
+                self._migrate()
         except DBAPIError as error:
-            raise StoreError(f"{self.url!r} cannot be opened: {error.orig}") from error
+            raise StoreError(f"{shown(self.url)} cannot be opened: {error.orig}") from error
 
     @property
     def sqlite(self) -> bool:
@@ -48,15 +65,27 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A transaction that only reads."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        """A transaction that only reads. StoreUnusable."""
+        with self._usable(), Session(self.engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction that is committed at the end, or rolled back by an exception."""
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        """A transaction that is committed at the end, or rolled back by an exception. StoreUnusable."""
+        with self._usable(), Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """Turn what the database itself fails at into StoreUnusable, with what to do about it."""
+        try:
+            yield
+        except DBAPIError as error:
+            if type(error) not in (OperationalError, DatabaseError):
+                raise  # a constraint, or a mistake of ours
+            reason = " ".join(str(error.orig).split())
+            remedy = next((do for fault, do in REMEDIES.items() if fault in reason), "")
+            raise StoreUnusable(f"{shown(self.url)} cannot be used: {reason}{remedy}") from error
 
     def close(self) -> None:
         """Close all connections."""
@@ -82,11 +111,21 @@ class Database:
             return
         if current is not None and current > HEAD:
             raise StoreError(
-                f"{self.url!r} has schema {current}, this version knows up to {HEAD}; install a newer metanas"
+                f"{shown(self.url)} has schema {current}, this version knows up to {HEAD}; "
+                "install a newer metanas"
             )
         from leaderboard.store import migrate  # Alembic is not needed once the schema is there
 
         migrate.upgrade(self.engine)
+
+
+def alone(session: Session) -> None:
+    """Wait until no other process adds submissions, and keep it so until the end of the transaction.
+
+    For PostgreSQL: SQLite's writers exclude each other anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(f"SELECT pg_advisory_xact_lock({ONE_ADDS})"))
 
 
 def parse(url: str) -> URL:
@@ -97,13 +136,19 @@ def parse(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:  # a port that is no number is a ValueError
         raise StoreError(
-            f"--db wants a file or a URL like postgresql://user@host/name, got {url!r}"
+            "--db wants a file or a URL like postgresql://user@host/name, got "
+            f"{re.sub(r'(?<=://).*@', '***@', url)!r}"
         ) from error
     if parsed.get_backend_name() == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
         raise StoreError(f"a board lies in SQLite or PostgreSQL, not in {parsed.get_backend_name()}")
     return parsed
+
+
+def shown(url: URL) -> str:
+    """A URL as messages show it: without password, and without options, which may hold one too."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _engine(url: URL) -> Engine:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from leaderboard.bundle.names import ENTRY, FILES, Members, bundle_digest, hashes
 from leaderboard.bundle.scores import Scored, score
 from leaderboard.store.blobs import Blobs
-from leaderboard.store.database import Database
+from leaderboard.store.database import Database, alone
 from leaderboard.store.models import Detail, Event, File, Method, Score, Submission, new_id
 from metanas.evaluation.result import ResultError
 from metanas.evaluation.result import Submission as Document
@@ -62,6 +62,7 @@ class Store:
             self.blobs.put(content)
         digest = bundle_digest(members)
         with self.database.write() as session:
+            alone(session)
             if session.scalar(select(Submission.id).where(Submission.digest == digest)) is None:
                 row = insert(session, members, scored.submission, account=None)
                 keep_scores(session, row.id, scored)

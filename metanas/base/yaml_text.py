@@ -15,7 +15,7 @@ def parse(text: str, source: str) -> Any:
     """
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise InvalidValue(f"{source} is not YAML: {reason}") from error
 

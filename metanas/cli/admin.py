@@ -1,8 +1,9 @@
 """`metanas leaderboard serve | token | backup | restore | verify | verify-receipt`: a leaderboard server."""
 
 import gc
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,23 +32,41 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen on. Access from other machines needs a proxy.")
     ] = ("127.0.0.1"),
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
     studies: Studies = None,
 ) -> None:
     """Serve the leaderboard: pages, API, and a worker that scores submissions.
 
     The results committed in leaderboard/results are published on it first.
     """
+    with _listen(host, port) as listening:  # before anything is opened
+        app = _application(db, data, studies)
+        shown = f"[{host}]" if ":" in host else host
+        print(f"http://{shown}:{listening.getsockname()[1]}", flush=True)
+        uvicorn = load("uvicorn")
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+        )
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+    if not server.started:
+        raise typer.Exit(3)  # uvicorn has said why
+
+
+def _application(db: str, data: Path | None, studies: Path | None) -> Any:
+    """The web application of a board on which the committed results are published."""
+    load("uvicorn")  # without it nothing is opened
     gc.disable()  # starting leaves no garbage; collection would take a quarter of the time to the first page
-    uvicorn = _server("uvicorn")
-    with _store(db, data) as store:
-        load("leaderboard.repository.results").open_with(store)
-    folder = studies or load("leaderboard.repository.studies").FOLDER
-    settings = _server("leaderboard.server.settings").Settings(db=db, data=data, studies=folder)
-    app = _server("leaderboard.server.app").create_app(settings)
-    gc.freeze()  # what is loaded now lives as long as the process
-    gc.enable()
-    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+    try:
+        with _store(db, data) as store:
+            load("leaderboard.repository.results").open_with(store)
+        folder = studies or load("leaderboard.repository.studies").FOLDER
+        settings = load("leaderboard.server.settings").Settings(db=db, data=data, studies=folder)
+        app = load("leaderboard.server.app").create_app(settings)
+        gc.freeze()  # what is loaded now lives as long as the process
+        return app
+    finally:
+        gc.enable()
 
 
 @tokens.command("create")
@@ -135,10 +154,19 @@ def verify_receipt(
     ] = None,
 ) -> None:
     """Check the signature of a receipt, without the server."""
-    statement = _server("leaderboard.accounts.receipts").verify(receipt.read_text(encoding="utf-8"), key)
+    statement = load("leaderboard.accounts.receipts").verify(receipt.read_bytes(), key)
     print(f"genuine: {statement['submission_id']} accepted at {statement['accepted_at']}")
     if key is None:
         print(f"signed by {statement['server_key']}; give --key to check whose that is")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. port: 0 for any that is free. A usage error says why it cannot."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        fail(f"cannot listen on {host} port {port}: {error.strerror}; --port 0 takes one that is free")
 
 
 @contextmanager
@@ -148,16 +176,6 @@ def _store(db: str, data: Path | None) -> Iterator[Any]:
         yield store
     finally:
         store.close()
-
-
-def _server(module: str) -> Any:
-    """Import a module that needs the server's packages; without them, a usage error names the extra."""
-    try:
-        return load(module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("leaderboard", "metanas"):
-            raise
-        fail(f"this needs the package {error.name}: pip install 'metanas[leaderboard]'")
 
 
 def _day(moment: datetime | None) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from metanas.base import interrupt
+from metanas.base import extras, interrupt
 from metanas.base.errors import MetanasError
 from metanas.cli import (
     admin,
@@ -171,7 +171,7 @@ def main() -> NoReturn:
             sys.exit(130)
         if debug or (code := _exit_code(error)) is None:
             raise
-        _print_error(str(error) or type(error).__name__)
+        _print_error(_message(error))
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -181,7 +181,15 @@ def _exit_code(error: Exception) -> int | None:
         return error.exit_code
     if hasattr(error, "format_message") or isinstance(error, OSError):  # click's usage errors; files, network
         return 2
+    if isinstance(error, ModuleNotFoundError) and extras.missing(error) is not None:
+        return 2
     return None
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return extras.missing(error) or str(error)
+    return str(error) or type(error).__name__
 
 
 def _print_error(message: str) -> None:

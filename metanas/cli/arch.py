@@ -67,11 +67,12 @@ def show(
 @app.command()
 def derive(run: Run, domain: Domain, as_json: AsJson = False) -> None:
     """List the architectures of a run for a domain: one per task, from the mean adapted probabilities."""
-    path = run / "architecture.json"
-    if not path.exists():
-        fail(f"{path} is not there: {run} is not a finished run folder")
-    tasks = json.loads(path.read_text(encoding="utf-8"))["tasks"]
-    rows = [{"task": name, "text": t["text"]} for name, t in tasks.items() if name.startswith(f"{domain}/")]
+    from metanas.evaluation.architectures import derived_texts
+
+    if not (run / "architecture.json").exists():
+        fail(f"{run / 'architecture.json'} is not there: {run} is not a finished run folder")
+    tasks = derived_texts(run)
+    rows = [{"task": name, "text": text} for name, text in tasks.items() if name.startswith(f"{domain}/")]
     if not rows:
         fail(f"{run} has no derived architecture for {domain!r}; it has: {', '.join(tasks) or 'none'}")
     print_rows(rows, ("task", "text"), as_json=as_json)

@@ -47,6 +47,8 @@ def export(out: Path, db: Database = BOARD, studies: Studies = None) -> None:
 @app.command()
 def stage(bundle: Path, repository: Annotated[Path, typer.Option(help="A checkout.")] = Path(".")) -> None:
     """Unpack a bundle into leaderboard/results/... of a checkout, ready for a pull request."""
+    if not (repository / "leaderboard" / "results").is_dir():
+        fail(f"{repository.resolve()} is no checkout of MetaNAS-Bench: it has no leaderboard/results")
     members = load("leaderboard.bundle.reading").read(bundle)
     print(load("leaderboard.repository.results").stage(members, repository))
 
@@ -61,7 +63,9 @@ def check_pull(
 ) -> None:
     """Check a pull request that adds a result; exit code 3 if it is not valid."""
     pull = load("leaderboard.admin.pull_request")
-    report = pull.check(repository.resolve(), pull.changes(changes.read_text(encoding="utf-8")))
+    report = pull.check(
+        repository.resolve(), pull.changes(changes.read_text(encoding="utf-8", errors="replace"))
+    )
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "report.md", report.text.encode())
     if report.scores is not None:

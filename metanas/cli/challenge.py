@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from metanas.base import json_text
 from metanas.base.atomic import write_atomically
 from metanas.base.plugins import load
 from metanas.cli.bundle import LOCAL, Secret, Server
@@ -110,5 +111,5 @@ def _print(challenge: dict[str, Any]) -> None:
 def _about(folder: Path) -> dict[str, Any]:
     if not (folder / ABOUT).is_file():
         fail(f"{folder} has no {ABOUT}; give the folder that `metanas challenge start` wrote")
-    about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    return about
+    remedy = "start the challenge again"
+    return json_text.read(folder / ABOUT, remedy, keys=("id", "episodes", "tasks"))

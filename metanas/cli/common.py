@@ -63,8 +63,8 @@ def print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Parse a list of names: "a,b,a" to ("a", "b")."""
-    return tuple(dict.fromkeys(filter(None, text.split(","))))
+    """Parse a list of names: "a, b,a" to ("a", "b")."""
+    return tuple(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))
 
 
 def executor_kind(text: str) -> Literal["local", "ray"]:
@@ -77,6 +77,6 @@ def executor_kind(text: str) -> Literal["local", "ray"]:
 def numbers(text: str) -> tuple[int, ...]:
     """Parse `--seeds`: "0,1,1" to (0, 1)."""
     try:
-        return tuple(dict.fromkeys(int(part) for part in text.split(",") if part))
+        return tuple(dict.fromkeys(int(part) for part in names(text)))
     except ValueError:
         fail(f"--seeds wants numbers like 0,1,2, got {text!r}")

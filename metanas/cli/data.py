@@ -39,7 +39,7 @@ def prepare(
     for outcome in preparing.prepare(list(dict.fromkeys(names)), root, on_progress=_progress):
         if outcome.problem:
             failed += 1
-            print(f"{outcome.name:<16} failed   {outcome.problem}")
+            print(f"{outcome.name:<16} {outcome.action:<8} {outcome.problem}")
             continue
         kind = "sample" if outcome.sample else "full"
         print(
@@ -47,7 +47,7 @@ def prepare(
             f"{outcome.fingerprint[:12]}"
         )
     if failed:
-        fail(f"{failed} of {len(names)} domains could not be prepared")
+        fail(f"{failed} of {len(names)} domains cannot be used")
 
 
 @app.command()

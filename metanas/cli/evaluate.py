@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from metanas.cli.common import Device, Precision, Root
+from metanas.cli.common import Device, Precision, Root, names
 
 
 def evaluate(
@@ -24,6 +24,6 @@ def evaluate(
     from metanas.studies import reevaluate
 
     runtime = Runtime(device, precision)
-    chosen = tuple(filter(None, domains.split(",")))
+    chosen = names(domains)
     folder = reevaluate.reevaluate(run, suite, chosen, budget, out, root, curves=curves, runtime=runtime)
     print(folder)

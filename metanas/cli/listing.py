@@ -40,8 +40,8 @@ def rows(kind: str) -> Rows:
 
 
 def data_status(root: Path | None) -> Rows:
-    """Per domain: ready, to be built or missing; full or sample; fingerprint; and the next step to get it."""
-    from metanas.data import store
+    """Per domain: ready, refused, to be built or missing; full, sample or other; fingerprint; next step."""
+    from metanas.data import manifest, store
     from metanas.data.adapter import DOMAINS
 
     rows = []
@@ -51,6 +51,8 @@ def data_status(root: Path | None) -> Rows:
             if store.is_ready(name, root):
                 about = store.about(name, root)
                 row |= {"data": _kind(about["sample"]), "fingerprint": about["fingerprint"][:12]}
+                if why := manifest.refusal(name, about["fingerprint"], sample=about["sample"]):
+                    row |= {"state": "refused", "data": "other", "next": why}
             else:
                 row |= {"state": "to be built", "next": f"metanas data prepare {name}, or on first use"}
         except DataError as error:

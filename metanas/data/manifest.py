@@ -19,7 +19,7 @@ from metanas.base.errors import DataError
 from metanas.data.adapter import DOMAINS
 from metanas.data.episode import EVALUATION_SEED, SPLITS, EpisodeShape, Split
 from metanas.data.sampler import digest, sample
-from metanas.data.suite import Suite, load_suite
+from metanas.data.suite import Suite, load_suite, names
 
 if TYPE_CHECKING:  # the table of the manifests is written without torch
     from metanas.data.domain import Domain
@@ -85,6 +85,23 @@ def check(domain: "Domain", suite: Suite) -> None:
                 f"{domain.name}: the test episodes {shape} hash to {actual}, "
                 f"{suite.name} was pinned on {expected}"
             )
+
+
+def refusal(name: str, fingerprint: str, *, sample: bool) -> str:
+    """Why every run refuses this data of a domain, with both fingerprints; "" if some suite takes it.
+
+    A domain that no manifest has, as one of a package of your own, is not judged.
+    """
+    kind = "sample" if sample else "full"
+    entries = {suite: entry for suite in names() if (entry := read(suite).get(name))}
+    pinned = {suite: entry[kind]["fingerprint"] for suite, entry in entries.items() if kind in entry}
+    if not entries or fingerprint in pinned.values():
+        return ""
+    asked = ", ".join(f"{suite} was pinned on {other}" for suite, other in pinned.items())
+    return (
+        f"this is not the data that results are compared on: its fingerprint is {fingerprint}, "
+        f"{asked or f'and no suite was pinned on a {kind} of it'}; runs refuse it"
+    )
 
 
 def write(suite: Suite, root: Path | None) -> None:

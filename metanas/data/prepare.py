@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from metanas.base.errors import DataError
-from metanas.data import store
+from metanas.data import manifest, store
 from metanas.data.adapter import DOMAINS
 from metanas.data.download import DownloadProgress
 from metanas.data.files import FromFiles
 
 
 class Prepared(NamedTuple):
-    """The outcome for one domain. problem: why it failed, else empty."""
+    """The outcome for one domain. problem: why it failed or is refused, else empty."""
 
     name: str
-    action: str  # "ready" | "built" | "failed"
+    action: str  # "ready" | "built" | "failed" | "refused": read, but other data than a suite was pinned on
     seconds: float
     sample: bool = False
     fingerprint: str = ""
@@ -31,7 +31,7 @@ def prepare(
 ) -> Iterator[Prepared]:
     """Prepare the domains in turn. Without `root`, missing files are downloaded.
 
-    A domain that fails is reported with action "failed", and the others are still prepared.
+    A domain that fails is reported as such, and the others are still prepared.
     """
     for name in names:
         began = time.monotonic()
@@ -43,6 +43,9 @@ def prepare(
             yield Prepared(name, "failed", time.monotonic() - began, problem=str(error))
             continue
         seconds = time.monotonic() - began
+        if why := manifest.refusal(name, opened.fingerprint, sample=opened.examples.sample):
+            yield Prepared(name, "refused", seconds, opened.examples.sample, opened.fingerprint, why)
+            continue
         yield Prepared(name, action, seconds, opened.examples.sample, opened.fingerprint)
 
 

@@ -8,6 +8,8 @@ kill at any moment the cache is either absent or complete. `domain.py` draws tas
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -79,11 +81,28 @@ def open_store(name: str, root: Path | None = None) -> Store:
     """The domain's store, built if need be. DataError if the source is missing or the cache is damaged."""
     folder = folder_of(name, root)
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(folder.name + ".lock")):
+        with _alone(folder):
             if not folder.is_dir():  # another process may have built it in the meantime
                 _build(name, root, folder)
     return _open(name, folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder of the cache. DataError if the cache cannot be written."""
+    lock = FileLock(folder.with_name(folder.name + ".lock"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise DataError(
+            f"the cache folder {folder.parent} cannot be written ({error.strerror}); METANAS_CACHE names "
+            "another"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_ready(name: str, root: Path | None = None) -> bool:
@@ -114,7 +133,15 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
         _check_classes(name, examples)
     except MetanasError:
         raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, EOFError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        EOFError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         # an adapter met a name, a number or a shape in the files that it did not expect
         located = ", ".join(map(str, list(adapter.locate(root))[:3]))
         raise DataError(
@@ -153,7 +180,10 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
 
 
 def _check_classes(name: str, examples: Examples) -> None:
-    """DataError if a class of a split has no examples."""
+    """DataError if a label is of no class, or a class of a split has no examples."""
+    number = len(examples.classes)
+    if wrong := [label for label in np.unique(examples.labels) if not 0 <= label < number]:
+        raise DataError(f"{name}: label {wrong[0]} of {number} classes, which count from 0")
     counts = np.bincount(examples.labels, minlength=len(examples.classes))
     filled = {c for c, count in zip(examples.classes, counts, strict=True) if count}
     for split, classes in examples.splits.items():

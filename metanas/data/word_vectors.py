@@ -37,7 +37,7 @@ def _read(file: Path, vocabulary: Sequence[str]) -> np.ndarray[tuple[int, int], 
     row = {word: i + 2 for i, word in enumerate(vocabulary)}
     vectors: dict[int, list[float]] = {}
     size = 0
-    with file.open(encoding="utf-8", errors="replace") as lines:
+    with file.open(encoding="utf-8-sig", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
             word, *values = line.rstrip().split(" ")
             if number == 1 and len(values) == 1:
@@ -54,4 +54,7 @@ def _read(file: Path, vocabulary: Sequence[str]) -> np.ndarray[tuple[int, int], 
         raise DataError(f"{file}: none of the {len(vocabulary)} words of the vocabulary is in it")
     table = np.zeros((len(vocabulary) + 2, size), np.float32)
     table[list(vectors)] = list(vectors.values())
-    return table / np.sqrt(np.square(table[list(vectors)]).mean())
+    mean_square = np.square(table[list(vectors)]).mean()
+    if not 0 < mean_square < np.inf:  # NaN is neither
+        raise DataError(f"{file}: the numbers' mean square is {mean_square}; it must be finite and above 0")
+    return table / np.sqrt(mean_square)

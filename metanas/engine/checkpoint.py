@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from metanas.base import distributed
 from metanas.base.atomic import write_atomically
-from metanas.base.errors import DataError
+from metanas.base.errors import DamagedFile, DataError
 from metanas.method import State
 
 
@@ -35,7 +35,7 @@ class Trained:
 
 
 def checkpoint(run: Path, seed: int) -> Trained:
-    """The checkpoint of a run and seed. DataError if it is missing or damaged."""
+    """The checkpoint of a run and seed. DataError if it is missing, DamagedFile if it is damaged."""
     trained = load(run / f"seed{seed}" / "state.safetensors")
     if trained is None:
         raise DataError(f"{run} has no checkpoint of seed {seed}: it was not trained, or deleted")
@@ -43,7 +43,7 @@ def checkpoint(run: Path, seed: int) -> Trained:
 
 
 def load(path: Path) -> Trained | None:
-    """The checkpoint at `path`, None if there is none. DataError if it is damaged."""
+    """The checkpoint at `path`, None if there is none. DamagedFile if it is damaged."""
     if not path.exists():
         return None
     try:
@@ -54,8 +54,8 @@ def load(path: Path) -> Trained | None:
         flags = {name: bool(about.get(name, False)) for name in ("done", "selected")}
         devices = tuple(about.get("devices", ("cpu",)))
         return Trained(state, int(about["iteration"]), float(about["seconds"]), **flags, devices=devices)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"the checkpoint {path} is damaged ({error}); delete it to start again") from error
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise DamagedFile(f"the checkpoint {path} is damaged ({error}); delete it to start again") from error
 
 
 def save_checkpoint(path: Path, trained: Trained) -> None:

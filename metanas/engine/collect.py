@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from metanas.base import machine, plugins
+from metanas.base import json_text, machine, plugins
 from metanas.base.atomic import write_atomically
-from metanas.base.errors import DataError
 from metanas.base.machine import revision
 from metanas.data import manifest
 from metanas.data.datasets import Datasets
@@ -39,6 +38,8 @@ from metanas.space.architecture import derive
 from metanas.space.drawing import Values, draw
 from metanas.space.space import SearchSpace
 
+MEASURED = ("parameters", "peak_bytes", "train_seconds", "evaluate_seconds")  # in every costs.json
+
 
 def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
     """Write the result files of a run whose seed runs are done. submission.json is written last."""
@@ -53,7 +54,7 @@ def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
     rows = list(_metric_rows(seed_runs))
     write_atomically(folder / "metrics.jsonl", "".join(row + "\n" for row in rows).encode())
     _finish_arch(seed_runs, names)
-    parts = [_parsed(seed_run.costs, seed_run.costs.read_text()) for seed_run in seed_runs]
+    parts = [json_text.read(run.costs, _again(run), keys=MEASURED) for run in seed_runs]
     for kept in (choices, controls):
         kept.join(folder, [seed_run.path for seed_run in seed_runs], names)
     submission = result.Submission(
@@ -77,8 +78,8 @@ def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
 
 def _costs(config: RunConfig, parts: Sequence[dict[str, Any]]) -> result.Costs:
     """Means of the seconds, maxima of parameters and bytes over the seeds; FLOPs of the first seed."""
-    largest = {key: max(c[key] for c in parts) for key in ("parameters", "peak_bytes")}
-    seconds = {key: sum(c[key] for c in parts) / len(parts) for key in ("train_seconds", "evaluate_seconds")}
+    largest = {key: max(c[key] for c in parts) for key in MEASURED[:2]}
+    seconds = {key: sum(c[key] for c in parts) / len(parts) for key in MEASURED[2:]}
     counts: dict[str, Any] = {
         key: next((c[key] for c in parts if key in c), None)
         for key in ("train_flops", "select_flops", "adapt_flops", "predict_macs")
@@ -147,9 +148,8 @@ def keep_costs(
 
 def _metric_rows(seed_runs: list[SeedRun]) -> Iterator[str]:
     for seed_run in seed_runs:
-        path = seed_run.path / "metrics.jsonl"
-        for row in path.read_text().splitlines():
-            yield json.dumps({"seed": seed_run.seed, **_parsed(path, row)})
+        for row in json_text.read_lines(seed_run.path / "metrics.jsonl", _again(seed_run)):
+            yield json.dumps({"seed": seed_run.seed, **row})
 
 
 def _finish_arch(seed_runs: list[SeedRun], names: list[str]) -> None:
@@ -186,14 +186,6 @@ def provenance() -> Provenance | None:
     return None if checkout is None else Provenance(commit=checkout[0], dirty=checkout[1])
 
 
-def _parsed(path: Path, text: str) -> dict[str, Any]:
-    """A JSON object of one of a seed run's files. DataError names a damaged file."""
-    try:
-        content = json.loads(text)
-        if isinstance(content, dict):
-            return content
-        raise ValueError(f"not an object: {text[:40]!r}")
-    except ValueError as error:
-        raise DataError(
-            f"{path} is damaged ({error}); delete {path.parent} to compute this seed again"
-        ) from error
+def _again(seed_run: SeedRun) -> str:
+    """What to do about a damaged file of a seed run."""
+    return f"delete {seed_run.path} to compute this seed again"

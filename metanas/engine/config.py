@@ -29,6 +29,12 @@ class ConfigError(InvalidValue):
     """An option or override is wrong; the message gives the value and what would be right."""
 
 
+class DamagedConfig(ConfigError):
+    """A config.yaml is cut, foreign or from another version."""
+
+    exit_code = 3
+
+
 class RunConfig(BaseModel):
     """The resolved configuration of a run: what determines its results. No paths, no number of processes."""
 
@@ -68,7 +74,7 @@ def resolve(
         raise ConfigError(f"seeds must lie in 0..30000, got {bad[0]}")
     if len(set(seeds)) < len(seeds):
         raise ConfigError(f"every seed may stand once, got {', '.join(map(str, seeds))}")
-    suite_changes = {**given.pop("suite", {}), **({"domains": tuple(domains)} if domains else {})}
+    suite_changes = {**_group(given, "suite"), **({"domains": tuple(domains)} if domains else {})}
     tracking = given.pop("tracking", "none")
     if tracking not in ("none", "wandb"):
         raise ConfigError(f"tracking must be none or wandb, got {tracking!r}")
@@ -80,7 +86,7 @@ def resolve(
         method=method,
         budget_name=budget,
         budget=_checked_budget(
-            _updated(Budget, base.budgets[budget], given.pop("budget", {}), "budget"), updated_suite
+            _updated(Budget, base.budgets[budget], _group(given, "budget"), "budget"), updated_suite
         ),
         settings=plain(settings_of(METHODS[method], given)),
         suite=updated_suite,
@@ -129,8 +135,10 @@ def settings_of(method: type[Method], given: Mapping[str, Any]) -> Any:
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
             raise ConfigError(f"no setting named {key!r}; {hint}")
     default = dataclasses.asdict(method.Settings())
+    groups = {key for key, value in default.items() if isinstance(value, dict)}
     merged = {
-        key: {**default[key], **value} if isinstance(value, dict) else value for key, value in given.items()
+        key: {**default[key], **value} if isinstance(value, dict) and key in groups else value
+        for key, value in given.items()
     }
     try:
         return TypeAdapter(method.Settings).validate_python({**default, **merged})
@@ -178,11 +186,47 @@ def of_run(run: Path) -> RunConfig:
 
 
 def read(path: Path) -> RunConfig:
-    """Read a config.yaml. ConfigError if it is damaged or of another version."""
+    """Read a config.yaml. DamagedConfig if it is damaged or of another version."""
     try:
-        return RunConfig.model_validate(yaml_text.read(path))
-    except (InvalidValue, ValidationError) as error:
-        raise ConfigError(f"{path} is damaged or from another version: {error}") from error
+        content = yaml_text.read(path)
+        if content is None:
+            raise InvalidValue("it is empty")
+        return RunConfig.model_validate(content)
+    except (InvalidValue, ValidationError, OSError) as error:
+        reason = _first(error) if isinstance(error, ValidationError) else error
+        raise DamagedConfig(
+            f"{path} is damaged or from another version ({reason}); give another run folder, or delete this "
+            "one to compute it again"
+        ) from error
+
+
+def difference(known: RunConfig, asked: RunConfig) -> str:
+    """Where two configurations differ, the first three: "steps: 5 there, 3 asked; seeds: ...; and 2 more"."""
+    there, here = (_leaves(config.model_dump(mode="json")) for config in (known, asked))
+    keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+    texts = [
+        f"{key.removeprefix('settings.')}: {there.get(key)!r:.60} there, {here.get(key)!r:.60} asked"
+        for key in keys[:3]
+    ]
+    return "; ".join(texts) + (f"; and {len(keys) - 3} more" if len(keys) > 3 else "")
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} to {"a.b": 1}."""
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves |= _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return leaves
+
+
+def _group(given: dict[str, Any], name: str) -> dict[str, Any]:
+    """Take the overrides of a group, as `suite`, out of `given`. ConfigError for a value in its place."""
+    value = given.pop(name, {})
+    if not isinstance(value, dict):
+        raise ConfigError(
+            f"--set {name}={value!r:.60}: {name} is a group; set one of its keys: {name}.KEY=VALUE"
+        )
+    return value
 
 
 def _updated(kind: type[M], base: M, changes: Mapping[str, Any], what: str) -> M:
@@ -194,7 +238,8 @@ def _updated(kind: type[M], base: M, changes: Mapping[str, Any], what: str) -> M
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`changes` over `base`, key by key at every depth."""
-    both = {k: _merged(base.get(k) or {}, v) if isinstance(v, dict) else v for k, v in changes.items()}
+    below = {k: old if isinstance(old := base.get(k), Mapping) else {} for k in changes}
+    both = {k: _merged(below[k], v) if isinstance(v, dict) else v for k, v in changes.items()}
     return {**base, **both}
 
 
@@ -209,7 +254,8 @@ def _checked_budget(budget: Budget, suite: Suite) -> Budget:
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
     keys = []
     for key, value in tree.items():
-        keys += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+        is_group = isinstance(value, dict) and value  # an empty one is a value
+        keys += _flat(value, f"{prefix}{key}.") if is_group else [f"{prefix}{key}"]
     return keys
 
 

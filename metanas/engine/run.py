@@ -17,6 +17,7 @@ from metanas.data.datasets import Datasets
 from metanas.data.episode import Episodes
 from metanas.data.meta_batches import MetaBatchSampler
 from metanas.engine import config as configs
+from metanas.engine import tracking
 from metanas.engine.collect import keep_costs
 from metanas.engine.config import ConfigError, RunConfig
 from metanas.engine.controls import score_controls
@@ -43,14 +44,18 @@ def prepare(
     """Make the run folder and return what is to be done; nothing if the run is complete.
 
     A complete run of some of the seeds grows: what these have stays. ConfigError if the folder holds another
-    run.
+    run, or for `tracking` without its package.
     """
+    tracking.check(config)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.yaml"
     known = configs.read(path) if path.exists() else None
     if known is not None and known != config:
         if not _grows(known, config):
-            raise ConfigError(f"{folder} holds a run with other settings; give another --out, or delete it")
+            raise ConfigError(
+                f"{folder} holds a run with other settings ({configs.difference(known, config)}); give "
+                "another --out, or delete it"
+            )
         (folder / result.SUBMISSION).unlink(missing_ok=True)  # first: killed here, nothing is lost
     if known != config:
         configs.write(config, path)

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from metanas.base import distributed
+from metanas.base import distributed, json_text
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import MetanasError
 from metanas.base.seeding import generator
@@ -208,5 +208,7 @@ def _save(path: Path, metrics: Path, current: Trained, rows: list[str]) -> None:
 
 def _rows_before(path: Path, iteration: int) -> list[str]:
     """The rows of metrics.jsonl up to the checkpoint; later iterations are computed again."""
-    rows = path.read_text().splitlines() if path.exists() else []
-    return [row for row in rows if json.loads(row)["iteration"] <= iteration]
+    if not path.exists():
+        return []
+    rows = json_text.read_lines(path, f"delete {path.parent} to start again", keys=("iteration",))
+    return [json.dumps(row) for row in rows if row["iteration"] <= iteration]

@@ -241,7 +241,7 @@ def parse(document: bytes) -> Submission:
     """The content of submission.json, checked. ResultError names the field of whatever is wrong."""
     try:
         content = json.loads(document)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ResultError(f"{SUBMISSION}: not JSON: {error}") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > NEWEST:
@@ -261,7 +261,7 @@ def content_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ResultError(f"{path.name}: cannot be read: {error.strerror}") from error
+        raise ResultError(f"{path.name}: cannot be read in {path.parent}: {error.strerror}") from error
 
 
 def answers_of(

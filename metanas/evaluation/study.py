@@ -167,7 +167,7 @@ def parse(folder: Path) -> Study:
         message = first["msg"].removeprefix("Value error, ")
         where = f"{field}: {message}, got {first['input']!r:.80}" if field else message
         raise ResultError(f"{STUDY}: {where}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ResultError(f"{STUDY}: not JSON: {error}") from error
 
 

@@ -9,19 +9,18 @@ with the same bytes.
 """
 
 import hashlib
-import json
 import platform
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
-from filelock import FileLock
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from metanas.base.atomic import cache_folder, write_atomically
+from metanas.base import measured
+from metanas.base.atomic import cache_folder
 from metanas.data.episode import TaskSpec
 from metanas.models.network import Network
 from metanas.models.relaxation import Mixture
@@ -75,21 +74,16 @@ def fastest(
     path = cache_folder() / "batching" / f"{key}.json"
     if path in _known:
         return _known[path]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        if not path.exists():
-            ways = WAYS if device.type == "cpu" else WAYS[:2]
-            rounds = ROUNDS if device.type == "cpu" else ROUNDS + 2  # the first ones record a CUDA graph
-            seconds = {way: _seconds(attempt, way, rounds, device) for way in ways}
-            entry = {"about": about, "seconds": seconds, "fastest": min(seconds, key=seconds.__getitem__)}
-            write_atomically(path, json.dumps(entry, indent=1).encode())
-        _known[path] = _read(path)
+
+    def measure() -> dict[str, Any]:
+        ways = WAYS if device.type == "cpu" else WAYS[:2]
+        rounds = ROUNDS if device.type == "cpu" else ROUNDS + 2  # the first ones record a CUDA graph
+        seconds = {way: _seconds(attempt, way, rounds, device) for way in ways}
+        return {"about": about, "seconds": seconds, "fastest": min(seconds, key=seconds.__getitem__)}
+
+    name = measured.once(path, measure, lambda entry: entry.get("fastest") in WAYS)["fastest"]
+    _known[path] = WAYS[WAYS.index(name)]
     return _known[path]
-
-
-def _read(path: Path) -> Batching:
-    name = json.loads(path.read_text(encoding="utf-8"))["fastest"]
-    return WAYS[WAYS.index(name)]
 
 
 def _seconds(

@@ -4,6 +4,7 @@ The batch size is free; every other size is that of the example. Inputs are the 
 images, token ids, or log-mel bands with NaN in padded frames. Outputs are logits.
 """
 
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -24,8 +25,12 @@ class ExportError(MetanasError):
 def export(net: DerivedNet, x: Tensor, path: Path, kind: Format) -> float:
     """Write the network to `path`, run the file on x (B, *input_shape), B >= 2, and compare the logits.
 
-    Returns the largest difference, relative to the largest logit (at least 1). ExportError above 1e-4.
+    Returns the largest difference, relative to the largest logit (at least 1). ExportError above 1e-4;
+    ModuleNotFoundError without the packages of the extra onnx.
     """
+    if kind == "onnx":
+        for name in ("onnx", "onnxscript", "onnxruntime"):
+            import_module(name)  # before anything is computed: torch's own error names no extra
     net = net.eval()
     program = torch.export.export(net, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     if kind == "pt2":

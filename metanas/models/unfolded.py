@@ -7,16 +7,17 @@ Results lie in memory as (G C, B, H, W), in which the next unfolding reads them 
 """
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metanas.base.atomic import cache_folder, write_atomically
+from metanas.base import measured
+from metanas.base.atomic import cache_folder
 
 ROUNDS = 3  # timed runs of each way, after one to warm up
 _known: dict[Hashable, bool] = {}  # what this process has measured or read
@@ -117,14 +118,14 @@ def faster(
     if key not in _known:
         text = f"{about} {torch.cuda.get_device_name(device)} torch {torch.__version__}"
         path = cache_folder() / "unfolded" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
-        if not path.exists():
-            if torch.cuda.is_current_stream_capturing():
-                return True  # nothing can be measured now
+        if not path.exists() and torch.cuda.is_current_stream_capturing():
+            return True  # nothing can be measured now
+
+        def measure() -> dict[str, Any]:
             seconds = [_seconds(way) for way in (grouped, products)]
-            entry = {"about": text, "grouped": seconds[0], "unfolded": seconds[1]}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps(entry, indent=1).encode())
-        entry = json.loads(path.read_text(encoding="utf-8"))
+            return {"about": text, "grouped": seconds[0], "unfolded": seconds[1]}
+
+        entry = measured.once(path, measure, lambda entry: {"grouped", "unfolded"} <= set(entry))
         _known[key] = entry["unfolded"] < entry["grouped"]
     return _known[key]
 

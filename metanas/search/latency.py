@@ -5,13 +5,13 @@ Keys are op, channels and size of the feature map; the batch is one example. An 
 same values. The file names the processor it was measured on; on another processor the table starts empty.
 """
 
-import json
 import time
 from pathlib import Path
 
 import torch
 
-from metanas.base.atomic import cache_folder, write_atomically
+from metanas.base import measured
+from metanas.base.atomic import cache_folder
 from metanas.base.seeding import generator
 from metanas.models.network import init_weights
 from metanas.space.candidates import OPS
@@ -24,8 +24,9 @@ class Latencies:
 
     def __init__(self, path: Path, machine: str) -> None:
         self.path, self.machine = path, machine
-        stored = json.loads(path.read_text()) if path.exists() else {}
-        self.table: dict[str, float] = stored["milliseconds"] if stored.get("machine") == machine else {}
+        stored = measured.load(path) or {}
+        table = stored.get("milliseconds") if stored.get("machine") == machine else None
+        self.table: dict[str, float] = table if isinstance(table, dict) else {}
 
     @classmethod
     def of_this_machine(cls) -> "Latencies":
@@ -39,8 +40,7 @@ class Latencies:
         key = f"{op} {channels} {height}x{width}"
         if key not in self.table:
             self.table[key] = _measure(op, channels, height, width)
-            text = json.dumps({"machine": self.machine, "milliseconds": self.table}, indent=1)
-            write_atomically(self.path, text.encode())
+            measured.keep(self.path, {"machine": self.machine, "milliseconds": self.table})
         return self.table[key]
 
 

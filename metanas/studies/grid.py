@@ -4,7 +4,6 @@ A seed run's error stops the rest and is shown as one line; what finished stays,
 from there. Two commands at once share the work: no seed run is done twice.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +24,7 @@ from metanas.engine.config import RunConfig
 from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import ProgressCallback, SeedRun, check_trains
 from metanas.evaluation import report
+from metanas.evaluation.architectures import derived_texts
 from metanas.evaluation.result import SUBMISSION
 
 Wanted = Sequence[tuple[RunConfig, Path]]  # what is to be run, and its run folder
@@ -41,6 +41,12 @@ COLUMNS = (
 
 class SeedRunFailed(MetanasError):
     """A seed run stopped with an error; what the others finished is kept."""
+
+
+class SeedRunDamaged(SeedRunFailed):
+    """A file of a seed run is damaged; the message says which and what to do."""
+
+    exit_code = 3
 
 
 def run(
@@ -109,7 +115,8 @@ def seed_run_once(seed_run: SeedRun, report_progress: ProgressCallback) -> None:
                 runs.work(seed_run, report_progress)
         report_progress("done", seed_run.steps)
     except (MetanasError, OSError) as error:
-        raise SeedRunFailed(f"{seed_run.name}: {error}") from error
+        kind = SeedRunDamaged if getattr(error, "exit_code", 0) == SeedRunDamaged.exit_code else SeedRunFailed
+        raise kind(f"{seed_run.name}: {error}") from error
 
 
 def _open(wanted: Wanted, root: Path | None, console: Console) -> list[Datasets]:
@@ -173,6 +180,5 @@ def _publish(wanted: Wanted, db: str, pages: Path | None, console: Console) -> N
 
 
 def _print_architectures(console: Console, config: RunConfig, folder: Path) -> None:
-    tasks = json.loads((folder / "architecture.json").read_text(encoding="utf-8"))["tasks"]
-    for name, task in tasks.items():
-        console.print(f"{config.method:>10} {name:<20} {task['text']}", highlight=False)
+    for name, text in derived_texts(folder).items():
+        console.print(f"{config.method:>10} {name:<20} {text}", highlight=False)

@@ -114,8 +114,11 @@ def plan(
         raise ConfigError(f"--test: {config.suite.name} has no domain {unknown[0]!r}")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.yaml"
-    if path.exists() and configs.read(path) != config:
-        raise ConfigError(f"{folder} holds a study with other settings; give another --out, or delete it")
+    if path.exists() and (known := configs.read(path)) != config:
+        raise ConfigError(
+            f"{folder} holds a study with other settings ({configs.difference(known, config)}); give another "
+            "--out, or delete it"
+        )
     configs.write(config, path)
     data = Datasets.open(config.suite, root)
     trained = tuple(v for v in variants if v != "neither")

@@ -7,7 +7,10 @@ same command resumes an interrupted search, and several at once share the work.
 
 import hashlib
 import json
+import math
+import re
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +27,10 @@ from optuna.distributions import (
 )
 from optuna.study import MaxTrialsCallback
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from metanas.base import yaml_text
+from metanas.base.errors import DataError
 from metanas.data.datasets import Datasets
 from metanas.engine.config import ConfigError, RunConfig, as_overrides, known_keys, resolve, settings_of
 from metanas.engine.run import meta_batches, num_iterations
@@ -34,6 +39,13 @@ from metanas.engine.seed_run import build, check_trains
 from metanas.engine.trainer import TrainError, meta_train
 from metanas.engine.validation import accuracy, selection
 from metanas.method import METHODS
+
+
+class StorageError(DataError):
+    """The database of the trials is locked, read-only, damaged, or does not answer."""
+
+    exit_code = 3
+
 
 Sampler = Literal["tpe", "gp", "random"]
 
@@ -65,10 +77,10 @@ def tune(
     storage: URL of Optuna's database. episodes: meta-validation episodes per task. A trial whose loss is not
     finite ends as pruned; TrainError if all do. DataError for a domain without meta-validation classes.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns with a traceback, we with a line
     check_trains(config, data)
-    with _first_use(storage):
-        study = optuna.create_study(
+    with _first_use(storage), _usable(storage):
+        study = _create_study(
             study_name=_study_name(config, over, episodes, seed),
             storage=storage,
             direction="maximize",
@@ -97,7 +109,8 @@ def tune(
 
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
     if len(_ended(study, ended)) < trials:
-        study.optimize(score, callbacks=[MaxTrialsCallback(trials, states=ended)])
+        with _usable(storage):
+            study.optimize(score, callbacks=[MaxTrialsCallback(trials, states=ended)])
     if not _ended(study, (TrialState.COMPLETE,)):
         raise TrainError(
             f"all {trials} trials diverged; search smaller learning rates (--over key=low..high)"
@@ -152,12 +165,38 @@ def _first_use(storage: str) -> Iterator[None]:
         yield
 
 
+def _create_study(**about: Any) -> optuna.Study:
+    """Create or load a study. On a database server, who loses the race for the tables finds them made."""
+    for wait in (0.1, 0.3, 1.0):
+        try:
+            return optuna.create_study(**about)
+        except (IntegrityError, ProgrammingError, optuna.exceptions.StorageInternalError):
+            time.sleep(wait)
+    return optuna.create_study(**about)
+
+
+@contextmanager
+def _usable(storage: str) -> Iterator[None]:
+    """Turn what the trials' database fails at into one line, without a password. StorageError."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, ModuleNotFoundError) as error:
+        shown = re.sub(r"(?s)(?<=://).*@|^[^/]*@", "***@", storage).partition("?")[0]
+        cause = next((e for e in (error, error.__cause__) if isinstance(e, DBAPIError)), error)
+        reason = " ".join(str(getattr(cause, "orig", cause)).replace(storage, shown).split())
+        raise StorageError(
+            f"--storage {shown} cannot be used: {reason}; give another sqlite:///FILE, or move it away"
+        ) from error
+
+
 def _parse(key: str, value: str) -> BaseDistribution:
     low, dots, high = value.partition("..")
     if not dots:
         return CategoricalDistribution(value.split("|"))
     try:
         a, b = yaml_text.parse(low, f"--over {key}"), yaml_text.parse(high, f"--over {key}")
+        if not (math.isfinite(a) and math.isfinite(b)):
+            raise ValueError("not finite")
         if isinstance(a, int) and isinstance(b, int):
             return IntDistribution(a, b)
         return FloatDistribution(float(a), float(b), log=float(a) > 0 and float(b) >= 10 * float(a))

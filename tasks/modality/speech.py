@@ -5,6 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from metanas.base.errors import DataError
+from tasks.files import samples
+
 RATE = 16_000  # Hz
 BANDS, FRAMES, HOP, WINDOW = 40, 64, 200, 512  # 12.5 ms per frame, 0.8 s in all
 
@@ -24,6 +27,17 @@ def log_mels(clips: Iterable[NDArray[np.int16]], rate: int, frames: int = FRAMES
         row[:, : energy.shape[1]] = energy.numpy()
         rows.append(row)
     return np.stack(rows)
+
+
+def recording(name: str, content: bytes, rate: int) -> NDArray[np.int16]:
+    """The samples of a WAV file that must have `rate` Hz. DataError for another rate or too few samples."""
+    clip, actual = samples(name, content)
+    if actual != rate:
+        raise DataError(f"{name}: {actual} Hz, expected {rate}")
+    if len(clip) * RATE <= WINDOW // 2 * rate:  # the first frame mirrors half a window
+        least = WINDOW // 2 * rate // RATE
+        raise DataError(f"{name}: {len(clip)} samples at {rate} Hz; a spectrogram needs more than {least}")
+    return clip
 
 
 def trimmed(clip: NDArray[np.int16], threshold: int = 200) -> NDArray[np.int16]:

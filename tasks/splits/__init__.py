@@ -1,5 +1,6 @@
 """Class splits as data: `<name>_{train,val,test}.txt`, one class per line; no file, no such split."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from metanas.data.episode import SPLITS, Split
@@ -13,3 +14,8 @@ def read(name: str) -> dict[Split, tuple[str, ...]]:
         for split, file in files.items()
         if file.exists()
     }
+
+
+def classes(class_split: Mapping[Split, tuple[str, ...]]) -> list[str]:
+    """The classes of all splits, in order."""
+    return [name for names in class_split.values() for name in names]

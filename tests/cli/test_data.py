@@ -1,6 +1,7 @@
 """`metanas data prepare | status | show | table` as a user has them."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,7 @@ def test_a_domain_that_cannot_be_had_does_not_keep_the_others(tmp_path: Path, sh
     assert code == 2
     assert "banking77        failed" in output and "text/banking77/train.csv is missing" in output
     assert "sst2             built" in output
-    assert "1 of 2 domains could not be prepared" in output
+    assert "1 of 2 domains cannot be used" in output
     code, output = data("prepare")
     assert code == 2 and "name domains, or a suite" in output
 
@@ -59,6 +60,21 @@ def test_status_tells_ready_missing_full_and_sample(tmp_path: Path, shared: Path
     assert "metanas data prepare omniglot" in rows["omniglot"]["next"]
     _, output = data("status", "--json")
     assert {row["name"]: row["state"] for row in json.loads(output)}["omniglot"] == "missing"
+
+
+def test_data_that_every_run_refuses_is_not_called_full(tmp_path: Path, shared: Path) -> None:
+    (tmp_path / "text").mkdir()
+    shutil.copytree(shared / "text/sst2", tmp_path / "text/sst2")
+    file = tmp_path / "text/sst2/train.csv"
+    file.chmod(0o644)
+    file.write_text(file.read_text(encoding="utf-8").replace("a stirring", "A stirring"), encoding="utf-8")
+    code, output = data("prepare", "sst2", "--data-root", str(tmp_path))
+    assert code == 2 and "sst2             refused  this is not the data that results" in output
+    assert "core-v1 was pinned on ccec8d2e5578" in output and "full" not in output
+    _, output = data("status", "--json", "--data-root", str(tmp_path))
+    row = {row["name"]: row for row in json.loads(output)}["sst2"]
+    assert (row["state"], row["data"]) == ("refused", "other")
+    assert "core-v1 was pinned on ccec8d2e5578" in row["next"]
 
 
 def test_a_damaged_store_is_said_to_be(shared: Path) -> None:

@@ -68,6 +68,22 @@ def test_what_is_drawn_can_be_changed_without_changing_the_cache(copied: Path) -
     assert (np.asarray(open_store("langid").examples.x)[0] == before).all()
 
 
+def test_a_cache_that_cannot_be_written_is_read_or_named(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (tmp_path, copied):
+        folder.chmod(0o555)  # root writes all the same; what is built is read without writing
+    before = sorted(tmp_path.iterdir())
+    open_store("langid")
+    assert sorted(tmp_path.iterdir()) == before
+    for folder in (tmp_path, copied):
+        folder.chmod(0o755)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("METANAS_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DataError, match="the cache folder .*file cannot be written .*METANAS_CACHE"):
+        open_store("langid")
+
+
 def test_a_store_of_text_is_built_and_opened_without_torch(fresh: Path) -> None:
     for _ in range(2):
         code = f"{BUILD}; import sys; print('torch' in sys.modules)"

@@ -45,6 +45,8 @@ def test_a_table_has_the_files_numbers_up_to_one_scale(file: Path) -> None:
     [
         ("my 1 2\ncard 3\n", "small.vec: line 2 has 1 numbers, the first has 2"),
         ("my 1 x\n", "small.vec: line 1: could not convert string to float: 'x'"),
+        ("my 1 nan\n", "small.vec: the numbers' mean square is nan; it must be finite and above 0"),
+        ("my 0 0\n", "small.vec: the numbers' mean square is 0.0; it must be finite"),
         ("other 1 2\n", "small.vec: none of the 2 words of the vocabulary is in it"),
     ],
 )

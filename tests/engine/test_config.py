@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from metanas.base.errors import InvalidValue
 from metanas.data.datasets import Datasets
 from metanas.engine import config, run
 from metanas.engine.config import ConfigError
@@ -43,5 +44,31 @@ def test_a_kill_at_any_moment_of_its_writing_leaves_a_run_that_resumes(moment: s
 @pytest.mark.parametrize("text", ["", "method: [", "method: maml", "- 1", "\x00"])
 def test_a_damaged_file_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(text)
-    with pytest.raises(ConfigError, match="config.yaml is damaged or from another version"):
+    with pytest.raises(ConfigError, match="config.yaml is damaged or from another version .*give") as raised:
         config.of_run(tmp_path)
+    assert raised.value.exit_code == 3 and "\n" not in str(raised.value)
+
+
+def test_other_settings_are_named() -> None:
+    known = made()
+    asked = known.model_copy(update={"settings": {**known.settings, "steps": 77}, "seeds": (8,), "trials": 3})
+    text = config.difference(known, asked)
+    assert text.startswith(f"steps: {known.settings['steps']} there, 77 asked; seeds: ")
+    assert text.endswith("; trials: None there, 3 asked")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("suite=3", "suite is a group; set one of its keys"),
+        ("budget=null", "budget is a group; set one of its keys"),
+        ("suite.shots.x=1", "suite.shots"),
+        ("steps={}", "steps: "),
+        ("nothing={}", "no setting named 'nothing'"),
+        ("steps=[1", "--set steps=.1 is not YAML"),
+        ("space.strategy=[1]", "strategy"),
+    ],
+)
+def test_a_value_in_place_of_a_group_or_the_other_way_is_named(override: str, message: str) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        config.resolve("maml", "mini-v1", overrides=(override,))

@@ -79,7 +79,7 @@ def test_damaged_files_are_named(folder: Path) -> None:
     with pytest.raises(ResultError, match=r"predictions.parquet: SHA-256 is .*, submission.json says"):
         result.read(folder)
     path.unlink()
-    with pytest.raises(ResultError, match="predictions.parquet: cannot be read: No such file"):
+    with pytest.raises(ResultError, match=rf"predictions.parquet: cannot be read in {folder}: No such file"):
         result.read(folder)
 
 

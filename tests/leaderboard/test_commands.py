@@ -1,11 +1,13 @@
 """The commands of both sides, from the command line to a server: tokens, serve, submit, challenge."""
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -79,13 +81,32 @@ def test_serve_opens_the_committed_results_on_this_machine_alone(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: dict[str, Any] = {}
-    monkeypatch.setattr("uvicorn.run", lambda app, **options: asked.update(options, app=app))
+
+    def run(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+        asked.update(app=server.config.app, address=sockets[0].getsockname())
+        server.started = True
+        sockets[0].close()
+
+    monkeypatch.setattr("uvicorn.Server.run", run)
     opened: list[str] = []
     monkeypatch.setattr(results, "open_with", lambda store: opened.append(str(store.data)))
-    printed("leaderboard", "serve", "--db", url, "--data", tmp_path / "data", "--port", "8123")
-    assert (asked["host"], asked["port"]) == ("127.0.0.1", 8123)
+    where = printed("leaderboard", "serve", "--db", url, "--data", tmp_path / "data", "--port", "0")
+    host, port = asked["address"]
+    assert host == "127.0.0.1" and where == f"http://127.0.0.1:{port}"
     assert opened == [str(tmp_path / "data")]
     asked["app"].state.context.store.close()
+
+
+def test_a_port_that_is_taken_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = program("leaderboard", "serve", "--port", taken.getsockname()[1])
+    assert done.exit_code == 2 and "Address already in use" in done.output
+
+
+def test_a_folder_that_is_no_checkout_is_not_staged_into(tmp_path: Path) -> None:
+    done = program("leaderboard", "stage", tmp_path / "a.zip", "--repository", tmp_path)
+    assert done.exit_code == 2 and "leaderboard/results" in done.output
+    assert not list(tmp_path.iterdir())
 
 
 @SQLITE

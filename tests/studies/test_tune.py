@@ -10,7 +10,7 @@ from metanas.data.datasets import Datasets
 from metanas.data.domain import Domain
 from metanas.engine.config import ConfigError, resolve
 from metanas.engine.trainer import TrainError
-from metanas.studies.tune import Tuned, _study_name, ranges, tune
+from metanas.studies.tune import StorageError, Tuned, _study_name, ranges, tune
 
 QUICK = ["space.layers=1", "space.channels=8", "space.reductions=[]", "batching=vmap", "suite.shots=[1]"]
 
@@ -96,3 +96,11 @@ def test_a_search_in_which_all_diverges_says_so(tmp_path: Path) -> None:
             episodes=4,
             data=Datasets.open(config.suite),
         )
+
+
+def test_a_damaged_database_of_trials_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "tune.db"
+    path.write_bytes(b"no database" * 500)
+    with pytest.raises(StorageError, match=r"tune.db cannot be used: file is not a database; give another"):
+        run(path, 1)
+    assert StorageError.exit_code == 3

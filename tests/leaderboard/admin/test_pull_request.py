@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from leaderboard.admin.pull_request import Change, changes, check
 from leaderboard.bundle.pack import collect
 from leaderboard.repository import results
+from metanas.base.errors import InvalidValue
+from metanas.cli.app import app
 from tests.leaderboard import bundles
 
 WORKFLOWS = Path(__file__).parents[3] / ".github" / "workflows"
@@ -114,3 +117,12 @@ def test_the_workflow_never_runs_the_pull_request_with_secrets() -> None:
                 for job in flow["jobs"].values()
                 for step in job["steps"]
             )
+
+
+def test_changes_that_are_not_text_are_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "changes").write_bytes(bytes(range(256)))
+    words = ["leaderboard", "check-pull", str(tmp_path), "--changes", str(tmp_path / "changes"), "--out", "x"]
+    done = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, InvalidValue) and "expected the output of: git diff" in str(
+        done.exception
+    )

@@ -1,0 +1,72 @@
+"""What a value of a foreign table may be: text, the number of a class, the name of a class, an image file.
+
+A kind is a function from the value as it was read to the value as it is used; it raises ValueError with what
+would be right. `files.table` adds the file, the row, the column and the value.
+"""
+
+import difflib
+from collections.abc import Callable, Collection
+from typing import Any
+
+Kind = Callable[[Any], Any]
+
+
+def text(value: Any) -> str:
+    """Text that can be written as UTF-8: JSON may hold half of a surrogate pair, which is no character."""
+    if not isinstance(value, str):
+        raise ValueError("expected text")
+    if not value:
+        raise ValueError("expected some text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"half of a surrogate pair at character {error.start + 1}") from error
+    return value
+
+
+def number(least: int, most: int) -> Kind:
+    """A whole number in least..most, or, as CSV has it, its digits."""
+
+    def read(value: Any) -> int:
+        expected = f"expected a whole number from {least} to {most}"
+        if isinstance(value, str):
+            try:
+                value = int(value)
+            except ValueError:
+                raise ValueError(expected) from None
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(expected)
+        return value
+
+    return read
+
+
+def one_of(names: Collection[str], *, others: bool = False) -> Kind:
+    """The name of a class. others: a data set that has more classes than are used.
+
+    A name that differs from a known one in case or spaces alone is never one of the others.
+    """
+    known, folded = set(names), {_folded(name): name for name in names}
+
+    def read(value: Any) -> str:
+        name = text(value)
+        if name in known:
+            return name
+        near = [folded[key] for key in difflib.get_close_matches(_folded(name), folded, n=1)]
+        if _folded(name) in folded or not others:
+            hint = f"; did you mean {near[0]!r}?" if near else f", e.g. {min(known)!r}"
+            raise ValueError(f"expected one of the {len(known)} classes{hint}")
+        return name
+
+    return read
+
+
+def image_file(value: Any) -> bytes:
+    """The content of an image file, from the structure (bytes, path) of Hugging Face's Parquet files."""
+    if not isinstance(value, dict) or not isinstance(value.get("bytes"), bytes):
+        raise ValueError("expected an image as {bytes, path}")
+    return bytes(value["bytes"])
+
+
+def _folded(name: str) -> str:
+    return "".join(name.casefold().split())

@@ -1,0 +1,91 @@
+"""What is in the wheel and in the source distribution, from a build of a copy of this checkout."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BUILD = """
+import sys
+from setuptools import build_meta
+out = sys.argv[1]  # setuptools changes it
+build_meta.build_sdist(out)
+build_meta.build_wheel(out)
+"""
+LICENCES = sorted((ROOT / "leaderboard/static/vendor").glob("*.LICENSE"))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str], str]:
+    """The files of the source distribution and of the wheel, and the wheel's metadata."""
+    source, out = tmp_path_factory.mktemp("source") / "checkout", tmp_path_factory.mktemp("dist")
+    skipped = shutil.ignore_patterns(".*", "docs", "runs", "build", "dist", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, source, ignore=skipped)
+    for document in (*ROOT.glob("docs/*.md"), *ROOT.glob("docs/notebooks/*.ipynb")):
+        target = source / document.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(document, target)
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD, str(out)],
+        cwd=source,
+        env={**os.environ, "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "SetuptoolsDeprecationWarning" not in done.stderr
+    (archive,), (wheel,) = out.glob("*.tar.gz"), out.glob("*.whl")
+    with tarfile.open(archive) as tar:
+        sdist = {name.partition("/")[2] for name in tar.getnames()}
+    with zipfile.ZipFile(wheel) as file:
+        (metadata,) = (name for name in file.namelist() if name.endswith(".dist-info/METADATA"))
+        return sdist, set(file.namelist()), file.read(metadata).decode()
+
+
+def test_the_source_distribution_can_test_itself(built: tuple[set[str], set[str], str]) -> None:
+    sdist, _, _ = built
+    wanted = {"Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "pyproject.toml", "docs/domains.md"}
+    wanted |= {path.name for path in ROOT.glob("requirements*.txt")}
+    tests = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py")}
+    tests |= {"tests/browser/vendor/axe.min.js", "tests/browser/vendor/axe.LICENSE"}
+    assert not (wanted | tests) - sdist
+    assert not [name for name in sdist if name.endswith((".pyc", ".db", ".part"))]
+
+
+def test_scripts_of_others_come_with_their_licences(built: tuple[set[str], set[str], str]) -> None:
+    sdist, wheel, metadata = built
+    scripts = {
+        path.name.removesuffix(".min.js") for path in (ROOT / "leaderboard/static/vendor").glob("*.js")
+    }
+    assert scripts == {path.stem for path in LICENCES}
+    for licence in LICENCES:
+        name = licence.relative_to(ROOT).as_posix()
+        assert name in sdist and name in wheel
+        assert any(other.endswith(f".dist-info/licenses/{name}") for other in wheel)
+    fields = Parser().parsestr(metadata)
+    assert fields["License-Expression"] == "Apache-2.0 AND BSD-3-Clause AND 0BSD"
+    assert "LICENSE" in fields.get_all("License-File", [])
+
+
+def test_the_wheel_has_the_packages_with_their_data_and_nothing_else(
+    built: tuple[set[str], set[str], str],
+) -> None:
+    _, wheel, _ = built
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    tops = {name.partition("/")[0] for name in wheel}
+    assert tops == {"metanas", "tasks", "baselines", "leaderboard", f"metanas-{project['version']}.dist-info"}
+    for data in (
+        "tasks/suites/core-v1.yaml",
+        "tasks/splits/trec_fine_test.txt",
+        "tasks/manifests/core-v1.json",
+    ):
+        assert data in wheel
+    assert any(name.startswith("leaderboard/results/") for name in wheel)
