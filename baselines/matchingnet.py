@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from baselines.protonet import ProtoNet
+from metanas.base.ranges import NonNegative
 from metanas.data.episode import Batch
 from metanas.method import METHODS
 
@@ -24,7 +25,7 @@ class MatchingNet(ProtoNet):
     class Settings(ProtoNet.Settings):
         """As ProtoNet's; sharpness multiplies the cosine."""
 
-        sharpness: float = 10.0
+        sharpness: NonNegative = 10.0
 
     def compared(self, support: Batch, ways: int, queries: Tensor) -> Tensor:
         """Logits (T, Q, ways) from features: the log of the attention that each class gets."""
