@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from metanas.base.ranges import Count, Limit, NonNegative, Number, Rate, Share, Steps, Weight
+from metanas.base.ranges import Count, Limit, NonNegative, Number, Positive, Rate, Share, Steps, Weight
 from metanas.base.seeding import generator
 from metanas.choice.beam import beam
 from metanas.choice.candidates import affordable, candidates
@@ -75,7 +75,7 @@ class LooNas(Method):
         steps: Steps = 0
         test_steps: Steps = 0
         steps_from: Share = 0.5
-        rate: Rate = 0.03
+        rate: Positive = 0.03
         sharpness: NonNegative = 8.0
         wide: Weight = 1.0
         after: Weight = 0.3

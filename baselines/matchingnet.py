@@ -15,6 +15,7 @@ from baselines.protonet import ProtoNet
 from metanas.base.ranges import NonNegative
 from metanas.data.episode import Batch
 from metanas.method import METHODS
+from metanas.models.length import length
 
 
 @METHODS.register("matchingnet")
@@ -29,7 +30,12 @@ class MatchingNet(ProtoNet):
 
     def compared(self, support: Batch, ways: int, queries: Tensor) -> Tensor:
         """Logits (T, Q, ways) from features: the log of the attention that each class gets."""
-        keys, queries = F.normalize(support.x, dim=-1), F.normalize(queries, dim=-1)
+        keys, queries = _normalised(support.x), _normalised(queries)
         attention = (self.settings.sharpness * queries @ keys.transpose(1, 2)).softmax(-1)  # (T, Q, B)
         shares = attention @ F.one_hot(support.y, ways).to(attention.dtype)
         return shares.clamp_min(torch.finfo(shares.dtype).tiny).log()
+
+
+def _normalised(x: Tensor) -> Tensor:
+    """F.normalize of features x (T, B, F), with a second derivative where all are 0."""
+    return x / length(x, (-1,)).clamp_min(1e-12)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from metanas.base.ranges import Count, Limit, NonNegative, Rate, Steps, Weight
+from metanas.base.ranges import Count, Limit, NonNegative, Positive, Rate, Steps, Weight
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import WeightsOnly, embed_with, fixed_archs
 from metanas.meta.inner import Order, adapt, adapted_predictor, moves, trajectory
@@ -60,8 +60,8 @@ class MetaNasOurs(Method):
         second_order: bool = False
         steps: Count = 2
         test_steps: Steps = 2
-        weight_rate: Rate = 0.03
-        arch_rate: Rate = 0.3
+        weight_rate: Positive = 0.03
+        arch_rate: Positive = 0.3
         sharpness: NonNegative = 8.0
         before: Weight = 0.7
         wide: Weight = 1.0
