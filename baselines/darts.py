@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from metanas.base.ranges import Rate, Share, Steps
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import start_with
 from metanas.meta.inner import ParamGroups, adapt, adapted_predictor, gradient
@@ -44,12 +45,12 @@ class Darts(Method):
 
         space: SearchSpace = field(default_factory=SearchSpace)
         order: Order = "first"
-        test_steps: int = 15
-        retrain_steps: int = 15
-        weight_rate: float = 0.025
-        arch_rate: float = 0.05
-        retrain_rate: float = 3e-3
-        warm_up: float = 0.0
+        test_steps: Steps = 15
+        retrain_steps: Steps = 15
+        weight_rate: Rate = 0.025
+        arch_rate: Rate = 0.05
+        retrain_rate: Rate = 3e-3
+        warm_up: Share = 0.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from baselines.random_search import RandomSearch
+from metanas.base.ranges import Count, Share
 from metanas.method import METHODS
 from metanas.search.propose import Trial, evolve
 from metanas.space.architecture import Architecture
@@ -27,9 +28,9 @@ class Evolution(RandomSearch):
         crossing: the probability that a child has two parents (0 in the paper).
         """
 
-        population: int = 20
-        tournament: int = 5
-        crossing: float = 0.0
+        population: Count = 20
+        tournament: Count = 5
+        crossing: Share = 0.0
 
     settings: Settings
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from metanas.base.ranges import Limit, Rate, Steps
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import adapt_weights, fixed_archs
 from metanas.meta.inner import ParamGroups, What, moves, predictor
@@ -47,12 +48,12 @@ class FineTune(Method):
         network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
         adapts: What = "both"
-        test_steps: int = 20
-        weight_rate: float = 3e-3
-        arch_rate: float = 1e-2
-        outer_weight_rate: float = 3e-3
-        outer_arch_rate: float = 1e-2
-        clip: float = 1.0
+        test_steps: Steps = 20
+        weight_rate: Rate = 3e-3
+        arch_rate: Rate = 1e-2
+        outer_weight_rate: Rate = 3e-3
+        outer_arch_rate: Rate = 1e-2
+        clip: Limit = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings, self.specs = settings, tuple(specs)

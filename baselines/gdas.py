@@ -7,6 +7,7 @@ samples with a straight-through gradient, temperature from 10 to 0.1 over the se
 from dataclasses import dataclass
 
 from baselines.darts import Darts
+from metanas.base.ranges import Positive
 from metanas.base.seeding import generator
 from metanas.method import METHODS
 from metanas.models.relaxation import Relaxation, Schedule, annealed, gumbel
@@ -20,8 +21,8 @@ class Gdas(Darts):
     class Settings(Darts.Settings):
         """first, last: the temperature in the first and last search step. schedule: linear | geometric."""
 
-        first: float = 10.0
-        last: float = 0.1
+        first: Positive = 10.0
+        last: Positive = 0.1
         schedule: Schedule = "linear"
 
     settings: Settings

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from baselines.random_search import RandomSearch
+from metanas.base.ranges import Number
 from metanas.method import METHODS
 from metanas.search.propose import Trial, by_sampler
 from metanas.space.architecture import Architecture
@@ -23,7 +24,7 @@ class Gp(RandomSearch):
     class Settings(RandomSearch.Settings):
         """startup: random trials before the model proposes."""
 
-        startup: int = 10
+        startup: Number = 10
 
     settings: Settings
 

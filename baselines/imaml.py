@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from metanas.base.ranges import Count, Limit, Positive, Rate, Steps
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import WeightsOnly, fixed_archs, start_with
 from metanas.meta.implicit import meta_gradient, proximal
@@ -44,15 +45,15 @@ class IMaml(Method):
         network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
         adapts: What = "both"
-        steps: int = 8
-        test_steps: int = 8
-        weight_rate: float = 0.1
-        arch_rate: float = 0.3
-        strength: float = 2.0
-        cg_steps: int = 5
-        outer_weight_rate: float = 3e-3
-        outer_arch_rate: float = 1e-2
-        clip: float = 1.0
+        steps: Count = 8
+        test_steps: Steps = 8
+        weight_rate: Rate = 0.1
+        arch_rate: Rate = 0.3
+        strength: Positive = 2.0
+        cg_steps: Steps = 5
+        outer_weight_rate: Rate = 3e-3
+        outer_arch_rate: Rate = 1e-2
+        clip: Limit = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings

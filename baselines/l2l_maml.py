@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.base.plugins import PluginError
+from metanas.base.ranges import Count, Limit, Rate, Steps
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.optimizers import FunctionalOptimizer, adam
 from metanas.meta.outer import descend, over_domains, pack
@@ -41,11 +42,11 @@ class L2lMaml(Method):
         network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
         second_order: bool = True
-        steps: int = 2
-        test_steps: int = 2
-        weight_rate: float = 0.1
-        outer_weight_rate: float = 3e-3
-        clip: float = 1.0
+        steps: Count = 2
+        test_steps: Steps = 2
+        weight_rate: Rate = 0.1
+        outer_weight_rate: Rate = 3e-3
+        clip: Limit = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings, self.algorithms = settings, _learn2learn().algorithms

@@ -11,6 +11,7 @@ import torch
 
 from baselines.l2l_maml import FixedArch, L2lMaml, name_in_state
 from metanas.base.errors import InvalidValue
+from metanas.base.ranges import Count, Steps
 from metanas.data.episode import TaskSpec
 from metanas.meta.outer import pack
 from metanas.method import METHODS, State
@@ -25,8 +26,8 @@ class L2lMetaSgd(L2lMaml):
     class Settings(L2lMaml.Settings):
         """weight_rate: the initial value of every learned rate."""
 
-        steps: int = 1
-        test_steps: int = 1
+        steps: Count = 1
+        test_steps: Steps = 1
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         if settings.space.sampling != "mixture":

@@ -8,6 +8,7 @@ to convergence.
 from dataclasses import dataclass
 
 from baselines.finetune import FineTune
+from metanas.base.ranges import Rate, Steps
 from metanas.meta.inner import What
 from metanas.method import METHODS
 
@@ -21,5 +22,5 @@ class LinearProbe(FineTune):
         """As finetune's."""
 
         adapts: What = "head"
-        test_steps: int = 50
-        weight_rate: float = 1e-2
+        test_steps: Steps = 50
+        weight_rate: Rate = 1e-2

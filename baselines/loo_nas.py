@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from metanas.base.ranges import Count, Limit, NonNegative, Number, Positive, Rate, Share, Steps, Weight
 from metanas.base.seeding import generator
 from metanas.choice.beam import beam
 from metanas.choice.candidates import affordable, candidates
@@ -71,24 +72,24 @@ class LooNas(Method):
 
         space: SearchSpace = field(default_factory=lambda: SearchSpace(sampling="uniform"))
         rule: RuleName = "hierarchical"
-        count: int = 32
-        macs: float = 0.0
-        rounds: int = 0
+        count: Count = 32
+        macs: NonNegative = 0.0
+        rounds: Number = 0
         head: Literal["prototype", "ridge"] = "prototype"
-        steps: int = 0
-        test_steps: int = 0
-        steps_from: float = 0.5
-        rate: float = 0.03
-        sharpness: float = 8.0
-        focus: float = 0.25
-        spread: float = 0.05
-        judgements: int = 4
-        wide: float = 1.0
-        after: float = 0.3
-        pretrain: float = 0.3
-        outer_weight_rate: float = 6e-3
-        outer_eta_rate: float = 1e-2
-        clip: float = 1.0
+        steps: Steps = 0
+        test_steps: Steps = 0
+        steps_from: Share = 0.5
+        rate: Positive = 0.03
+        sharpness: NonNegative = 8.0
+        focus: Share = 0.25
+        spread: NonNegative = 0.05
+        judgements: Count = 4
+        wide: Weight = 1.0
+        after: Weight = 0.3
+        pretrain: Weight = 0.3
+        outer_weight_rate: Rate = 6e-3
+        outer_eta_rate: Rate = 1e-2
+        clip: Limit = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings, self.specs = settings, tuple(specs)

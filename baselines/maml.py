@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from metanas.base.errors import InvalidValue
+from metanas.base.ranges import Count, Limit, Rate, Steps
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.arch_steps import ARCH_RULES, ArchRule, SummedArch
 from metanas.meta.batching import Batching, fastest
@@ -58,18 +59,18 @@ class Maml(Method):
         space: SearchSpace = field(default_factory=SearchSpace)
         adapts: What = "both"
         second_order: bool = True
-        steps: int = 2
-        test_steps: int = 2
-        weight_rate: float = 0.1
-        arch_rate: float = 1.0
+        steps: Count = 2
+        test_steps: Steps = 2
+        weight_rate: Rate = 0.1
+        arch_rate: Rate = 1.0
         eta: bool = False
         arch_rule: ArchRule = "sgd"
         arch_step: Literal["each", "summed"] = "each"
-        outer_weight_rate: float = 3e-3
-        outer_arch_rate: float = 1e-2
-        outer_eta_rate: float = 1e-2
+        outer_weight_rate: Rate = 3e-3
+        outer_arch_rate: Rate = 1e-2
+        outer_eta_rate: Rate = 1e-2
         decay: Literal["linear", "none"] = "linear"
-        clip: float = 1.0
+        clip: Limit = 1.0
         batching: Literal["auto", "vmap", "shared", "loop"] = "auto"
         checkpoint: bool = False
 

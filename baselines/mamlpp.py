@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from baselines.maml import Maml
+from metanas.base.ranges import Count, Share, Steps
 from metanas.meta.inner import Order, StepPolicy, moves
 from metanas.meta.optimizers import FunctionalOptimizer, adam
 from metanas.meta.rates import LearnedRates, constant, start
@@ -31,11 +32,11 @@ class MamlPp(Maml):
         least: the share of its start to which the outer rate falls (theirs: 1e-5 of 1e-3).
         """
 
-        steps: int = 3
-        test_steps: int = 3
-        multi_step: float = 0.15
-        first_order: float = 0.5
-        least: float = 0.01
+        steps: Count = 3
+        test_steps: Steps = 3
+        multi_step: Share = 0.15
+        first_order: Share = 0.5
+        least: Share = 0.01
 
     settings: Settings
 

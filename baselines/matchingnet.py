@@ -12,8 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from baselines.protonet import ProtoNet
+from metanas.base.ranges import NonNegative
 from metanas.data.episode import Batch
 from metanas.method import METHODS
+from metanas.models.length import length
 
 
 @METHODS.register("matchingnet")
@@ -24,15 +26,20 @@ class MatchingNet(ProtoNet):
     class Settings(ProtoNet.Settings):
         """As ProtoNet's; sharpness multiplies the cosine."""
 
-        sharpness: float = 10.0
+        sharpness: NonNegative = 10.0
 
     def known(self, support: Batch, ways: int) -> tuple[Tensor, ...]:
         """Unit support features (T, B, F) and their classes (T, B, ways)."""
-        return F.normalize(support.x, dim=-1), F.one_hot(support.y, ways).to(support.x.dtype)
+        return _normalised(support.x), F.one_hot(support.y, ways).to(support.x.dtype)
 
     def compared(self, known: tuple[Tensor, ...], queries: Tensor) -> Tensor:
         """Logits (T, Q, ways) from features: the log of the attention that each class gets."""
-        (keys, classes), queries = known, F.normalize(queries, dim=-1)
+        (keys, classes), queries = known, _normalised(queries)
         attention = (self.settings.sharpness * queries @ keys.transpose(1, 2)).softmax(-1)  # (T, Q, B)
         shares = attention @ classes
         return shares.clamp_min(torch.finfo(shares.dtype).tiny).log()
+
+
+def _normalised(x: Tensor) -> Tensor:
+    """F.normalize of features x (T, B, F), with a second derivative where all are 0."""
+    return x / length(x, (-1,)).clamp_min(1e-12)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from metanas.base.ranges import Count, Limit, NonNegative, Positive, Rate, Steps, Weight
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import WeightsOnly, embed_with, fixed_archs
 from metanas.meta.inner import Order, adapt, adapted_predictor, moves, trajectory
@@ -57,19 +58,19 @@ class MetaNasOurs(Method):
         network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
         second_order: bool = False
-        steps: int = 2
-        test_steps: int = 2
-        weight_rate: float = 0.03
-        arch_rate: float = 0.3
-        sharpness: float = 8.0
-        before: float = 0.7
-        wide: float = 1.0
-        after: float = 0.3
-        pretrain: float = 0.3
-        outer_weight_rate: float = 6e-3
-        outer_arch_rate: float = 1e-2
-        outer_eta_rate: float = 1e-2
-        clip: float = 1.0
+        steps: Count = 2
+        test_steps: Steps = 2
+        weight_rate: Positive = 0.03
+        arch_rate: Positive = 0.3
+        sharpness: NonNegative = 8.0
+        before: Weight = 0.7
+        wide: Weight = 1.0
+        after: Weight = 0.3
+        pretrain: Weight = 0.3
+        outer_weight_rate: Rate = 6e-3
+        outer_arch_rate: Rate = 1e-2
+        outer_eta_rate: Rate = 1e-2
+        clip: Limit = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings, self.specs = settings, tuple(specs)

@@ -10,10 +10,12 @@ copies.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from metanas.base.ranges import Count, Positive, Range, Rate, Share, Steps
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.averaging import mean_over_tasks
 from metanas.meta.given_arch import adapt_weights, fixed_archs
@@ -46,15 +48,15 @@ class MetaNas(Method):
         """
 
         space: SearchSpace = field(default_factory=SearchSpace)
-        steps: int = 5
-        test_steps: int = 10
-        weight_rate: float = 0.01
-        arch_rate: float = 0.02
-        outer_weight_step: float = 0.7
-        outer_arch_step: float = 0.42
-        warm_up: float = 0.5
-        temperature: float = 0.05
-        threshold: float = 0.01
+        steps: Count = 5
+        test_steps: Steps = 10
+        weight_rate: Rate = 0.01
+        arch_rate: Rate = 0.02
+        outer_weight_step: Rate = 0.7
+        outer_arch_step: Rate = 0.42
+        warm_up: Share = 0.5
+        temperature: Positive = 0.05
+        threshold: Annotated[float, Range(least=0, below=1)] = 0.01
         schedule: Schedule = "linear"
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from baselines.maml import Maml
+from metanas.base.ranges import Count, NonNegative, Rate, Steps
 from metanas.meta.inner import StepPolicy, moves
 from metanas.meta.rates import LearnedRates, start
 from metanas.method import METHODS
@@ -29,12 +30,12 @@ class MetaSgd(Maml):
         weight_rate, arch_rate and eta of MAML are not used.
         """
 
-        steps: int = 1
-        test_steps: int = 1
-        low: float = 0.05
-        high: float = 0.3
-        arch_scale: float = 5.0
-        outer_eta_rate: float = 3e-3
+        steps: Count = 1
+        test_steps: Steps = 1
+        low: Rate = 0.05
+        high: Rate = 0.3
+        arch_scale: NonNegative = 5.0
+        outer_eta_rate: Rate = 3e-3
 
     settings: Settings
 

@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 
 from baselines.random_search import RandomSearch
+from metanas.base.ranges import Count, Share
 from metanas.data.episode import Episodes
 from metanas.method import METHODS
 from metanas.params import Params
@@ -28,9 +29,9 @@ class NasWot(RandomSearch):
     class Settings(RandomSearch.Settings):
         """As random-search's; a short search with many candidates, as a trial costs one or two passes."""
 
-        sharing: float = 0.0
-        searching: float = 0.1
-        candidates: int = 16
+        sharing: Share = 0.0
+        searching: Share = 0.1
+        candidates: Count = 16
 
     def fitness(self, params: Params, episodes: Episodes) -> float:
         """The proxy on the support set of the first of the T tasks."""

@@ -8,6 +8,7 @@ first (theirs: 15 of 50 epochs).
 from dataclasses import dataclass, field
 
 from baselines.darts import Darts
+from metanas.base.ranges import Share
 from metanas.method import METHODS
 from metanas.space.space import SearchSpace
 
@@ -21,4 +22,4 @@ class PcDarts(Darts):
         """As darts'."""
 
         space: SearchSpace = field(default_factory=lambda: SearchSpace(partial=4))
-        warm_up: float = 0.3
+        warm_up: Share = 0.3

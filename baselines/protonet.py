@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from metanas.base.ranges import Limit, NonNegative, Number, Rate
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import embed_with, fixed_archs
 from metanas.meta.loss import is_static
@@ -46,12 +47,12 @@ class ProtoNet(Method):
 
         network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
-        weight_rate: float = 3e-3
-        arch_rate: float = 1e-2
-        sharpness: float = 8.0
+        weight_rate: Rate = 3e-3
+        arch_rate: Rate = 1e-2
+        sharpness: NonNegative = 8.0
         decay: Literal["linear", "halve"] = "linear"
-        halvings: int = 5
-        clip: float = 1.0
+        halvings: Number = 5
+        clip: Limit = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from metanas.base.ranges import Limit, Rate
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import embed_with, fixed_archs
 from metanas.meta.loss import cross_entropy
@@ -41,10 +42,10 @@ class R2D2(Method):
 
         network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
-        weight_rate: float = 3e-3
-        arch_rate: float = 1e-2
-        head_rate: float = 1e-2
-        clip: float = 1.0
+        weight_rate: Rate = 3e-3
+        arch_rate: Rate = 1e-2
+        head_rate: Rate = 1e-2
+        clip: Limit = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from metanas.base.errors import InvalidValue
+from metanas.base.ranges import Count, Limit, Rate, Share, Steps
 from metanas.base.seeding import generator
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.inner import ParamGroups, adapt, adapted_predictor
@@ -48,14 +49,14 @@ class RandomSearch(Method):
         """
 
         space: SearchSpace = field(default_factory=SearchSpace)
-        sharing: float = 0.4
-        searching: float = 0.2
-        candidates: int = 4
-        steps: int = 2
-        test_steps: int = 2
-        weight_rate: float = 0.2
-        outer_weight_rate: float = 3e-3
-        clip: float = 1.0
+        sharing: Share = 0.4
+        searching: Share = 0.2
+        candidates: Count = 4
+        steps: Count = 2
+        test_steps: Steps = 2
+        weight_rate: Rate = 0.2
+        outer_weight_rate: Rate = 3e-3
+        clip: Limit = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         if size(settings.space) >= 2**62:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from metanas.base.ranges import Count, Rate, Steps
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.averaging import mean_over_tasks
 from metanas.meta.carried_moments import init_moments, is_moment, load_moments, update_moments
@@ -51,12 +52,12 @@ class Reptile(Method):
         network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
         adapts: What = "both"
-        steps: int = 5
-        test_steps: int = 20
-        weight_rate: float = 0.01
-        test_weight_rate: float | None = None
-        arch_rate: float = 0.005
-        outer_step: float = 1.0
+        steps: Count = 5
+        test_steps: Steps = 20
+        weight_rate: Rate = 0.01
+        test_weight_rate: Rate | None = None
+        arch_rate: Rate = 0.005
+        outer_step: Rate = 1.0
         keep_moments: bool = False
         one_by_one: bool = False
 

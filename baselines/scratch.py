@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from metanas.base.ranges import Rate, Steps
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import adapt_weights
 from metanas.meta.inner import ParamGroups, What, moves, predictor
@@ -35,9 +36,9 @@ class Scratch(Method):
         network: NetworkConfig = field(default_factory=NetworkConfig)
         space: SearchSpace = field(default_factory=SearchSpace)
         adapts: What = "both"
-        test_steps: int = 20
-        weight_rate: float = 3e-3
-        arch_rate: float = 1e-2
+        test_steps: Steps = 20
+        weight_rate: Rate = 3e-3
+        arch_rate: Rate = 1e-2
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
         self.settings = settings

@@ -7,10 +7,12 @@ after another and goes on while it is among the best so far.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 
 from baselines.random_search import RandomSearch
+from metanas.base.ranges import Count, Range
 from metanas.method import METHODS
 from metanas.search.propose import Trial, goes_on
 from metanas.search.variation import sample
@@ -25,8 +27,8 @@ class SuccessiveHalving(RandomSearch):
     class Settings(RandomSearch.Settings):
         """factor: one of so many goes on. top: the most evaluations of an architecture."""
 
-        factor: int = 2
-        top: int = 8
+        factor: Annotated[int, Range(least=2)] = 2
+        top: Count = 8
 
     settings: Settings
 

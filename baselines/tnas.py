@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from baselines.maml import Maml
+from metanas.base.ranges import Share, Steps
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import start_with
 from metanas.meta.inner import ParamGroups, adapt, adapted_predictor
@@ -39,8 +40,8 @@ class TNas(Maml):
         """
 
         second_order: bool = False
-        decoded: float = 0.5
-        decoded_steps: int = 2
+        decoded: Share = 0.5
+        decoded_steps: Steps = 2
 
     settings: Settings
 

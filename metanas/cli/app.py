@@ -87,13 +87,22 @@ KINDS = (
 
 @app.command("list")
 def list_command(
-    kind: Annotated[str, typer.Argument(help=" | ".join(KINDS))], as_json: AsJson = False
+    kind: Annotated[str, typer.Argument(help=" | ".join((*KINDS, "settings METHOD")))],
+    method: Annotated[str, typer.Argument(help="With settings: a method.")] = "",
+    as_json: AsJson = False,
 ) -> None:
-    """List what there is of a kind (domains, suites, methods, ...), with summaries."""
+    """List what there is of a kind (domains, suites, methods, ...), or what --set takes with a method."""
     from metanas.cli import listing
 
+    if kind == "settings":
+        if not method:
+            fail("name a method: metanas list settings maml")
+        print_rows(listing.settings(method), ("key", "values", "default"), as_json=as_json)
+        return
+    if method:
+        fail(f"`metanas list {kind}` takes no further word, got {method!r}")
     if kind not in KINDS:
-        fail(f"nothing of kind {kind!r} to list; there are: {', '.join(KINDS)}")
+        fail(f"nothing of kind {kind!r} to list; there are: {', '.join((*KINDS, 'settings'))}")
     print_rows(listing.rows(kind), ("name", "summary"), as_json=as_json)
 
 

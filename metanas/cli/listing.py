@@ -1,4 +1,4 @@
-"""The rows that `metanas list` and `metanas data status` print. Imports no torch."""
+"""The rows that `metanas list` and `metanas data status` print. Imports no torch, but for `settings`."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -37,6 +37,15 @@ def rows(kind: str) -> Rows:
     }
     names, summary = files[kind]
     return [{"name": name, "summary": summary(name)} for name in names]
+
+
+def settings(method: str) -> Rows:
+    """Key, values and default of everything that `--set` takes with a method. Imports the method."""
+    from metanas.engine import fields
+    from metanas.method import METHODS
+
+    found = fields.settings(METHODS[method].Settings)
+    return [{"key": s.key, "values": s.values, "default": s.default} for s in found]
 
 
 def data_status(root: Path | None) -> Rows:

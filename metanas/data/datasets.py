@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from metanas.base.ranges import STORED
 from metanas.data import manifest
 from metanas.data import suite as suites
 from metanas.data.domain import Domain
@@ -61,7 +62,7 @@ class Datasets(Mapping[str, Domain]):
 
 @cache
 def _open_once(suite: str, root: Path | None, pinned: bool) -> Datasets:
-    return Datasets.open(Suite.model_validate_json(suite), root, pinned=pinned)
+    return Datasets.open(Suite.model_validate_json(suite, context=STORED), root, pinned=pinned)
 
 
 def data_root(given: Path | str | None) -> Path | None:

@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from metanas.base import plugins, yaml_text
 from metanas.base.errors import InvalidValue
+from metanas.base.ranges import Count, Number, Positive, Range, Seed
 from metanas.base.registry import UnknownName
 from metanas.data.episode import EpisodeShape
 
-Positive = Annotated[int, Field(ge=1)]
+Ways = Annotated[int, Range(least=2)]
+Tested = Annotated[int, Range(least=2, why="an interval of accuracies needs two")]
 
 
 class Budget(BaseModel):
@@ -21,13 +23,13 @@ class Budget(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    iterations: Annotated[int, Field(ge=0)]
-    tasks: Positive  # episodes per domain and iteration
-    eval_episodes: Positive  # so many of the pinned test episodes, from the first
-    flops: Annotated[float, Field(gt=0)] | None = None  # of meta-training, in place of iterations
-    patience: Positive | None = None  # stop after so many checks without a new best meta-validation accuracy
-    check_every: Positive = 50  # iterations between these checks
-    check_episodes: Positive = 50  # per domain and number of shots
+    iterations: Number
+    tasks: Count  # episodes per domain and iteration
+    eval_episodes: Tested  # so many of the pinned test episodes, from the first
+    flops: Positive | None = None  # of meta-training, in place of iterations
+    patience: Count | None = None  # stop after so many checks without a new best meta-validation accuracy
+    check_every: Count = 50  # iterations between these checks
+    check_episodes: Count = 50  # per domain and number of shots
 
     def named(self, name: str) -> dict[str, int | float | str]:
         """The budget as a submission states it: fields that have no effect are left out."""
@@ -44,8 +46,8 @@ class DomainOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    ways: Annotated[int, Field(ge=2)] | None = None  # a domain of four classes has 4-way tasks
-    queries: Positive | None = None
+    ways: Ways | None = None  # a domain of four classes has 4-way tasks
+    queries: Count | None = None
     group_disjoint: bool = False  # no speaker or drawer of a test episode is in both of its sets
     augment: bool = False  # speech: SpecAugment in meta-training (`augment.py`)
     tokens: Literal["bytes", "words"] = "bytes"  # text: words come from the meta-train classes
@@ -61,13 +63,13 @@ class Suite(BaseModel):
     version: str
     summary: str
     domains: tuple[str, ...]
-    ways: Annotated[int, Field(ge=2)]
-    shots: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    queries: Positive
-    train_queries: Positive
-    train_ways: Annotated[int, Field(ge=2)] | None = None  # of meta-training; None: as in test episodes
-    episodes: Positive
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    ways: Ways
+    shots: Annotated[tuple[Count, ...], Field(min_length=1)]
+    queries: Count
+    train_queries: Count
+    train_ways: Ways | None = None  # of meta-training; None: as in test episodes
+    episodes: Tested
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     budgets: dict[str, Budget]
     options: dict[str, DomainOptions] = {}  # by domain
 

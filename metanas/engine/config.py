@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from metanas.base import yaml_text
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import InvalidValue
+from metanas.base.ranges import STORED
 from metanas.data.suite import Budget, Suite, load_suite
 from metanas.method import METHODS, Method
 from metanas.space.strategy import as_text
@@ -70,18 +72,19 @@ def resolve(
         raise ConfigError(f"no budget named {budget!r} in {base.name}; there are: {', '.join(base.budgets)}")
     if unknown := [domain for domain in domains if domain not in base.domains]:
         raise ConfigError(f"{base.name} has no domain {unknown[0]!r}; it has: {', '.join(base.domains)}")
-    if bad := [seed for seed in seeds if seed < 0 or seed > 30_000]:
-        raise ConfigError(f"seeds must lie in 0..30000, got {bad[0]}")
-    if len(set(seeds)) < len(seeds):
-        raise ConfigError(f"every seed may stand once, got {', '.join(map(str, seeds))}")
     suite_changes = {**_group(given, "suite"), **({"domains": tuple(domains)} if domains else {})}
     tracking = given.pop("tracking", "none")
     if tracking not in ("none", "wandb"):
         raise ConfigError(f"tracking must be none or wandb, got {tracking!r}")
     trials = given.pop("trials", None)
-    if trials is not None and (not isinstance(trials, int) or trials < 0):
+    if trials is not None and (not isinstance(trials, int) or isinstance(trials, bool) or trials < 0):
         raise ConfigError(f"trials must be a number of settings tried, got {trials!r}")
     updated_suite = _updated(Suite, base, suite_changes, "suite")
+    chosen_seeds = tuple(seeds) or updated_suite.seeds
+    if bad := [seed for seed in chosen_seeds if seed < 0 or seed > 30_000]:
+        raise ConfigError(f"seeds must lie in 0..30000, got {bad[0]}")
+    if len(set(chosen_seeds)) < len(chosen_seeds):
+        raise ConfigError(f"every seed may stand once, got {', '.join(map(str, chosen_seeds))}")
     return RunConfig(
         method=method,
         budget_name=budget,
@@ -90,7 +93,7 @@ def resolve(
         ),
         settings=plain(settings_of(METHODS[method], given)),
         suite=updated_suite,
-        seeds=tuple(seeds) or base.seeds,
+        seeds=chosen_seeds,
         tracking=tracking,
         trials=trials,
     )
@@ -122,10 +125,11 @@ def _as_yaml(value: object) -> str:
     return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n...\n").strip()
 
 
-def settings_of(method: type[Method], given: Mapping[str, Any]) -> Any:
-    """An instance of the method's Settings: defaults, overridden by `given` and type-checked.
+def settings_of(method: type[Method], given: Mapping[str, Any], *, stored: bool = False) -> Any:
+    """An instance of the method's Settings: defaults, overridden by `given` and checked.
 
-    ConfigError for an unknown key or a value that does not fit; it names the nearest known key.
+    stored: `given` was checked when its run began, so types are checked and ranges are not. ConfigError for
+    an unknown key or a value that does not fit; it names the nearest known key.
     """
     given = _with_space(given)
     known = known_keys(method.Settings)
@@ -141,9 +145,16 @@ def settings_of(method: type[Method], given: Mapping[str, Any]) -> Any:
         for key, value in given.items()
     }
     try:
-        return TypeAdapter(method.Settings).validate_python({**default, **merged})
+        context = STORED if stored else None
+        validator = _validator(method.Settings)  # type: ignore[arg-type]
+        return validator.validate_python({**default, **merged}, context=context)
     except ValidationError as error:
         raise ConfigError(_first(error)) from error
+
+
+@cache
+def _validator(settings: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(settings)
 
 
 def _with_space(given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -191,7 +202,7 @@ def read(path: Path) -> RunConfig:
         content = yaml_text.read(path)
         if content is None:
             raise InvalidValue("it is empty")
-        return RunConfig.model_validate(content)
+        return RunConfig.model_validate(content, context=STORED)
     except (InvalidValue, ValidationError, OSError) as error:
         reason = _first(error) if isinstance(error, ValidationError) else error
         raise DamagedConfig(

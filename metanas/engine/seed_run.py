@@ -72,7 +72,7 @@ def build(config: RunConfig, domains: Iterable[Domain]) -> Method:
     """The method of a run, for tasks of these domains."""
     kind = METHODS[config.method]
     specs = [domain.spec(config.suite.ways_of(domain.name)) for domain in domains]
-    method: Method = kind(specs, settings_of(kind, config.settings))
+    method: Method = kind(specs, settings_of(kind, config.settings, stored=True))
     return method
 
 

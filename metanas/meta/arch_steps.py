@@ -25,7 +25,8 @@ def exponentiated(rate: float | Tensor) -> FunctionalOptimizer:
     """
 
     def update(x: Tensor, g: Tensor, state: OptimizerState) -> tuple[Tensor, OptimizerState]:
-        return x - rate * g / x.softmax(-1).clamp_min(torch.finfo(x.dtype).tiny), state
+        least = torch.finfo(x.dtype).tiny ** 0.5  # less has no second derivative of g / p that is a number
+        return x - rate * g / x.softmax(-1).clamp_min(least), state
 
     return FunctionalOptimizer(lambda x: (), update)
 

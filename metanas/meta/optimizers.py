@@ -72,7 +72,8 @@ def adam(
         second = torch.addcmul(beta2 * second, g, g, value=1 - beta2)
         unbiased = math.sqrt(1 - beta2 ** float(step))  # bias corrections, here where they are scalars
         size = -rate * unbiased / (1 - beta1 ** float(step))
-        return torch.addcdiv(x, first, second.sqrt() + eps * unbiased, value=size), (first, second, step)
+        root = second.clamp_min(torch.finfo(second.dtype).tiny).sqrt()  # has a derivative where g is 0
+        return torch.addcdiv(x, first, root + eps * unbiased, value=size), (first, second, step)
 
     @torch.no_grad()
     def many(x: list[Tensor], g: list[Tensor], states: list[OptimizerState]) -> Updated:

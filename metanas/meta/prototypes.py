@@ -25,7 +25,7 @@ def embed(net: Network, params: Params, spec: TaskSpec, x: Tensor, *, apart: boo
 def prototypes(embedded: Tensor, support: Batch, ways: int) -> Tensor:
     """Class means (T, ways, F) of support features (T, B, F) (Snell et al., 2017, eq. 1)."""
     of_class = F.one_hot(support.y, ways).transpose(1, 2).to(embedded.dtype)  # (T, ways, B)
-    return of_class @ embedded / of_class.sum(-1, keepdim=True)
+    return of_class @ embedded / of_class.sum(-1, keepdim=True).clamp_min(1)
 
 
 def prototype_head(features: Tensor, support: Batch, ways: int, sharpness: float) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from metanas.base.errors import InvalidValue
 from metanas.meta.optimizers import FunctionalOptimizer, sgd
 from metanas.params import Params, Tensors, group_of, named_tensors
 
@@ -47,7 +48,12 @@ def constant(weights: float, arch: float) -> Callable[[str, torch.Size], Tensor]
 
 
 def start_nodes(params: Params, steps: int, weights: float, arch: float) -> Tensors:
-    """Logs of the rates per node candidate before meta-training: those of their group."""
+    """Logs of the rates per node candidate before meta-training: those of their group.
+
+    InvalidValue for a rate of 0, which has no log.
+    """
+    if bad := [rate for rate in (weights, arch) if not rate > 0]:
+        raise InvalidValue(f"learned rates are logs and must start above 0, got {bad[0]:g}")
     rates = start(params, "node", steps, constant(weights, arch))
     return {name: rate.log() for name, rate in rates.items()}
 

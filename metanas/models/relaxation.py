@@ -20,6 +20,7 @@ from metanas.params import Tensors, own_arch
 from metanas.space.architecture import Architecture
 from metanas.space.space import RelaxationName, SearchSpace
 
+LARGE = 1024.0  # logits beyond which sparsemax shifts a row before it sums
 Rows = tuple[tuple[bool, ...], ...]
 
 
@@ -104,7 +105,8 @@ def gumbel(temperature: float, generator: torch.Generator, *, alike: bool = Fals
         samples = {}
         for name, t in logits.items():
             shape = t.shape[1:] if alike else t.shape
-            noise = -torch.empty(shape, dtype=t.dtype).exponential_(generator=generator).log()
+            noise = torch.empty(shape, dtype=t.dtype).exponential_(generator=generator)
+            noise = -noise.clamp_min(torch.finfo(t.dtype).tiny).log()  # of a drawn 0
             soft = ((t + noise.to(t.device)) / temperature).softmax(-1)
             hard = torch.zeros_like(soft).scatter(-1, soft.argmax(-1, keepdim=True), 1.0)
             samples[name] = hard + (soft * hard - (soft * hard).detach())
@@ -197,13 +199,18 @@ def _sparse(weights: Tensors) -> Mixture:
 
 
 def _project(t: Tensor) -> Tensor:
-    """The projection of each row of t (..., O) onto the probability simplex."""
-    ordered = t.sort(-1, descending=True).values
+    """The projection of each row of t (..., O) onto the probability simplex.
+
+    It does not change if a row is shifted; large rows are, for beyond 2^24 adding 1 is lost in float32.
+    """
+    largest = t.detach().amax(-1, keepdim=True)
+    shift = torch.where(largest.abs() > LARGE, largest, 0.0)
+    ordered = (t - shift).sort(-1, descending=True).values
     total = _running_sum(ordered)
     count = torch.arange(1, t.shape[-1] + 1, dtype=t.dtype, device=t.device)
-    support = (1 + count * ordered > total).sum(-1, keepdim=True)
+    support = (1 + count * ordered > total).sum(-1, keepdim=True).clamp_min(1)  # 0 of NaN
     threshold = (total.gather(-1, support - 1) - 1) / support
-    return (t - threshold).clamp_min(0)
+    return (t - shift - threshold).clamp_min(0)
 
 
 def _running_sum(t: Tensor) -> Tensor:

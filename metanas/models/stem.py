@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.data.episode import Modality, TaskSpec
+from metanas.models.length import length
 from metanas.models.ops import Mask, conv, lookup
 from metanas.space.architecture import Architecture
 from metanas.space.space import SearchSpace
@@ -158,7 +159,7 @@ def _moments(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and 1 / standard deviation (B, 1, 1, 1) of x (B, C, H, W), which is 0 where the mask is."""
     count = mask.sum((-3, -2, -1), keepdim=True).clamp_min(1) * x.shape[-3]
     mean = x.sum((-3, -2, -1), keepdim=True) / count
-    square = torch.linalg.vector_norm(x, dim=(-3, -2, -1), keepdim=True).square()  # stores no squares
+    square = length(x, (-3, -2, -1)).square()  # stores no squares
     variance = square / count - mean * mean
     return mean, torch.rsqrt(variance.clamp_min(0) + 1e-5)
 

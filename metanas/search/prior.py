@@ -30,6 +30,7 @@ def penalty(space: SearchSpace, mixture: Mixture, spec: TaskSpec) -> Tensor | No
             continue
         weights = mixture.weights[name]
         log_prior = torch.tensor(logits, dtype=weights.dtype, device=weights.device).log_softmax(-1)
-        divergence = torch.xlogy(weights, weights) - weights * log_prior  # 0 log 0 = 0
+        logs = weights.clamp_min(torch.finfo(weights.dtype).tiny)  # 0 log 0 = 0, with a finite derivative
+        divergence = torch.xlogy(weights, logs) - weights * log_prior
         penalties.append(kl * divergence.sum(-1 if name == "depth" else (-2, -1)))
     return torch.stack(penalties).sum(0) if penalties else None

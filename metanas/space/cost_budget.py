@@ -4,8 +4,12 @@
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from metanas.base.errors import InvalidValue
+from metanas.base.ranges import Range, Weight
+
+Amount = Annotated[float, Range(least=0, finite=False)]  # infinity never binds, as 0
 
 
 @dataclass(frozen=True)
@@ -17,14 +21,14 @@ class Cost:
     InvalidValue if any is negative.
     """
 
-    macs: float = 0
-    parameters: float = 0
-    milliseconds: float = 0
-    weight: float = 1.0
+    macs: Amount = 0
+    parameters: Amount = 0
+    milliseconds: Amount = 0
+    weight: Weight = 1.0
 
     def __post_init__(self) -> None:
         for name in ("macs", "parameters", "milliseconds", "weight"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:
                 raise InvalidValue(
                     f"cost.{name} must be 0 (no budget) or positive, got {getattr(self, name)}"
                 )

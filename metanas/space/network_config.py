@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from metanas.base.errors import InvalidValue
+from metanas.base.ranges import Count, Positive
 from metanas.base.registry import Registry
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ class NetworkConfig:
     """
 
     kind: str = "supernet"
-    width: int = 64
-    depth: int = 2
+    width: Count = 64
+    depth: Count = 2
     norm: Literal["layer", "batch"] = "layer"
-    eps: float = 1e-5
+    eps: Positive = 1e-5
     down: Literal["pool", "stride"] = "pool"
     read: Literal["flatten", "mean"] = "flatten"
 

@@ -6,9 +6,10 @@ of a space; `metanas/models/supernet.py` builds the supernet over it.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from metanas.base.errors import InvalidValue
+from metanas.base.ranges import Count, Number, Range
 from metanas.base.registry import UnknownName
 from metanas.data.episode import TaskSpec
 from metanas.space.candidates import ACTIVATIONS, OPS
@@ -49,19 +50,19 @@ class SearchSpace:
 
     ops: tuple[str, ...] = ("conv3", "conv5", "maxpool3", "avgpool3", "gru", "attn", "fc", "skip")
     activations: tuple[str, ...] = ("relu", "tanh", "sigmoid")
-    layers: int = 3
-    channels: int = 32
-    reductions: tuple[int, ...] = (0,)
+    layers: Count = 3
+    channels: Count = 32
+    reductions: tuple[Number, ...] = (0,)
     residual: bool = True
-    nodes: int = 0
+    nodes: Annotated[int, Range(least=0, most=4)] = 0
     relaxation: RelaxationName = "softmax"
-    partial: int = 1
+    partial: Count = 1
     strategy: str = "all"
     cost: Cost = Cost()
     architecture: str = ""
     merge: bool = True
     stem: StemName = "conv"
-    patch: int = 4
+    patch: Count = 4
     sampling: Sampling = "mixture"
     levels: Levels = "shared"
     normed: bool = False

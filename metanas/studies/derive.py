@@ -41,7 +41,7 @@ def derived(
     if not 0 <= episode < config.suite.episodes:
         raise TrainError(f"{config.suite.name} pins episodes 0..{config.suite.episodes - 1}, got {episode}")
     data = Datasets.open(config.suite, root)
-    settings = configs.settings_of(METHODS[config.method], config.settings)
+    settings = configs.settings_of(METHODS[config.method], config.settings, stored=True)
     if not hasattr(settings, "space"):
         raise TrainError(f"{config.method} has no architecture")
     method = build(config, data.values())

@@ -81,7 +81,7 @@ def inherited(
     are asked. InvalidValue if the run has no supernet, another frame, or no domain of the table.
     """
     config = configs.of_run(run)
-    settings = settings_of(METHODS[config.method], config.settings)
+    settings = settings_of(METHODS[config.method], config.settings, stored=True)
     space = getattr(settings, "space", None)
     if not isinstance(space, SearchSpace) or space.architecture:
         raise InvalidValue(f"{run} has no supernet: its method is {config.method} on a fixed network")

@@ -33,6 +33,7 @@ from metanas.base import yaml_text
 from metanas.base.errors import DataError
 from metanas.data.datasets import Datasets
 from metanas.engine.config import ConfigError, RunConfig, as_overrides, known_keys, resolve, settings_of
+from metanas.engine.fields import range_of
 from metanas.engine.run import meta_batches, num_iterations
 from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import build, check_trains
@@ -137,7 +138,17 @@ def ranges(method: str, texts: Sequence[str]) -> dict[str, BaseDistribution]:
         if key not in known:
             settings_of(METHODS[method], {key: 0})  # its error names the nearest key
         distributions[key] = _parse(key, value)
+        _check_range(method, key, distributions[key])
     return distributions
+
+
+def _check_range(method: str, key: str, distribution: BaseDistribution) -> None:
+    """ConfigError if a trial could get a number that the setting cannot have."""
+    allowed = range_of(METHODS[method].Settings, key)
+    if allowed is not None and isinstance(distribution, FloatDistribution | IntDistribution):
+        for end in (distribution.low, distribution.high):
+            if end not in allowed:
+                raise ConfigError(f"--over {key}: must be {allowed}, got {end}")
 
 
 def _study_name(config: RunConfig, over: Mapping[str, BaseDistribution], episodes: int, seed: int) -> str:
