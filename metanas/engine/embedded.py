@@ -34,8 +34,12 @@ class Embeds(Protocol):
         """x (T, B, *input_shape) to features (T, B, F); arch: None for the state's own."""
         ...
 
-    def compared(self, support: Batch, ways: int, queries: Tensor) -> Tensor:
-        """Logits (T, Q, ways) from features: of the support set, x (T, B, F), and of queries (T, Q, F)."""
+    def known(self, support: Batch, ways: int) -> tuple[Tensor, ...]:
+        """What queries are compared with, from support features x (T, B, F)."""
+        ...
+
+    def compared(self, known: tuple[Tensor, ...], queries: Tensor) -> Tensor:
+        """Logits (T, Q, ways) of query features (T, Q, F)."""
         ...
 
 
@@ -61,7 +65,7 @@ def right_in_all(
                 features[torch.from_numpy(np.searchsorted(rows, i))] for i in (indices.support, indices.query)
             )
             known = Batch(of_support, torch.from_numpy(indices.support_y))
-            predicted = method.compared(known, shape.ways, of_query).argmax(-1).numpy()
+            predicted = method.compared(method.known(known, shape.ways), of_query).argmax(-1).numpy()
             right.append((predicted == indices.query_y).sum(-1).astype(np.uint16))
     return right
 

@@ -249,7 +249,7 @@ def test_heads_and_leave_one_out_losses(kind: str, dtype: torch.dtype) -> None:
     if kind != "huge":  # 1 - leverage is lost in float32: the head itself is what is trained
         differentiate(lambda x, p: ridge_loo(x, Y, 2, p.exp(), p.exp()), [x, penalty_log])
     matching = METHODS["matchingnet"]([SPECS["image"]], METHODS["matchingnet"].Settings())
-    differentiate(lambda x: matching.compared(support, 2, x), [x])  # type: ignore[attr-defined]
+    differentiate(lambda x: matching.compared(matching.known(support, 2), x), [x])  # type: ignore[attr-defined]
 
 
 RULES: Mapping[str, FunctionalOptimizer] = {
