@@ -73,6 +73,21 @@ class Suite(BaseModel):
     budgets: dict[str, Budget]
     options: dict[str, DomainOptions] = {}  # by domain
 
+    @property
+    def label(self) -> str:
+        """What results call the suite: its name, or "mini-v1 (changed)" where it is not that suite.
+
+        Fewer domains or numbers of shots, other seeds and budgets do not change a suite.
+        """
+        if self.name not in names():
+            return self.name
+        own = load_suite(self.name)
+        fields = {"version", "ways", "queries", "train_queries", "train_ways", "episodes"}
+        same = self.model_dump(include=fields) == own.model_dump(include=fields)
+        fewer = set(self.shots) <= set(own.shots) and set(self.domains) <= set(own.domains)
+        options = all(self.of(domain) == own.of(domain) for domain in self.domains)
+        return self.name if same and fewer and options else f"{self.name} (changed)"
+
     def of(self, domain: str) -> DomainOptions:
         """The options of a domain, the defaults if the suite has none for it."""
         return self.options.get(domain, DomainOptions())

@@ -61,7 +61,7 @@ def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
         method=config.method,
         settings=config.settings,
         transductive=build(config, data.values()).transductive,
-        suite=config.suite.name,
+        suite=config.suite.label,
         suite_version=config.suite.version,
         budget=config.budget.named(config.budget_name),
         seeds=config.seeds,

@@ -1,8 +1,14 @@
+from pathlib import Path
+
 import pytest
 
+from metanas.data.datasets import Datasets
 from metanas.data.episode import EpisodeShape
 from metanas.data.suite import DomainOptions, Suite, load_suite, names
+from metanas.engine.collect import finish
 from metanas.engine.config import resolve
+from metanas.engine.run import prepare, work
+from metanas.evaluation import result
 
 
 def mixed() -> Suite:
@@ -29,3 +35,36 @@ def test_setting_one_option_keeps_the_others() -> None:
     suite = resolve("scratch", "mini-v1", overrides=words).suite
     assert suite.of("langid") == DomainOptions(ways=3, queries=7)
     assert suite.of("digits") == DomainOptions()
+
+
+@pytest.mark.parametrize(
+    ("change", "label"),
+    [
+        ({}, "mini-v1"),
+        ({"domains": ("digits",), "shots": (1,), "seeds": (7,)}, "mini-v1"),
+        ({"ways": 4}, "mini-v1 (changed)"),
+        ({"queries": 3}, "mini-v1 (changed)"),
+        ({"train_ways": 8}, "mini-v1 (changed)"),
+        ({"train_queries": 1}, "mini-v1 (changed)"),
+        ({"shots": (1, 2)}, "mini-v1 (changed)"),
+        ({"episodes": 10}, "mini-v1 (changed)"),
+        ({"version": "9"}, "mini-v1 (changed)"),
+        ({"options": {"langid": DomainOptions(tokens="words")}}, "mini-v1 (changed)"),
+        ({"name": "my-suite", "ways": 4}, "my-suite"),
+    ],
+)
+def test_nothing_that_is_not_pinned_is_called_by_the_suites_name(
+    change: dict[str, object], label: str
+) -> None:
+    assert load_suite("mini-v1").model_copy(update=change).label == label
+
+
+def test_a_result_of_a_changed_suite_says_so(tmp_path: Path) -> None:
+    config = resolve(
+        "chance", "mini-v1", budget="smoke", domains=("digits",), seeds=(0,), overrides=["suite.ways=4"]
+    )
+    data = Datasets.open(config.suite, None)
+    for seed_run in prepare(config, tmp_path, data):
+        work(seed_run, lambda doing, done: None)
+    finish(config, tmp_path, data)
+    assert result.read(tmp_path).submission.suite == "mini-v1 (changed)"
