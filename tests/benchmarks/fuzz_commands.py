@@ -241,6 +241,8 @@ def broken(folder: Path, count: int, seed: int) -> tuple[list[tuple[list[str], s
                 words = world.line()
                 code, printed, trace = call(words)
                 codes[code] += 1
+                if number % 100 == 99:
+                    print(f"{number + 1} command lines: {len(found)} faults, codes {dict(codes)}", flush=True)
                 left = [path for path in folder.rglob("*.part")]
                 if code not in (0, 1, 2, 3, 4) or "Traceback" in printed or left:
                     found.append((words, trace or printed + repr(left)))
