@@ -185,6 +185,7 @@ class World:
     def damage(self) -> None:
         """Change a file that metanas wrote."""
         files = [path for path in self.folder.rglob("*") if path.is_file() and path.stat().st_size < 10**6]
+        files = [path for path in files if not path.name.endswith("-shm")]  # this process has it mapped
         path = self.random.choice(sorted(files))
         with contextlib.suppress(OSError):
             path.write_bytes(self.random.choice(DAMAGE)(path.read_bytes()))
