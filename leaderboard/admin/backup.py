@@ -30,13 +30,20 @@ def backup(store: Store, out: Path) -> Path:
     part = out.with_name(f".{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    if store.database.sqlite:
-        _copy_sqlite(Path(store.database.url.database or ""), part / SQLITE)
-    else:
-        _run("pg_dump", store.database.url, "--format=custom", "--no-owner", "--file", str(part / POSTGRES))
-    shutil.copytree(store.data, part / "data", ignore=shutil.ignore_patterns("*.part"))
-    os.sync()
-    return part.rename(out)
+    try:
+        if store.database.sqlite:
+            _copy_sqlite(Path(store.database.url.database or ""), part / SQLITE)
+        else:
+            words = ("--format=custom", "--no-owner", "--file", str(part / POSTGRES))
+            _run("pg_dump", store.database.url, *words)
+        if store.data.exists():  # a board without submissions has no files
+            shutil.copytree(store.data, part / "data", ignore=shutil.ignore_patterns("*.part"))
+        else:
+            (part / "data").mkdir()
+        os.sync()
+        return part.rename(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)  # nothing is there if all went well
 
 
 def restore(folder: Path, url: str, data: Path | None) -> Verified:
@@ -78,6 +85,7 @@ def _copy_sqlite(source: Path, target: Path) -> None:
         with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
             old.backup(new)
     except sqlite3.DatabaseError as error:
+        target.unlink(missing_ok=True)  # it was not there before
         raise StoreUnusable(f"{source} cannot be copied to {target}: {error}") from error
 
 

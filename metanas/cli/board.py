@@ -1,5 +1,6 @@
 """`metanas leaderboard ...`: the local leaderboard, and checks of pull requests. Imports no torch."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -48,7 +49,7 @@ def export(out: Path, db: Database = BOARD, studies: Studies = None) -> None:
 def stage(bundle: Path, repository: Annotated[Path, typer.Option(help="A checkout.")] = Path(".")) -> None:
     """Unpack a bundle into leaderboard/results/... of a checkout, ready for a pull request."""
     if not (repository / "leaderboard" / "results").is_dir():
-        fail(f"{repository.resolve()} is no checkout of MetaNAS-Bench: it has no leaderboard/results")
+        fail(f"{repository.absolute()} is no checkout of MetaNAS-Bench: it has no leaderboard/results")
     members = load("leaderboard.bundle.reading").read(bundle)
     print(load("leaderboard.repository.results").stage(members, repository))
 
@@ -64,7 +65,8 @@ def check_pull(
     """Check a pull request that adds a result; exit code 3 if it is not valid."""
     pull = load("leaderboard.admin.pull_request")
     report = pull.check(
-        repository.resolve(), pull.changes(changes.read_text(encoding="utf-8", errors="replace"))
+        Path(os.path.realpath(repository)),
+        pull.changes(changes.read_text(encoding="utf-8", errors="replace")),
     )
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "report.md", report.text.encode())

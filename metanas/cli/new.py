@@ -22,7 +22,7 @@ def new_method(
     from metanas.cli import scaffold
 
     if not (root / "baselines" / "__init__.py").is_file():
-        fail(f"{root.resolve()} is not a checkout of the project; give it with --root")
+        fail(f"{root.absolute()} is not a checkout of the project; give it with --root")
     paths = scaffold.begin(name, like, root)
     for path in paths:
         print(path)

@@ -57,7 +57,7 @@ def begin(name: str, like: str, root: Path) -> list[Path]:
     (entry,) = (e for e in METHODS.entries() if e.name == like)
     source = root / Path(*entry.module.split(".")).with_suffix(".py")
     if not source.is_file():
-        raise InvalidValue(f"{like} is not a file of {root.resolve()}; choose a method of baselines/")
+        raise InvalidValue(f"{like} is not a file of {root.absolute()}; choose a method of baselines/")
     texts = [_renamed(source.read_text(encoding="utf-8"), name, like), TEST.format(name=name, module=module)]
     for path, text in zip(paths, texts, strict=True):
         path.parent.mkdir(exist_ok=True)

@@ -90,10 +90,7 @@ def read(folder: Path) -> Choices | None:
     table = read_table(path, SCHEMA)
     if not table.num_rows:
         return None
-    try:
-        return _choices(table)
-    except (ValueError, TypeError) as error:
-        raise ResultError(f"{CHOICES}: choices: {error}") from error
+    return _choices(table)
 
 
 def entropies(choices: Choices) -> dict[str, dict[str, float]]:
@@ -147,11 +144,14 @@ def _domains(choices: Choices) -> dict[str, Any]:
 
 
 def _choices(table: pa.Table) -> Choices:
-    groups = json.loads((table.schema.metadata or {}).get(b"groups", b"{}"))
-    column = table.column("choices").combine_chunks()
-    flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
-    values = flat.reshape(table.num_rows, -1) if table.num_rows else np.zeros((0, 0))
-    shapes = {name: (int(first), tuple(shape)) for name, (first, shape) in groups.items()}
+    try:
+        column = table.column("choices").combine_chunks()
+        flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+        groups = json.loads((table.schema.metadata or {}).get(b"groups", b"{}"))
+        values = flat.reshape(table.num_rows, -1) if table.num_rows else np.zeros((0, 0))
+        shapes = {name: (int(first), tuple(shape)) for name, (first, shape) in groups.items()}
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise ResultError(f"{CHOICES}: choices: {error}") from error
     return Choices(shapes, table.column("task").to_pylist(), table.column("seed").to_pylist(), values)
 
 

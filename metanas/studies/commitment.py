@@ -7,6 +7,7 @@ can compute it again and compare.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,13 +21,16 @@ _CODE = ("*.py", "*.yaml")
 def files(run: Path, code: Sequence[Path] = ()) -> dict[str, str]:
     """SHA-256 of every file, by name: "run/seed0/state.safetensors", "baselines/maml.py".
 
-    code: folders with further code. InvalidValue if `run` has no checkpoint or two folders share a name.
+    code: folders with further code. InvalidValue if `run` has no checkpoint, a folder
+    is none, or two share a name.
     """
     hashes = dict(_hashes("run", run, [run / "config.yaml", *sorted(run.glob("seed*/state.safetensors"))]))
     if len(hashes) < 2:
         raise InvalidValue(f"{run} has no config.yaml and checkpoints; give the folder of a finished run")
     installed = [plugins.folder(name) for name in ("metanas", "tasks", "baselines")]
-    roots = [*installed, *(path.resolve() for path in code)]
+    roots = [*installed, *(Path(os.path.realpath(path)) for path in code)]
+    if missing := [root for root in roots if not root.is_dir()]:
+        raise InvalidValue(f"{missing[0]} is no folder; --code wants the folders of your code")
     if len({root.name for root in roots}) < len(roots):
         raise InvalidValue(f"two folders of code have the same name: {', '.join(map(str, roots))}")
     for root in roots:

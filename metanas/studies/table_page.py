@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from metanas.base.atomic import write_atomically
+from metanas.base.errors import DamagedFile
 from metanas.evaluation.charts.theme import svg
 from metanas.evaluation.statistics import View, difference
 from metanas.evaluation.tables import Table as Text
@@ -230,11 +231,16 @@ def _tau_text(files: Sequence[Path]) -> str:
         return f"{head}\nNot measured yet. With `space.sampling=mixture` the same for mixtures."
     rows = []
     for file in files:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        for domain in dict.fromkeys(row["domain"] for row in found):
-            mine = [row for row in found if row["domain"] == domain]
-            taus = "; ".join(f"{r['tau']:.2f} [{r['low']:.2f}, {r['high']:.2f}]" for r in mine)
-            rows.append((file.stem, domain, taus, f"{np.mean([r['ceiling'] for r in mine]):.2f}"))
+        try:
+            found = json.loads(file.read_bytes())
+            for domain in dict.fromkeys(row["domain"] for row in found):
+                mine = [row for row in found if row["domain"] == domain]
+                taus = "; ".join(f"{r['tau']:.2f} [{r['low']:.2f}, {r['high']:.2f}]" for r in mine)
+                rows.append((file.stem, domain, taus, f"{np.mean([r['ceiling'] for r in mine]):.2f}"))
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+            raise DamagedFile(
+                f"{file} is not what `metanas table tau --out` writes ({error}); write it again"
+            ) from error
     text = Text(
         "Kendall's tau",
         ("supernet", "domain", "tau, for each seed", "between the table's seeds"),

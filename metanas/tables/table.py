@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from metanas.base.atomic import write_atomically
-from metanas.base.errors import DataError, InvalidValue
+from metanas.base.errors import DamagedFile, DataError, InvalidValue
 from metanas.base.registry import UnknownName
 from metanas.evaluation.result import parse_table
 from metanas.space.architecture import Architecture, parse
@@ -252,7 +252,11 @@ def load_table(name: str | Path = "table-v1") -> Table:
             raise UnknownName("table", str(name), known)
         path = FOLDER / f"{name}.parquet"
     content = path.read_bytes()
-    return _table(_about(path, content), parse_table(path.name, content, SCHEMA))
+    about, rows = _about(path, content), parse_table(path.name, content, SCHEMA)
+    try:
+        return _table(about, rows)
+    except (LookupError, TypeError, ValueError) as error:
+        raise DamagedFile(f"{path}: its rows do not fit its metadata ({error}); build it again") from error
 
 
 def write(path: Path, about: About, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -273,14 +277,16 @@ def _about(path: Path, content: bytes) -> About:
     try:
         metadata = pq.read_schema(pa.BufferReader(content)).metadata or {}
         fields = json.loads(metadata[b"about"])
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise DataError(f"{path} is not a table of architectures: {error}") from error
+        if not isinstance(fields, dict):
+            raise ValueError(f"its metadata are {fields!r:.40}")
+    except (pa.ArrowException, OSError, KeyError, ValueError, RecursionError) as error:
+        raise DamagedFile(f"{path} is not a table of architectures: {error}") from error
     if (found := fields.get("schema_version")) != SCHEMA_VERSION:
         raise DataError(f"{path}: schema_version is {found!r}, this metanas reads {SCHEMA_VERSION}")
     try:
         return About.model_validate(fields)
     except (ValidationError, InvalidValue) as error:
-        raise DataError(f"{path}: its metadata are damaged: {error}") from error
+        raise DamagedFile(f"{path}: its metadata are damaged: {error}") from error
 
 
 def _table(about: About, rows: pa.Table) -> Table:

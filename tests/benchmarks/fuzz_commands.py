@@ -185,6 +185,7 @@ class World:
     def damage(self) -> None:
         """Change a file that metanas wrote."""
         files = [path for path in self.folder.rglob("*") if path.is_file() and path.stat().st_size < 10**6]
+        files = [path for path in files if not path.name.endswith("-shm")]  # this process has it mapped
         path = self.random.choice(sorted(files))
         with contextlib.suppress(OSError):
             path.write_bytes(self.random.choice(DAMAGE)(path.read_bytes()))
@@ -241,6 +242,8 @@ def broken(folder: Path, count: int, seed: int) -> tuple[list[tuple[list[str], s
                 words = world.line()
                 code, printed, trace = call(words)
                 codes[code] += 1
+                if number % 100 == 99:
+                    print(f"{number + 1} command lines: {len(found)} faults, codes {dict(codes)}", flush=True)
                 left = [path for path in folder.rglob("*.part")]
                 if code not in (0, 1, 2, 3, 4) or "Traceback" in printed or left:
                     found.append((words, trace or printed + repr(left)))

@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from metanas.cli.app import app
 from metanas.evaluation import controls, result
 
 ROOT = Path(__file__).parents[2]
@@ -142,3 +144,23 @@ def test_ctrl_c_ends_with_130_and_nothing_that_looks_whole(tmp_path: Path) -> No
     assert process.returncode == 130
     assert "interrupted; run the same command again" in error
     assert not list(tmp_path.rglob("submission.json"))
+
+
+@pytest.mark.parametrize(
+    "words", ["new-method mine --root loop", "leaderboard stage a.zip --repository loop"]
+)
+def test_links_in_a_circle_are_no_traceback(words: str, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    done = CliRunner().invoke(app, words.replace("loop", str(tmp_path / "loop")).split())
+    assert done.exit_code == 2 and "Error" in done.output and not isinstance(done.exception, RuntimeError)
+
+
+def test_code_that_is_no_folder_is_not_committed_to_silently(tmp_path: Path) -> None:
+    (tmp_path / "run/seed0").mkdir(parents=True)
+    for name in ("config.yaml", "seed0/state.safetensors"):
+        (tmp_path / "run" / name).touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for code in ("missing", "loop", "run/config.yaml"):
+        words = ["challenge", "commitment", str(tmp_path / "run"), "--code", str(tmp_path / code)]
+        done = CliRunner().invoke(app, words)
+        assert f"{code} is no folder; --code wants the folders" in str(done.exception)

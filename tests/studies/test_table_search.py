@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metanas.base.errors import InvalidValue
+from metanas.base.errors import DamagedFile, InvalidValue
 from metanas.base.registry import UnknownName
 from metanas.search.searcher import SEARCHERS
 from metanas.space.enumeration import member
@@ -101,6 +101,9 @@ def test_the_page_names_the_choices(table: Table, tmp_path: Path, monkeypatch: p
         "architectures": 9,
         "ceiling": 0.7,
     }
+    taus.write_text(json.dumps([{**row, "tau": None}]))
+    with pytest.raises(DamagedFile, match="uniform.json is not what `metanas table tau --out` writes"):
+        table_page.write(table, tmp_path / "table.md", [taus])
     taus.write_text(json.dumps([row]))
     table_page.write(table, tmp_path / "table.md", [taus])
     text = (tmp_path / "table.md").read_text()

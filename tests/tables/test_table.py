@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metanas.base.errors import DataError, InvalidValue
+from metanas.base.errors import DamagedFile, DataError, InvalidValue
 from metanas.base.registry import UnknownName
 from metanas.space.architecture import parse
 from metanas.tables.table import Table, load_table
@@ -73,6 +73,24 @@ def test_a_damaged_or_newer_file_is_said(table: Table, tmp_path: Path) -> None:
     (tmp_path / "cut.parquet").write_bytes(path.read_bytes()[:1000])
     with pytest.raises(DataError, match=r"cut.parquet is not a table of architectures"):
         load_table(tmp_path / "cut.parquet")
+
+
+@pytest.mark.parametrize("about", [b"[1]", b"[" * 9999, b"3"])
+def test_metadata_that_are_no_object_are_said(about: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "known.parquet"
+    known_table.write(path, known_table.about(), known_table.rows())
+    rows = pq.ParquetFile(path).read(use_threads=False)
+    pq.write_table(rows.replace_schema_metadata({b"about": about}), path)
+    with pytest.raises(DamagedFile, match=r"known.parquet is not a table of architectures"):
+        load_table(path)
+
+
+def test_rows_of_another_table_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "known.parquet"
+    rows = [{**row, "seed": 77} for row in known_table.rows()]
+    known_table.write(path, known_table.about(), rows)
+    with pytest.raises(DamagedFile, match=r"its rows do not fit its metadata .*; build it again"):
+        load_table(path)
 
 
 def test_a_table_that_is_defined_but_was_not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Backup, restore and verification of a board."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from leaderboard.accounts import audit
 from leaderboard.admin import backup
 from leaderboard.admin.verify import VerifyError, verify
-from leaderboard.store.database import StoreError
+from leaderboard.store.database import StoreError, StoreUnusable
 from leaderboard.store.models import Score
 from leaderboard.store.store import Store
 from tests.leaderboard import bundles, postgres
@@ -40,3 +41,22 @@ def test_a_backup_is_restored_and_verified_and_damage_is_found(
         session.query(Score).first().right = b"\0" * len(session.query(Score).first().right)
     with pytest.raises(VerifyError, match="has other scores than its predictions give"):
         verify(store, 1.0)
+
+
+def test_a_backup_that_fails_leaves_nothing_and_an_empty_board_has_one(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "board.db", tmp_path / "data")) as store:
+        (tmp_path / "data").write_text("no folder")
+        with pytest.raises(NotADirectoryError):
+            backup.backup(store, tmp_path / "backup")
+        assert not list(tmp_path.glob("*backup*")) and not list(tmp_path.glob(".*"))
+        (tmp_path / "data").unlink()
+        folder = backup.backup(store, tmp_path / "backup")
+    assert backup.restore(folder, f"sqlite:///{tmp_path}/again.db", tmp_path / "again").files == 0
+
+
+def test_a_backup_of_something_else_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "backup").mkdir()
+    (tmp_path / "backup/board.db").write_bytes(b"no database" * 500)
+    with pytest.raises(StoreUnusable, match="board.db cannot be copied to .*file is not a database"):
+        backup.restore(tmp_path / "backup", f"sqlite:///{tmp_path}/new.db", None)
+    assert not (tmp_path / "new.db").exists()
