@@ -58,6 +58,14 @@ class Database:
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
+    def check_writable(self) -> None:
+        """StoreError if a transaction that writes cannot begin: a read-only file, or a lock that stays."""
+        try:
+            with self.write() as session:
+                session.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        except DBAPIError as error:
+            raise StoreError(f"{self.url!r} cannot be written: {error.orig}") from error
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
