@@ -87,6 +87,11 @@ class Database:
             remedy = next((do for fault, do in REMEDIES.items() if fault in reason), "")
             raise StoreUnusable(f"{shown(self.url)} cannot be used: {reason}{remedy}") from error
 
+    def check_writable(self) -> None:
+        """StoreUnusable if a transaction that writes cannot begin: a read-only file, or a lock that stays."""
+        with self.write() as session:
+            session.execute(text("UPDATE alembic_version SET version_num = version_num"))
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()

@@ -18,6 +18,7 @@ from leaderboard.bundle.scores import Scored, score
 from leaderboard.store.blobs import Blobs
 from leaderboard.store.database import Database, alone
 from leaderboard.store.models import Detail, Event, File, Method, Score, Submission, new_id
+from metanas.base.atomic import check_writable
 from metanas.evaluation.result import ResultError
 from metanas.evaluation.result import Submission as Document
 
@@ -68,6 +69,11 @@ class Store:
                 keep_scores(session, row.id, scored)
                 publish(session, row, "added from a run folder on this machine")
         return track_of(scored.submission)
+
+    def check_writable(self) -> None:
+        """StoreError or OSError unless a result could be stored now."""
+        self.database.check_writable()
+        check_writable(self.blobs.folder)
 
     def close(self) -> None:
         """Close the database."""

@@ -23,8 +23,9 @@ from leaderboard.web.views import (
     transfer,
 )
 
-TRACK = r"(?P<track>[a-z0-9-]+)"
-METHOD = r"[a-z0-9][a-z0-9._-]*"
+SLUG = r"[a-z0-9_-]+(?:~[0-9a-f]{8})?"  # bundle/slugs.py
+TRACK = rf"(?P<track>{SLUG})"
+METHOD = r"[a-z0-9_][a-z0-9._-]*(?:~[0-9a-f]{8})?"
 STUDY = rf"(?P<path>{METHOD}(?:/{METHOD})*)"
 
 
@@ -47,7 +48,7 @@ ROUTES = (
     _route(rf"{TRACK}/compare\.html", compare.page, compare.paths),
     _route(rf"{TRACK}/compare/(?P<a>{METHOD})/(?P<b>{METHOD})\.html", compare.pair_page, compare.pair_paths),
     _route(rf"{TRACK}/methods/(?P<name>{METHOD})\.html", method.page, method.paths),
-    _route(rf"{TRACK}/tasks/(?P<name>[a-z0-9-]+)\.html", task.page, task.paths),
+    _route(rf"{TRACK}/tasks/(?P<name>{SLUG})\.html", task.page, task.paths),
 )
 
 

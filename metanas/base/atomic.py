@@ -45,6 +45,16 @@ def write_atomically(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def check_writable(folder: Path) -> None:
+    """Make a folder if it is missing and write a file there, which is removed again. OSError names it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".{uuid4().hex}.probe"
+    try:
+        write_atomically(probe, b"0")
+    finally:
+        probe.unlink(missing_ok=True)
+
+
 def write_array(path: Path, array: "NDArray[Any]") -> None:
     """Write a whole .npy file or none of it; makes missing folders. OSError names the file."""
     import numpy as np  # a quarter of what the command line takes to start

@@ -26,6 +26,7 @@ def status(root: Root = None, as_json: AsJson = False) -> None:
 def prepare(
     domains: Names = None,
     suite: Annotated[str, typer.Option(help="A suite, for all its domains.")] = "",
+    refresh: Annotated[bool, typer.Option(help="Build anew from the source, also what is ready.")] = False,
     root: Root = None,
 ) -> None:
     """Download (unless --data-root is given), build and verify data, so that runs start at once."""
@@ -36,7 +37,8 @@ def prepare(
     if not names:
         fail("name domains, or a suite: --suite core-v1")
     failed = 0
-    for outcome in preparing.prepare(list(dict.fromkeys(names)), root, on_progress=_progress):
+    names = list(dict.fromkeys(names))
+    for outcome in preparing.prepare(names, root, refresh=refresh, on_progress=_progress):
         if outcome.problem:
             failed += 1
             print(f"{outcome.name:<16} {outcome.action:<8} {outcome.problem}")
@@ -48,6 +50,19 @@ def prepare(
         )
     if failed:
         fail(f"{failed} of {len(names)} domains cannot be used")
+
+
+@app.command()
+def verify(domains: Names = None, root: Root = None) -> None:
+    """Check every file of what was built against its SHA-256, and the data against what suites pin."""
+    from metanas.data import prepare as preparing
+    from metanas.data.adapter import DOMAINS
+
+    found = list(preparing.verify(list(dict.fromkeys(domains or DOMAINS)), root))
+    for name, state, detail in found:
+        print(f"{name:<16} {state:<8} {detail}")
+    if bad := [checked.name for checked in found if not checked.is_good]:
+        fail(f"{len(bad)} of {len(found)} domains cannot be used: {', '.join(bad)}")
 
 
 @app.command()

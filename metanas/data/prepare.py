@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from metanas.base.errors import DataError
 from metanas.data import manifest, store
+from metanas.data import suite as suites
 from metanas.data.adapter import DOMAINS
 from metanas.data.download import DownloadProgress
 from metanas.data.files import FromFiles
@@ -27,9 +28,12 @@ def prepare(
     names: Sequence[str],
     root: Path | None,
     *,
+    refresh: bool = False,
     on_progress: DownloadProgress = lambda file, received, total: None,
 ) -> Iterator[Prepared]:
     """Prepare the domains in turn. Without `root`, missing files are downloaded.
+
+    refresh: build all anew from their sources, also what is ready.
 
     A domain that fails is reported as such, and the others are still prepared.
     """
@@ -37,8 +41,8 @@ def prepare(
         began = time.monotonic()
         try:
             _obtain(name, root, on_progress)
-            action = "ready" if store.is_ready(name, root) else "built"
-            opened = store.open_store(name, root)
+            action = "ready" if store.is_ready(name, root) and not refresh else "built"
+            opened = store.open_store(name, root, refresh=refresh)
         except DataError as error:
             yield Prepared(name, "failed", time.monotonic() - began, problem=str(error))
             continue
@@ -57,3 +61,49 @@ def _obtain(name: str, root: Path | None, on_progress: DownloadProgress) -> None
         adapter.locate(None)
     except DataError:
         adapter.download(on_progress)
+
+
+class Verified(NamedTuple):
+    """What a domain's cache is. state: whole | other | damaged | missing; detail: what was found."""
+
+    name: str
+    state: str
+    detail: str
+
+    @property
+    def is_good(self) -> bool:
+        """Whether a run would take it; what was never built is no fault."""
+        return self.state in ("whole", "missing")
+
+
+def verify(names: Sequence[str], root: Path | None) -> Iterator[Verified]:
+    """Check every file of the domains' caches against its SHA-256, and the data against what suites pin.
+
+    Nothing is built. "other": whole, but no suite was pinned on such data, so that every run refuses it.
+    """
+    for name in names:
+        try:
+            if not store.is_ready(name, root):
+                yield Verified(name, "missing", f"not built: metanas data prepare {name}")
+                continue
+            opened = store.open_store(name, root)
+        except DataError as error:
+            state = "damaged" if "damaged" in str(error) else "missing"
+            yield Verified(name, state, str(error))
+            continue
+        kind = "sample" if opened.examples.sample else "full"
+        pins = {suite: entry for suite in suites.names() if (entry := manifest.read(suite).get(name))}
+        equal = [
+            s for s, entry in pins.items() if entry.get(kind, {}).get("fingerprint") == opened.fingerprint
+        ]
+        if equal or not pins:
+            as_what = f"as {', '.join(equal)} pins it" if equal else "in no suite"
+            yield Verified(name, "whole", f"{kind} {opened.fingerprint[:12]}, {as_what}")
+        else:
+            yield Verified(
+                name,
+                "other",
+                f"{kind} {opened.fingerprint[:12]} is not what {', '.join(pins)} was pinned on: files are "
+                f"missing or of another version; mend {'the downloads' if root is None else root}, then run "
+                f"metanas data prepare {name} --refresh",
+            )

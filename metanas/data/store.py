@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from metanas.base.atomic import cache_folder, flushed, sha256
 from metanas.base.errors import DataError, InvalidValue, MetanasError
+from metanas.data import identity
 from metanas.data.adapter import DOMAINS, Examples
 from metanas.data.episode import Modality, Split
 
@@ -69,20 +70,32 @@ def fingerprint(name: str, recipe: str, examples: Examples) -> str:
 
 
 def folder_of(name: str, root: Path | None) -> Path:
-    """The cache folder of a domain; new source files or package versions give a new one. DataError."""
-    adapter = DOMAINS[name]()
-    stamps = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in adapter.locate(root)]
+    """The cache folder of a domain, named by all that decides its content (`identity.py`). DataError.
+
+    Whatever changes gives a new folder: a source file, also one inside a folder, a package's version, the
+    recipe, the class splits, the code that generates the data.
+    """
+    kind = DOMAINS[name]
+    adapter = kind()
+    try:
+        stamps = identity.stamps(adapter.locate(root))
+    except OSError as error:
+        raise DataError(f"{name}: {error.filename} cannot be read: {error.strerror}") from error
     versions = [(package, _version(package, name)) for package in adapter.packages]
-    text = json.dumps([FORMAT, name, adapter.recipe, sorted(stamps), versions])
+    more = [part for part in (identity.settings(name, kind), identity.code(kind)) if part]
+    text = json.dumps([FORMAT, name, adapter.recipe, stamps, versions, *more])
     return cache_folder() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def open_store(name: str, root: Path | None = None) -> Store:
-    """The domain's store, built if need be. DataError if the source is missing or the cache is damaged."""
+def open_store(name: str, root: Path | None = None, *, refresh: bool = False) -> Store:
+    """The domain's store, built if need be. DataError if the source is missing or the cache is damaged.
+
+    refresh: build it anew from the source, whatever is there.
+    """
     folder = folder_of(name, root)
-    if not folder.is_dir():
+    if refresh or not folder.is_dir():
         with _alone(folder):
-            if not folder.is_dir():  # another process may have built it in the meantime
+            if refresh or not folder.is_dir():  # another process may have built it in the meantime
                 _build(name, root, folder)
     return _open(name, folder)
 
@@ -174,7 +187,14 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
         }
         with flushed(temporary / "about.json") as file:
             file.write(json.dumps(about).encode())
+        if folder_of(name, root) != folder:
+            raise DataError(f"{name}: its files changed while they were read; run again when they are whole")
+        if folder.is_dir():  # refreshed: whoever has opened it keeps what it has
+            old = folder.with_name(f".{folder.name}.old")
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
         temporary.rename(folder)
+        shutil.rmtree(folder.with_name(f".{folder.name}.old"), ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

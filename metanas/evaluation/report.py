@@ -5,6 +5,7 @@ under the pointer), and has a table with its numbers. Every table says how its n
 loads nothing from other hosts: the scripts are vl-convert's own copy of Vega. No torch.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -294,7 +295,9 @@ def _note(runs: Mapping[str, Run], studies: Sequence[transfer.Matrix]) -> str:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    """A text as part of an element's name; two texts never get the same one."""
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 @cache  # takes over a second, and a demo writes four reports

@@ -2,7 +2,7 @@
 
 Keys are op, channels and size of the feature map; the batch is one example. An entry is measured on first use
 (the fastest of several runs, on one thread) and stored in the cache folder, so that a resumed search sees the
-same values. The file names the processor it was measured on; on another processor the table starts empty.
+same values. The file names the processor and torch's version; with others the table starts empty.
 """
 
 import time
@@ -33,7 +33,7 @@ class Latencies:
         """The table in the cache folder, for this machine's processor."""
         from metanas.base.machine import cpu_name
 
-        return cls(cache_folder() / "latency.json", cpu_name())
+        return cls(cache_folder() / "latency.json", f"{cpu_name()}, torch {torch.__version__}")
 
     def __call__(self, op: str, channels: int, height: int, width: int) -> float:
         """Milliseconds of one forward pass of one example (1, channels, height, width)."""

@@ -26,6 +26,7 @@ from metanas.engine.seed_run import ProgressCallback, SeedRun, check_trains
 from metanas.evaluation import report
 from metanas.evaluation.architectures import derived_texts
 from metanas.evaluation.result import SUBMISSION
+from metanas.studies.outputs import check_outputs
 
 Wanted = Sequence[tuple[RunConfig, Path]]  # what is to be run, and its run folder
 COLUMNS = (
@@ -68,10 +69,13 @@ def run(
     jobs, kind: see `executor.run`. workers: processes that draw batches, for each seed run. controls: as of
     `SeedRun`. db: the leaderboard, None for none. pages: a folder for its pages. runtime: where to compute;
     several cards take the seed runs in turn.
+    What can fail after training is asked before it (`outputs.py`).
     """
     with distributed.process_group(runtime.place):
         console = console or Console()
         console.quiet = console.quiet or distributed.rank() > 0
+        if distributed.rank() == 0:
+            check_outputs(wanted, db, pages)
         data = _open(wanted, root, console)
         seed_runs = _prepare(wanted, data, workers, controls=controls)
         if distributed.world_size() > 1:

@@ -115,3 +115,14 @@ def test_table_and_show_write_files(tmp_path: Path) -> None:
     code, output = data("show", "langid", "--out", str(tmp_path / "p.html"), "--shots", "2")
     assert code == 0, output
     assert "5-way 2-shot" in (tmp_path / "p.html").read_text()
+
+
+def test_verify_says_what_a_run_would_take(shared: Path) -> None:
+    data("prepare", "sst2", "--data-root", str(shared))
+    code, output = data("verify", "sst2", "omniglot", "--data-root", str(shared))
+    assert code == 0 and "sst2             whole" in output and "as core-v1 pins it" in output
+    (folder_of("sst2", shared) / "x.npy").write_bytes(b"")
+    code, output = data("verify", "sst2", "--data-root", str(shared))
+    assert code == 2 and "1 of 1 domains cannot be used: sst2" in output
+    assert data("prepare", "sst2", "--refresh", "--data-root", str(shared))[0] == 0
+    assert data("verify", "sst2", "--data-root", str(shared))[0] == 0

@@ -44,3 +44,11 @@ def test_auto_measures_fixed_networks_and_not_the_supernet(
         method.step(state, Progress(0, 2), [type(episodes)(tiny.SPEC, support, query)])
         measured = list(tmp_path.glob("batching/*.json"))
         assert len(measured) == (0 if choice.kind == "supernet" else 1)
+
+
+def test_another_processor_measures_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METANAS_CACHE", str(tmp_path))
+    for name in ("one", "two", "two"):
+        monkeypatch.setattr("metanas.meta.batching.cpu_name", lambda name=name: name)
+        fastest("a network", lambda way: None)
+    assert len(list((tmp_path / "batching").glob("*.json"))) == 2

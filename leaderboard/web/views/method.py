@@ -142,7 +142,8 @@ def _command(standing: Standing) -> str:
 
 def _bibtex(standing: Standing) -> str:
     """A BibTeX entry for the submission."""
-    s, key, year = standing.document, links.slug(standing.method), standing.accepted.year
+    s, year = standing.document, standing.accepted.year
+    key = links.name(standing.method).replace("~", "-")
     lines = (
         f"@misc{{metanas-bench-{key}-{year},",
         f"  title = {{{standing.method} on MetaNAS-Bench {s.suite} {s.suite_version}}},",

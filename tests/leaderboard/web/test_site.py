@@ -303,3 +303,16 @@ def test_a_methods_page_says_what_adapting_its_architecture_does(tmp_path: Path)
     plain = dataclasses.replace(one, gains={})
     page = text(open_site(Fixed([plain]), live=False), links.method(one.track, "m"))
     assert "What adapting the architecture does" not in page
+
+
+def test_methods_that_differ_in_case_or_script_all_have_pages(tmp_path: Path) -> None:
+    names = ("reptile", "Reptile", "r\u0435ptile")  # the last with a Cyrillic letter
+    standings = [standing(tmp_path / str(i), name, 0.5, day=1 + i) for i, name in enumerate(names)]
+    site = open_site(Fixed(standings), live=False)
+    pages = [path for path in site.paths() if path.endswith(".html")]
+    assert len({path.casefold() for path in pages}) == len(pages)
+    for name in names:
+        assert name in text(site, links.method(standings[0].track, name))
+    assert sum("/compare/" in path for path in pages) == 3
+    for path in pages:
+        assert site.get(path).content
