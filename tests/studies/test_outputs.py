@@ -34,12 +34,12 @@ def start(wanted: list[tuple[RunConfig, Path]], db: Path | str | None, pages: Pa
 
 
 def test_a_board_that_cannot_be_opened(wanted: list[tuple[RunConfig, Path]], tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot be opened"):
+    with pytest.raises(StoreError, match="cannot be used"):
         start(wanted, tmp_path)  # a folder
     with pytest.raises(StoreError, match="--db wants a file or a URL"):
         start(wanted, "postgresql://host:port/x")
     (tmp_path / "text").write_text("no database, though long enough to be one\n" * 100)
-    with pytest.raises(StoreError, match="cannot be opened"):
+    with pytest.raises(StoreError, match="cannot be (opened|used)"):
         start(wanted, tmp_path / "text")
 
 
@@ -50,7 +50,7 @@ def test_a_board_that_stays_locked(
     Store(tmp_path / "board.db").close()
     other = sqlite3.connect(tmp_path / "board.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreError, match="cannot be written: database is locked"):
+    with pytest.raises(StoreError, match="cannot be used: database is locked"):
         start(wanted, tmp_path / "board.db")
     other.close()
 
