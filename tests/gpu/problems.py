@@ -76,6 +76,13 @@ def made(name: str, specs: Sequence[TaskSpec] = SPECS, **settings: Any) -> Metho
         pytest.skip(f"NOT RUN: {error}")
 
 
+def decided(state: State) -> State:
+    """The state with architecture logits from a normal distribution, the same on every device."""
+    dice = generator(0, "gpu", "arch")
+    drawn = {k: torch.randn(t.shape, generator=dice) for k, t in sorted(state.group("arch").items())}
+    return state | {f"arch/{k}": t.to(state.device) for k, t in drawn.items()}
+
+
 def double(method: Method, state: State, device: torch.device) -> State:
     """Method and state in float64 on a device; bookkeeping stays as it is."""
     move(method, device)

@@ -10,16 +10,9 @@ from metanas.engine.predict import checked
 from metanas.engine.runtime import CPU
 from metanas.method import METHODS, Progress, State
 from metanas.space.network_config import NETWORKS
-from tests.gpu.problems import CUDA, SPECS, TOTAL, double, in_double, made, sampler, tasks
+from tests.gpu.problems import CUDA, SPECS, TOTAL, decided, double, in_double, made, sampler, tasks
 
 pytestmark = pytest.mark.gpu
-DISCRETE = (
-    "darts",
-    "gdas",
-    "metanas",
-    "pcdarts",
-    "tnas",
-)  # rounding may decide between candidates
 NETWORK_CASES = [
     (m, kind, norm) for kind in NETWORKS for m in ("maml", "protonet") for norm in ("layer", "batch")
 ]
@@ -62,11 +55,12 @@ def compare_steps(name: str, **settings: object) -> None:
 
 @pytest.mark.parametrize("name", list(METHODS))
 def test_answers_in_float32_agree(name: str) -> None:
+    """Architecture logits are spread, as after training: between equal ones rounding would choose."""
     specs, answers = specs_of(name), []
     for runtime in (CPU, CUDA):
         method = made(name, specs)
         with runtime.active():
-            state, found = runtime.start(method, generator(0, "gpu")), []
+            state, found = decided(runtime.start(method, generator(0, "gpu"))), []
             for spec in specs:
                 episodes = tasks(spec, 100, count=20, queries=6)
                 support, x = episodes.support.to(runtime.place), episodes.query.to(runtime.place).x
@@ -74,5 +68,4 @@ def test_answers_in_float32_agree(name: str) -> None:
                     checked(method.adapt(state, spec, support).predict(x), episodes.query).argmax(-1)
                 )
         answers.append(torch.stack(found))
-    least = 0.98 if name in DISCRETE else 0.995
-    assert float((answers[0] == answers[1]).double().mean()) >= least
+    assert float((answers[0] == answers[1]).double().mean()) >= 0.995
