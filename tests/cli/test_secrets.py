@@ -88,6 +88,8 @@ def test_nothing_that_a_run_stores_or_wandb_gets_holds_a_secret(
     monkeypatch.setenv("WANDB_SILENT", "true")
     code, printed = metanas(*RUN.split(), *SHORT, "--db", DATABASE)
     assert code == 3 and "ada:***@localhost:1/board cannot be used" in printed and PLANTED not in printed
+    code, printed = metanas(*RUN.split(), *SHORT, "--db", "board.db")
+    assert code == 0 and PLANTED not in printed
     assert metanas("pack", "run", "--author", "A", "--contact", "a@b.org", "--family", "other",
                    "--summary", "x", "--trials", "1")[0] in (0, 3)  # fmt: skip
     stored = [path for path in tmp_path.rglob("*") if path.is_file()]
