@@ -206,11 +206,12 @@ def _parse(key: str, value: str) -> BaseDistribution:
         return CategoricalDistribution(value.split("|"))
     try:
         a, b = yaml_text.parse(low, f"--over {key}"), yaml_text.parse(high, f"--over {key}")
-        if not (math.isfinite(a) and math.isfinite(b)):
-            raise ValueError("not finite")
         if isinstance(a, int) and isinstance(b, int):
             return IntDistribution(a, b)
-        return FloatDistribution(float(a), float(b), log=float(a) > 0 and float(b) >= 10 * float(a))
+        a, b = float(a), float(b)  # YAML reads 1e37 as text
+        if not (math.isfinite(a) and math.isfinite(b)):
+            raise ValueError("not finite")
+        return FloatDistribution(a, b, log=a > 0 and b >= 10 * a)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"--over {key}: {value!r} is not a range low..high of numbers") from error
 
