@@ -5,6 +5,8 @@ IMMEDIATE: a reader that becomes a writer would get "database is locked" at once
 every commit reaches the disk (WAL, synchronous=FULL). Comes after `models.py`; next: `store.py`.
 """
 
+import fcntl
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,8 +113,27 @@ class Database:
         return None
 
     def _migrate(self) -> None:
+        if self.revision() == HEAD:
+            return
+        with self._migrating_alone():
+            self._upgrade()
+
+    @contextmanager
+    def _migrating_alone(self) -> Iterator[None]:
+        """Hold the lock of an SQLite file's folder; Alembic reads the revision before it locks the file."""
+        if not self.sqlite or not self.url.database or self.url.database.startswith((":", "file:")):
+            yield
+            return
+        folder = os.open(Path(self.url.database).absolute().parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+    def _upgrade(self) -> None:
         current = self.revision()
-        if current == HEAD:
+        if current == HEAD:  # another process was faster
             return
         if current is not None and current > HEAD:
             raise StoreError(
