@@ -87,17 +87,23 @@ def check(domain: "Domain", suite: Suite) -> None:
             )
 
 
+def pins(name: str, *, sample: bool) -> dict[str, str | None]:
+    """The fingerprint that each suite with this domain pins for the kind of data; None for another kind."""
+    kind = "sample" if sample else "full"
+    entries = {suite: entry for suite in names() if (entry := read(suite).get(name))}
+    return {suite: entry.get(kind, {}).get("fingerprint") for suite, entry in entries.items()}
+
+
 def refusal(name: str, fingerprint: str, *, sample: bool) -> str:
     """Why every run refuses this data of a domain, with both fingerprints; "" if some suite takes it.
 
     A domain that no manifest has, as one of a package of your own, is not judged.
     """
     kind = "sample" if sample else "full"
-    entries = {suite: entry for suite in names() if (entry := read(suite).get(name))}
-    pinned = {suite: entry[kind]["fingerprint"] for suite, entry in entries.items() if kind in entry}
-    if not entries or fingerprint in pinned.values():
+    pinned = pins(name, sample=sample)
+    if not pinned or fingerprint in pinned.values():
         return ""
-    asked = ", ".join(f"{suite} was pinned on {other}" for suite, other in pinned.items())
+    asked = ", ".join(f"{suite} was pinned on {other}" for suite, other in pinned.items() if other)
     return (
         f"this is not the data that results are compared on: its fingerprint is {fingerprint}, "
         f"{asked or f'and no suite was pinned on a {kind} of it'}; runs refuse it"

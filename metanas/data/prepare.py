@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from metanas.base.errors import DataError
 from metanas.data import manifest, store
-from metanas.data import suite as suites
 from metanas.data.adapter import DOMAINS
 from metanas.data.download import DownloadProgress
 from metanas.data.files import FromFiles
@@ -92,10 +91,8 @@ def verify(names: Sequence[str], root: Path | None) -> Iterator[Verified]:
             yield Verified(name, state, str(error))
             continue
         kind = "sample" if opened.examples.sample else "full"
-        pins = {suite: entry for suite in suites.names() if (entry := manifest.read(suite).get(name))}
-        equal = [
-            s for s, entry in pins.items() if entry.get(kind, {}).get("fingerprint") == opened.fingerprint
-        ]
+        pins = manifest.pins(name, sample=opened.examples.sample)
+        equal = [suite for suite, pinned in pins.items() if pinned == opened.fingerprint]
         if equal or not pins:
             as_what = f"as {', '.join(equal)} pins it" if equal else "in no suite"
             yield Verified(name, "whole", f"{kind} {opened.fingerprint[:12]}, {as_what}")
