@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -82,7 +83,7 @@ def tune(
     check_trains(config, data)
     with _first_use(storage), _usable(storage):
         study = _create_study(
-            study_name=_study_name(config, over, episodes, seed),
+            study_name=_study_name(config, over, data, [episodes, seed, runtime.precision]),
             storage=storage,
             direction="maximize",
             sampler=_sampler(sampler),
@@ -151,15 +152,18 @@ def _check_range(method: str, key: str, distribution: BaseDistribution) -> None:
                 raise ConfigError(f"--over {key}: must be {allowed}, got {end}")
 
 
-def _study_name(config: RunConfig, over: Mapping[str, BaseDistribution], episodes: int, seed: int) -> str:
+def _study_name(
+    config: RunConfig, over: Mapping[str, BaseDistribution], data: Datasets, given: Sequence[Any]
+) -> str:
     """The name of an Optuna study: readable, with a hash of everything that decides a trial's accuracy.
 
-    That is the whole configuration, the distribution of every searched hyperparameter, the meta-validation
-    episodes and the training seed.
+    That is the version of metanas, the whole configuration, the distribution of every searched
+    hyperparameter, the fingerprints of the data, and `given`: meta-validation episodes, seed and precision.
     """
     searched = {key: distribution_to_json(distribution) for key, distribution in sorted(over.items())}
-    identity = json.dumps([config.model_dump(mode="json"), searched, episodes, seed], sort_keys=True)
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    fingerprints = {name: domain.fingerprint for name, domain in data.items()}
+    decides = [version("metanas"), config.model_dump(mode="json"), searched, fingerprints, *given]
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
     return (
         f"{config.method} on {config.suite.name} {config.suite.version}: {','.join(sorted(over))} [{digest}]"
     )
