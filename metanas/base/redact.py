@@ -39,7 +39,7 @@ def without(text: str, url: str) -> str:
 
 
 def _login(scheme: str, login: str) -> tuple[str, str]:
-    """What is shown of what stands before the @, and what is not; a database may be used without a password."""
+    """What is shown of what stands before the @, and what is not; a database may need no password."""
     user, colon, password = login.partition(":")
     if colon or (scheme and not scheme.startswith("http")):
         return user + colon, password
