@@ -114,8 +114,7 @@ def _place(document: Study, place: PurePosixPath) -> list[Problem]:
 def _suite(document: Study) -> list[Problem]:
     """Its data and episodes must be the pinned ones of its suite."""
     if document.suite not in names():
-        known = ", ".join(names())
-        return [Problem(STUDY, f"no suite named {document.suite!r:.80}", field="suite", hint=known)]
+        return [rules.unknown(document.suite, STUDY)]
     if problems := list(rules.sizes(document.tasks, document.seeds, STUDY)):
         return problems
     return list(rules.pinned(document.tasks, load_suite(document.suite), STUDY))

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 
 from metanas.base.errors import DataError
+from metanas.base.plugins import PluginError
 from metanas.base.registry import Registry
+from metanas.data.roots import DataRoot
 
 Rows = list[dict[str, str]]
 _REGISTRIES = {  # imported when they are listed: the command line starts quickly
@@ -21,9 +22,8 @@ _REGISTRIES = {  # imported when they are listed: the command line starts quickl
 def rows(kind: str) -> Rows:
     """Name and summary of everything of a kind (`KINDS` in `app.py`)."""
     if kind in _REGISTRIES:
-        module, _, variable = _REGISTRIES[kind].partition(":")
-        registry: Registry[object] = getattr(import_module(module), variable)
-        return [{"name": e.name, "summary": e.summary, "module": e.module} for e in registry.entries()]
+        entries = _registry(kind).entries()
+        return [{"name": e.name, "summary": e.summary, "module": e.module} for e in entries]
     from metanas.data import suite
     from metanas.space import strategy
     from metanas.studies import paper_rows
@@ -39,6 +39,23 @@ def rows(kind: str) -> Rows:
     return [{"name": name, "summary": summary(name)} for name in names]
 
 
+def problems(kind: str) -> list[str]:
+    """A line for each entry point of an installed package that is left out of a kind."""
+    if kind == "suites":
+        from metanas.data import suite
+
+        return suite.problems()
+    if kind not in _REGISTRIES:
+        return []
+    return _registry(kind).problems()
+
+
+def _registry(kind: str) -> Registry[object]:
+    module, _, variable = _REGISTRIES[kind].partition(":")
+    registry: Registry[object] = getattr(import_module(module), variable)
+    return registry
+
+
 def settings(method: str) -> Rows:
     """Key, values and default of everything that `--set` takes with a method. Imports the method."""
     from metanas.engine import fields
@@ -48,8 +65,11 @@ def settings(method: str) -> Rows:
     return [{"key": s.key, "values": s.values, "default": s.default} for s in found]
 
 
-def data_status(root: Path | None) -> Rows:
-    """Per domain: ready, refused, to be built or missing; full, sample or other; fingerprint; next step."""
+def data_status(root: DataRoot, on_broken: Callable[[PluginError], None] = lambda error: None) -> Rows:
+    """Per domain: ready, refused, to be built or missing; full, sample or other; fingerprint; next step.
+
+    on_broken: is told of a domain of another package that cannot be loaded; it is a row as well.
+    """
     from metanas.data import manifest, store
     from metanas.data.adapter import DOMAINS
 
@@ -66,6 +86,10 @@ def data_status(root: Path | None) -> Rows:
                 row |= {"state": "to be built", "next": f"metanas data prepare {name}, or on first use"}
         except DataError as error:
             row |= {"state": "missing", "next": str(error)}
+        except PluginError as error:
+            on_broken(error)
+            rows.append(row | {"state": "broken", "next": str(error)})
+            continue
         if unknown := [remote.path for remote in DOMAINS[name].remotes if not remote.digest]:
             row["next"] += f" (no SHA-256 known beforehand: {', '.join(unknown)})"
         rows.append({key: text.strip() for key, text in row.items()})

@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from metanas.data.episode import (
     TaskSpec,
     split_named,
 )
+from metanas.data.roots import DataRoot
 from metanas.data.sampler import ClassTable, class_tables, sample
 from metanas.data.store import Store, open_store
 from metanas.data.suite import DomainOptions
@@ -89,7 +89,7 @@ class Domain:
         return "train" in self.tables
 
     @classmethod
-    def open(cls, name: str, root: Path | None = None, options: DomainOptions | None = None) -> "Domain":
+    def open(cls, name: str, root: DataRoot = None, options: DomainOptions | None = None) -> "Domain":
         """Build or open the domain's store. UnknownName for the name, DataError for missing data.
 
         root: the data folder, None for downloads and pip data.

@@ -238,7 +238,8 @@ def transfer(matrix: Matrix) -> list[Table]:
             ("trained on \\ tested on", *headings.values()),
             gaps,
             "Points of accuracy against the row trained on the column's domain alone, paired by episode, 95 "
-            "% intervals; in-domain: the accuracy itself. ns: not significant at 5 %, Holm over the cells.",
+            "% intervals; in-domain, or test-only (without meta-train classes there is no such row): the "
+            "accuracy itself. ns: not significant at 5 %, Holm over the cells.",
         ),
     ]
     parts = {(p.train, p.test, p.variant): p for p in matrix.parts}
@@ -293,7 +294,7 @@ def columns(study: Study) -> dict[str, str]:
 
 def _gap(cell: Cell) -> str:
     if cell.difference is None or cell.p is None:
-        return f"{100 * cell.accuracy.mean:.1f} in-domain"
+        return f"{100 * cell.accuracy.mean:.1f} {'in-domain' if cell.train == cell.test else 'test-only'}"
     return points(cell.difference) + _ns(cell.p)
 
 
