@@ -69,7 +69,7 @@ def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: 
 
     classes = [
         {
-            "name": examples.classes[int(examples.labels[drawn.support[0, way * shots]])],
+            "name": examples.classes[int(examples.labels[drawn.support[0, drawn.support_y[0] == way][0]])],
             "support": [shown(row) for row in drawn.support[0, drawn.support_y[0] == way].tolist()],
             "query": [shown(row) for row in drawn.query[0, drawn.query_y[0] == way].tolist()],
         }

@@ -25,7 +25,7 @@ from metanas.base.registry import UnknownName
 from metanas.data.episode import EpisodeShape
 
 Ways = Annotated[int, Range(least=2)]
-_LATER = ("origin",)  # fields of a suite that came after suites were first stored
+_LATER = ("origin", "imbalanced")  # fields of a suite that came after suites were first stored
 Pins = dict[str, dict[str, Any]]  # by domain, then by kind of data ("full" or "sample"): `manifest.describe`
 GROUP = "metanas.suites"
 Tested = Annotated[int, Range(least=2, why="an interval of accuracies needs two")]
@@ -62,6 +62,7 @@ class DomainOptions(BaseModel):
     ways: Ways | None = None  # a domain of four classes has 4-way tasks
     queries: Count | None = None
     group_disjoint: bool = False  # no speaker or drawer of a test episode is in both of its sets
+    imbalanced: bool = False  # support sets whose classes differ in size (`sampler.support_sizes`)
     augment: bool = False  # speech: SpecAugment in meta-training (`augment.py`)
     tokens: Literal["bytes", "words"] = "bytes"  # text: words come from the meta-train classes
     vectors: Path | None = None  # text, words: a file of word vectors, which are not trained
@@ -97,13 +98,14 @@ class Suite(BaseModel):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     budgets: dict[str, Budget]
     options: dict[str, DomainOptions] = {}  # by domain
+    imbalanced: bool = False  # of all domains
     origin: Origin | None = None  # None: built in, or of an installed package
 
     @model_serializer(mode="wrap")
     def _without_what_is_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Later fields are left out where they have no effect: stored suites keep their form."""
         fields: dict[str, Any] = handler(self)
-        return {key: value for key, value in fields.items() if value is not None or key not in _LATER}
+        return {key: value for key, value in fields.items() if value or key not in _LATER}
 
     @property
     def original(self) -> "Suite":
@@ -129,7 +131,8 @@ class Suite(BaseModel):
 
     def of(self, domain: str) -> DomainOptions:
         """The options of a domain, the defaults if the suite has none for it."""
-        return self.options.get(domain, DomainOptions())
+        options = self.options.get(domain, DomainOptions())
+        return options.model_copy(update={"imbalanced": True}) if self.imbalanced else options
 
     def ways_of(self, domain: str) -> int:
         """The number of classes in an episode of this domain."""
