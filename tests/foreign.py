@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from metanas.base import plugins
+from metanas.data.adapter import DOMAINS
 
 DOMAIN = '''
 """A domain of another package."""
@@ -52,4 +53,6 @@ def on_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         file = getattr(sys.modules[module], "__file__", None)
         if file is not None and Path(file).is_relative_to(folder):
             del sys.modules[module]
+            for name in [name for name, kind in DOMAINS._things.items() if kind.__module__ == module]:
+                del DOMAINS._things[name]
     plugins.forget()

@@ -4,7 +4,6 @@ A file holds the suite with its manifest (`Suite.origin`), so that the board nee
 package it is from. Backups have it with the rest of the data folder. The rules of a submission ask `find`.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from pydantic import ValidationError
 from leaderboard.bundle import rules
 from leaderboard.store.database import StoreError
 from metanas.base.atomic import write_atomically
-from metanas.base.errors import DamagedFile, InvalidValue
+from metanas.base.errors import DamagedFile
 from metanas.base.ranges import STORED
 from metanas.data import manifest
-from metanas.data.suite import Suite, check_name, load_suite, names
+from metanas.data.suite import Suite, check_name, load_suite, names, readable
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,8 @@ class Suites:
 
     def all(self) -> list[Suite]:
         """Every suite of the board, sorted by name, without installed ones whose file is wrong."""
-        found = []
-        for name in sorted({*names(), *self.added()}):
-            with suppress(InvalidValue):
-                found.append(self.find(name))
-        return [suite for suite in found if suite is not None]
+        added = [self.find(name) for name in self.added() if name not in names()]
+        return sorted([*readable(), *filter(None, added)], key=lambda suite: suite.name)
 
     def add(self, file: Path) -> Suite:
         """Add the suite in a YAML file with the manifest beside it; a new version replaces an earlier one.

@@ -89,14 +89,14 @@ def show(
 
 @app.command()
 def table(
-    suite: Annotated[str, typer.Option(help="A suite; default: all.")] = "",
+    suite: Annotated[str, typer.Option(help="A suite; default: all that are built in.")] = "",
     out: Annotated[Path | None, typer.Option(help="File to write it to. Default: print it.")] = None,
 ) -> None:
     """Print the domains as a Markdown table, from the pinned manifests; needs no data."""
     from metanas.data import manifest
-    from metanas.data.suite import names
+    from metanas.data.suite import built_in
 
-    text = manifest.page([suite] if suite else names())
+    text = manifest.page([suite] if suite else built_in())
     if out is None:
         print(text, end="")
     else:

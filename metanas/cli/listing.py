@@ -29,8 +29,9 @@ def rows(kind: str) -> Rows:
     from metanas.studies import paper_rows
     from metanas.tables import definition
 
+    suites = {found.name: found.summary for found in suite.readable()}
     files: dict[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
-        "suites": (suite.names(), lambda name: suite.load_suite(name).summary),
+        "suites": (tuple(suites), lambda name: suites[name]),
         "strategies": (strategy.names(), lambda name: strategy.load(name).summary),
         "tables": (definition.names(), lambda name: definition.load_definition(name).summary),
         "rows": (paper_rows.names(), lambda name: paper_rows.load(name).summary),

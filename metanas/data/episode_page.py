@@ -22,7 +22,7 @@ from metanas.data.adapter import DOMAINS
 from metanas.data.episode import EVALUATION_SEED, EpisodeShape, Split
 from metanas.data.roots import DataRoot, root_of
 from metanas.data.sampler import sample
-from metanas.data.suite import Suite, load_suite, names
+from metanas.data.suite import Suite, load_suite, readable
 
 SCALE = {"image": 3, "speech": 3}  # screen pixels per pixel
 WHO = {"image": "drawer", "speech": "speaker", "text": "author"}  # what `Examples.groups` are
@@ -140,7 +140,7 @@ def _suite_of(domain: str, suite: str) -> Suite:
     if suite:
         return load_suite(suite)
     DOMAINS[domain]  # UnknownName names the closest one
-    for candidate in map(load_suite, names()):
+    for candidate in readable():
         if domain in candidate.domains:
             return candidate
     raise InvalidValue(

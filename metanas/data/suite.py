@@ -6,6 +6,7 @@ have their manifest beside the YAML file. What a suite's data and pinned episode
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -159,13 +160,27 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_files()))
 
 
+def built_in() -> tuple[str, ...]:
+    """The names of the suites in `tasks/suites`, sorted."""
+    return tuple(sorted(path.stem for path in folder().glob("*.yaml")))
+
+
+def readable() -> Iterator[Suite]:
+    """All built-in and installed suites by name, without installed ones whose file is wrong (`problems`)."""
+    for name in names():
+        try:
+            yield load_suite(name)
+        except MetanasError:
+            if name in built_in():
+                raise
+
+
 def problems() -> list[str]:
     """A line for each suite of an installed package that is left out, or whose file is missing or wrong."""
     found = list(plugins.foreign(GROUP).problems)
-    built_in = {path.stem for path in folder().glob("*.yaml")}
     for entry in plugins.foreign(GROUP).entries:
         whose = f"{GROUP}: {entry.name!r} of {entry.whose}"
-        if entry.name in built_in:
+        if entry.name in built_in():
             found.append(f"{whose} is left out: there is a built-in suite of that name; choose another")
         elif (file := _installed(entry)) is None:
             found.append(f"{whose}: there is no {entry.name}.yaml beside the module {entry.module}")
@@ -179,9 +194,9 @@ def problems() -> list[str]:
 
 def _files() -> dict[str, Path]:
     """The YAML file of every built-in and installed suite, by name; built-in ones come first."""
-    built_in = {path.stem: path for path in folder().glob("*.yaml")}
+    ours = {name: folder() / f"{name}.yaml" for name in built_in()}
     installed = {entry.name: _installed(entry) for entry in plugins.foreign(GROUP).entries}
-    return {name: path for name, path in {**installed, **built_in}.items() if path is not None}
+    return {name: path for name, path in {**installed, **ours}.items() if path is not None}
 
 
 def _installed(entry: plugins.Entry) -> Path | None:

@@ -58,7 +58,6 @@ WORDS = {
 @pytest.fixture
 def dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     foreign.install(tmp_path, "dots", POINTS, FILES)
-    monkeypatch.setattr(DOMAINS, "_things", dict(DOMAINS._things))
     with foreign.on_path(tmp_path, monkeypatch):
         yield tmp_path
 

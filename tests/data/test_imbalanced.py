@@ -65,7 +65,7 @@ def test_one_shot_tasks_stay_what_they_are() -> None:
 def test_a_class_must_hold_what_it_can_be_asked_for() -> None:
     shape = EpisodeShape(5, 10, 15)
     table(imbalanced=False).check(shape)
-    with pytest.raises(InvalidValue, match="30 examples, too few for up to 20 shots [+] 15 queries"):
+    with pytest.raises(InvalidValue, match="30 examples, too few for up to 22 shots [+] 15 queries"):
         table(imbalanced=True).check(shape)
     assert not table(imbalanced=True).holds(shape)
 

@@ -10,7 +10,6 @@ from metanas.base.errors import DataError, InvalidValue, MetanasError
 from metanas.base.registry import UnknownName
 from metanas.cli.app import app
 from metanas.data import manifest, pinning
-from metanas.data.adapter import DOMAINS
 from metanas.data.datasets import Datasets
 from metanas.data.episode_page import write as write_page
 from metanas.data.suite import Suite, folder, load_suite, names, problems
@@ -52,7 +51,6 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         "dots/wrong-v1.yaml": "name: [",
     }
     monkeypatch.setenv("METANAS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(DOMAINS, "_things", dict(DOMAINS._things))
     foreign.install(tmp_path, "dots", POINTS, files)
     with foreign.on_path(tmp_path, monkeypatch):
         yield tmp_path / "dots"
@@ -153,7 +151,7 @@ def test_a_changed_suite_of_ones_own_is_not_called_by_its_name(
     [
         ("domains: [dot]", "no domain named 'dot'; did you mean 'dots'"),
         ("ways: 7", "6 classes, too few for 7 ways"),
-        ("queries: 30", "too few for 2 shots"),
+        ("queries: 30", "too few for 1 shots + 30 queries"),
         ("name: My Suite", "a suite's name has lower-case letters"),
         ("options: {digits: {ways: 2}}", "options.digits: the suite has no such domain"),
     ],
