@@ -19,7 +19,7 @@ def status(root: Roots = None, as_json: AsJson = False) -> None:
     from metanas.cli import listing
 
     rows = listing.data_status(data_root(root), show_traceback)
-    print_rows(rows, ("name", "state", "data", "fingerprint", "next"), as_json=as_json)
+    print_rows(rows, ("name", "state", "data", "fingerprint", "repeats", "next"), as_json=as_json)
     for problem in listing.problems("domains"):
         warn(problem)
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from metanas.base.errors import DataError
 from metanas.base.plugins import PluginError
 from metanas.base.registry import Registry
 from metanas.data.roots import DataRoot
+
+if TYPE_CHECKING:  # the command line starts quickly
+    from metanas.data import store
 
 Rows = list[dict[str, str]]
 _REGISTRIES = {  # imported when they are listed: the command line starts quickly
@@ -67,7 +71,7 @@ def settings(method: str) -> Rows:
 
 
 def data_status(root: DataRoot, on_broken: Callable[[PluginError], None] = lambda error: None) -> Rows:
-    """Per domain: ready, refused, to be built or missing; full, sample or other; fingerprint; next step.
+    """Per domain: ready, refused, to be built or missing; what data; fingerprint; repeats; next step.
 
     on_broken: is told of a domain of another package that cannot be loaded; it is a row as well.
     """
@@ -76,11 +80,12 @@ def data_status(root: DataRoot, on_broken: Callable[[PluginError], None] = lambd
 
     rows = []
     for name in DOMAINS:
-        row = {"name": name, "state": "ready", "data": "", "fingerprint": "", "next": ""}
+        row = {"name": name, "state": "ready", "data": "", "fingerprint": "", "repeats": "", "next": ""}
         try:
             if store.is_ready(name, root):
                 about = store.about(name, root)
                 row |= {"data": _kind(about["sample"]), "fingerprint": about["fingerprint"][:12]}
+                row["repeats"] = _repeats(name, about)
                 if why := manifest.refusal(name, about["fingerprint"], sample=about["sample"]):
                     row |= {"state": "refused", "data": "other", "next": why}
             else:
@@ -95,6 +100,15 @@ def data_status(root: DataRoot, on_broken: Callable[[PluginError], None] = lambd
             row["next"] += f" (no SHA-256 known beforehand: {', '.join(unknown)})"
         rows.append({key: text.strip() for key, text in row.items()})
     return rows
+
+
+def _repeats(name: str, about: "store.About") -> str:
+    """Repeated test examples of a domain, and the pinned episodes that hold any in both sets."""
+    from metanas.data import duplicates, manifest, suite
+
+    pinned = (manifest.pinned_repeats(s, name, about["fingerprint"]) for s in suite.names())
+    episodes = [f"{shape} {words}" for shapes in pinned for shape, words in shapes.items()]
+    return "; ".join(filter(None, (duplicates.examples_shown(about["repeats"]), *episodes)))
 
 
 def _kind(sample: bool) -> str:

@@ -64,6 +64,7 @@ class DomainOptions(BaseModel):
     queries: Count | None = None
     group_disjoint: bool = False  # no speaker or drawer of a test episode is in both of its sets
     imbalanced: bool = False  # support sets whose classes differ in size (`sampler.support_sizes`)
+    distinct: bool = False  # repeated examples are left out (`duplicates.py`)
     augment: bool = False  # speech: SpecAugment in meta-training (`augment.py`)
     tokens: Literal["bytes", "words"] = "bytes"  # text: words come from the meta-train classes
     vectors: Path | None = None  # text, words: a file of word vectors, which are not trained
