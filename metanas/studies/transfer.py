@@ -251,6 +251,7 @@ def finish(pieces: Sequence[Piece], arguments: Sequence[str] = ()) -> Study:
         seeds=config.seeds,
         rows=tuple(dict.fromkeys(piece.train for piece in pieces if piece.train)),
         tasks=tasks,
+        test_only=tuple(name for name in first.tests if not first.data[name].trains),
         variants=variants,
         environment=machine.environment() | first.runtime.describe(),
         package_version=version("metanas"),

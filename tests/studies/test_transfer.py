@@ -11,6 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from leaderboard.repository import studies
 from metanas.cli.app import app
 from metanas.data import manifest
 from metanas.data.domain import Domain
@@ -202,3 +203,8 @@ def test_a_domain_of_test_classes_alone_has_no_row_and_is_tested(
     assert (cell.train, cell.test, cell.difference, cell.p) == ("digits", "langid", None, None)
     assert tables.transfer(matrix)[1].rows[0][1].endswith(" test-only")
     assert heatmap._values(cell)["kind"] == "test-only"
+    assert matrix.study.test_only == ("langid",)
+    problems = list(studies._test_only(matrix.study, manifest.read("mini-v1")))  # it does have some
+    assert [str(problem) for problem in problems] == [
+        "study.json: test_only: 'langid' is not test-only; it has meta-train classes: add --train langid"
+    ]
