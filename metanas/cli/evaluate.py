@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from metanas.cli.common import Device, Precision, Root, names
+from metanas.cli.common import Device, Precision, Roots, data_root, names
 
 
 def evaluate(
@@ -17,7 +17,7 @@ def evaluate(
     curves: Annotated[bool, typer.Option(help="Also accuracy after 0,1,2,5,10,20 steps.")] = False,
     device: Device = "auto",
     precision: Precision = "float32",
-    root: Root = None,
+    root: Roots = None,
 ) -> None:
     """Predict pinned test episodes with the checkpoints of a run; writes a new run folder."""
     from metanas.engine.runtime import Runtime
@@ -25,5 +25,7 @@ def evaluate(
 
     runtime = Runtime(device, precision)
     chosen = names(domains)
-    folder = reevaluate.reevaluate(run, suite, chosen, budget, out, root, curves=curves, runtime=runtime)
+    folder = reevaluate.reevaluate(
+        run, suite, chosen, budget, out, data_root(root), curves=curves, runtime=runtime
+    )
     print(folder)

@@ -90,4 +90,11 @@ class Remote:
     digest: str = ""
 
 
-DOMAINS: "Registry[type[Adapter]]" = Registry("domain", "DOMAINS", ("tasks",), "metanas.domains")
+DOMAINS: "Registry[type[Adapter]]" = Registry(
+    "domain",
+    "DOMAINS",
+    ("tasks",),
+    "metanas.domains",
+    like="metanas.data.adapter.Adapter",
+    needs=(*Adapter.__annotations__, "locate", "load", "clips"),
+)

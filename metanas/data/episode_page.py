@@ -20,8 +20,9 @@ from metanas.base.atomic import write_atomically
 from metanas.base.errors import InvalidValue
 from metanas.data.adapter import DOMAINS
 from metanas.data.episode import EVALUATION_SEED, EpisodeShape, Split
+from metanas.data.roots import DataRoot, root_of
 from metanas.data.sampler import sample
-from metanas.data.suite import Suite, load_suite, names
+from metanas.data.suite import Suite, load_suite, readable
 
 SCALE = {"image": 3, "speech": 3}  # screen pixels per pixel
 WHO = {"image": "drawer", "speech": "speaker", "text": "author"}  # what `Examples.groups` are
@@ -36,9 +37,7 @@ class _Shown:
     group: str
 
 
-def write(
-    name: str, out: Path, *, suite: str, split: str, episode: int, shots: int, root: Path | None
-) -> Path:
+def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: int, root: DataRoot) -> Path:
     """Write the page of one pinned episode to `out` and return it.
 
     suite: its name; empty for the first suite that has the domain. split: train, val or test. InvalidValue if
@@ -57,7 +56,7 @@ def write(
     rows = np.concatenate([drawn.support[0], drawn.query[0]]).tolist()
     extra, clips = domain.store.extra, {}
     if "clip" in extra:
-        clips = dict(adapter.clips(root, sorted({extra["clip"][row] for row in rows})))
+        clips = dict(adapter.clips(root_of(root, name), sorted({extra["clip"][row] for row in rows})))
 
     def shown(row: int) -> _Shown:
         group = "" if examples.groups is None else f"{WHO[domain.modality]} {int(examples.groups[row])}"
@@ -70,7 +69,7 @@ def write(
 
     classes = [
         {
-            "name": examples.classes[int(examples.labels[drawn.support[0, way * shots]])],
+            "name": examples.classes[int(examples.labels[drawn.support[0, drawn.support_y[0] == way][0]])],
             "support": [shown(row) for row in drawn.support[0, drawn.support_y[0] == way].tolist()],
             "query": [shown(row) for row in drawn.query[0, drawn.query_y[0] == way].tolist()],
         }
@@ -141,7 +140,12 @@ def _suite_of(domain: str, suite: str) -> Suite:
     if suite:
         return load_suite(suite)
     DOMAINS[domain]  # UnknownName names the closest one
-    return next(candidate for candidate in map(load_suite, names()) if domain in candidate.domains)
+    for candidate in readable():
+        if domain in candidate.domains:
+            return candidate
+    raise InvalidValue(
+        f"no suite has {domain}; give one that has it with --suite, or your own: --suite FILE.yaml"
+    )
 
 
 def _template() -> Any:

@@ -25,6 +25,7 @@ from metanas.base.errors import DataError, InvalidValue, MetanasError
 from metanas.data import duplicates, identity
 from metanas.data.adapter import DOMAINS, Examples
 from metanas.data.episode import Modality, Split
+from metanas.data.roots import DataRoot, root_of
 
 ARRAYS = ("x", "words", "labels", "groups")
 FORMAT = 4  # version of the cache folder's layout
@@ -71,7 +72,7 @@ def fingerprint(name: str, recipe: str, examples: Examples) -> str:
     return sha.hexdigest()
 
 
-def folder_of(name: str, root: Path | None) -> Path:
+def folder_of(name: str, root: DataRoot) -> Path:
     """The cache folder of a domain, named by all that decides its content (`identity.py`). DataError.
 
     Whatever changes gives a new folder: a source file, also one inside a folder, a package's version, the
@@ -80,7 +81,7 @@ def folder_of(name: str, root: Path | None) -> Path:
     kind = DOMAINS[name]
     adapter = kind()
     try:
-        stamps = identity.stamps(adapter.locate(root))
+        stamps = identity.stamps(adapter.locate(root_of(root, name)))
     except OSError as error:
         raise DataError(f"{name}: {error.filename} cannot be read: {error.strerror}") from error
     versions = [(package, _version(package, name)) for package in adapter.packages]
@@ -89,7 +90,7 @@ def folder_of(name: str, root: Path | None) -> Path:
     return cache_folder() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def open_store(name: str, root: Path | None = None, *, refresh: bool = False) -> Store:
+def open_store(name: str, root: DataRoot = None, *, refresh: bool = False) -> Store:
     """The domain's store, built if need be. DataError if the source is missing or the cache is damaged.
 
     refresh: build it anew from the source, whatever is there.
@@ -120,12 +121,12 @@ def _alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def is_ready(name: str, root: Path | None = None) -> bool:
+def is_ready(name: str, root: DataRoot = None) -> bool:
     """Whether `open_store` would find a built cache. DataError if the source is missing."""
     return folder_of(name, root).is_dir()
 
 
-def about(name: str, root: Path | None = None) -> About:
+def about(name: str, root: DataRoot = None) -> About:
     """A built domain's summary, without opening its arrays. DataError if it is not built, or damaged."""
     folder = folder_of(name, root)
     try:
@@ -142,10 +143,10 @@ def about(name: str, root: Path | None = None) -> About:
         raise _damaged(folder, error) from error
 
 
-def _build(name: str, root: Path | None, folder: Path) -> None:
-    adapter = DOMAINS[name]()
+def _build(name: str, root: DataRoot, folder: Path) -> None:
+    adapter, place = DOMAINS[name](), root_of(root, name)
     try:
-        examples = adapter.load(root)
+        examples = adapter.load(place)
         _check_classes(name, examples)
     except MetanasError:
         raise
@@ -159,7 +160,7 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
         ValueError,
     ) as error:
         # an adapter met a name, a number or a shape in the files that it did not expect
-        located = ", ".join(map(str, list(adapter.locate(root))[:3]))
+        located = ", ".join(map(str, list(adapter.locate(place))[:3]))
         raise DataError(
             f"{name}: {located or 'its data'} cannot be read ({type(error).__name__}: {error}); is it the "
             "data set in the layout of its publisher? --debug shows where"

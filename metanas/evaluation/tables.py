@@ -216,6 +216,9 @@ def tests(comparison: Comparison) -> Table:
     )
 
 
+_TEST_ONLY = "test-only: the accuracy itself of a domain without meta-train classes, which has no such row."
+
+
 def transfer(matrix: Matrix) -> list[Table]:
     """The tables of a study: accuracies, differences to in-domain training, and the decomposition if any."""
     study = matrix.study
@@ -224,6 +227,7 @@ def transfer(matrix: Matrix) -> list[Table]:
     cells = {(cell.train, cell.test): cell for cell in matrix.cells}
     values = tuple((train, *(cells[train, test].accuracy.percent() for test in tests)) for train in trains)
     gaps = tuple((train, *(_gap(cells[train, test]) for test in tests)) for train in trains)
+    test_only = any(cell.p is None and cell.train != cell.test for cell in matrix.cells)
     name = f"{study.method} on {study.suite} {study.suite_version}"
     seeds = f"{len(study.seeds)} seeds, {study.tasks[0].episodes} episodes a task"
     shown = [
@@ -238,7 +242,8 @@ def transfer(matrix: Matrix) -> list[Table]:
             ("trained on \\ tested on", *headings.values()),
             gaps,
             "Points of accuracy against the row trained on the column's domain alone, paired by episode, 95 "
-            "% intervals; in-domain: the accuracy itself. ns: not significant at 5 %, Holm over the cells.",
+            "% intervals; in-domain: the accuracy itself. ns: not significant at 5 %, Holm over the cells."
+            + (f" {_TEST_ONLY}" if test_only else ""),
         ),
     ]
     parts = {(p.train, p.test, p.variant): p for p in matrix.parts}
@@ -293,7 +298,7 @@ def columns(study: Study) -> dict[str, str]:
 
 def _gap(cell: Cell) -> str:
     if cell.difference is None or cell.p is None:
-        return f"{100 * cell.accuracy.mean:.1f} in-domain"
+        return f"{100 * cell.accuracy.mean:.1f} {'in-domain' if cell.train == cell.test else 'test-only'}"
     return points(cell.difference) + _ns(cell.p)
 
 

@@ -17,9 +17,10 @@ from torch import Tensor
 from metanas.base.errors import InvalidValue
 from metanas.base.executor import Kind
 from metanas.data.datasets import Datasets, LoadedSuite, load_suite
-from metanas.data.datasets import data_root as data_folder
 from metanas.data.domain import Domain
 from metanas.data.episode import Batch, Episodes, TaskSpec, moved
+from metanas.data.roots import DataRoot
+from metanas.data.roots import data_root as data_folder
 from metanas.data.suite import Suite
 from metanas.engine import config as configs
 from metanas.engine.checkpoint import checkpoint
@@ -94,7 +95,7 @@ class Run:
     """A finished run folder. data_root: where its data sets lie, None for pip's and downloaded data."""
 
     folder: Path
-    data_root: Path | None = None
+    data_root: DataRoot = None
 
     @cached_property
     def config(self) -> RunConfig:
@@ -134,7 +135,7 @@ def run(
     domains: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
-    data_root: str | Path | None = None,
+    data_root: str | Path | Sequence[str | Path] | None = None,
     jobs: int = 1,
     workers: int = 0,
     controls: bool = True,
@@ -173,7 +174,7 @@ def run(
     return Run(folder, root)
 
 
-def load_run(folder: str | Path, *, data_root: str | Path | None = None) -> Run:
+def load_run(folder: str | Path, *, data_root: str | Path | Sequence[str | Path] | None = None) -> Run:
     """An existing run folder. InvalidValue if it has no valid config.yaml."""
     loaded = Run(Path(folder), data_folder(data_root))
     configs.of_run(loaded.folder)
