@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metanas.base.errors import DataError
+from metanas.base.errors import DataError, MetanasError
 from metanas.base.registry import Registry
 
 if TYPE_CHECKING:  # the command line starts quickly
@@ -71,6 +71,10 @@ def data_status(root: Path | None) -> Rows:
                 row |= {"state": "to be built", "next": f"metanas data prepare {name}, or on first use"}
         except DataError as error:
             row |= {"state": "missing", "next": str(error)}
+        except MetanasError as error:
+            row |= {"state": "wrong", "next": str(error)}
+            rows.append(row)
+            continue
         if unknown := [remote.path for remote in DOMAINS[name].remotes if not remote.digest]:
             row["next"] += f" (no SHA-256 known beforehand: {', '.join(unknown)})"
         rows.append({key: text.strip() for key, text in row.items()})

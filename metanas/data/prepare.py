@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from metanas.base.errors import DataError
+from metanas.base.errors import DataError, MetanasError
 from metanas.data import manifest, store
 from metanas.data.adapter import DOMAINS
 from metanas.data.download import DownloadProgress
@@ -42,7 +42,7 @@ def prepare(
             _obtain(name, root, on_progress)
             action = "ready" if store.is_ready(name, root) and not refresh else "built"
             opened = store.open_store(name, root, refresh=refresh)
-        except DataError as error:
+        except MetanasError as error:
             yield Prepared(name, "failed", time.monotonic() - began, problem=str(error))
             continue
         seconds = time.monotonic() - began
@@ -86,7 +86,7 @@ def verify(names: Sequence[str], root: Path | None) -> Iterator[Verified]:
                 yield Verified(name, "missing", f"not built: metanas data prepare {name}")
                 continue
             opened = store.open_store(name, root)
-        except DataError as error:
+        except MetanasError as error:
             state = "damaged" if "damaged" in str(error) else "missing"
             yield Verified(name, state, str(error))
             continue
