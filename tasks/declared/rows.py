@@ -136,7 +136,7 @@ def _of_datasets(spec: DomainFile, local: Path | None) -> Iterator[Row]:
     try:
         opened: Any = datasets.load_dataset(where, source.config, revision=revision)
     except datasets.exceptions.DatasetsError as error:
-        raise ValueError(error) from error
+        raise ValueError(f"{error} {error.__cause__ or ''}") from error
     parts = [str(part) for part in source.parts] or sorted(opened)
     for part in parts:
         if part not in opened:

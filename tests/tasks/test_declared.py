@@ -209,7 +209,9 @@ def test_hugging_face_s_own_errors_are_one_line(here: Path) -> None:
     (here / "mixed/a.csv").write_text("text,label\nhi,a\n", encoding="utf-8")
     (here / "mixed/b.csv").write_text("words,kind\nhi,a\n", encoding="utf-8")
     declare(here, "{hf: mixed}")
-    with pytest.raises(DataError, match="^own: hf mixed cannot be read .*same columns.*local copy") as caught:
+    with pytest.raises(
+        DataError, match="^own: hf mixed cannot be read .*generating the dataset .* words: .*local copy"
+    ) as caught:
         open_store("own")
     assert "\n" not in str(caught.value)
 
