@@ -4,7 +4,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from metanas.base.errors import DataError
+from metanas.base.errors import DataError, MetanasError
 from metanas.base.plugins import PluginError
 from metanas.base.registry import Registry
 from metanas.data.roots import DataRoot
@@ -95,6 +95,9 @@ def data_status(root: DataRoot, on_broken: Callable[[PluginError], None] = lambd
         except PluginError as error:
             on_broken(error)
             rows.append(row | {"state": "broken", "next": str(error)})
+        except MetanasError as error:
+            row |= {"state": "wrong", "next": str(error)}
+            rows.append(row)
             continue
         if unknown := [remote.path for remote in DOMAINS[name].remotes if not remote.digest]:
             row["next"] += f" (no SHA-256 known beforehand: {', '.join(unknown)})"

@@ -78,7 +78,7 @@ class Domain:
         labels = np.asarray(self.store.examples.labels)
         if not self.options.distinct:
             return labels
-        return np.where(duplicates.distinct(self.name, self.store.examples), labels, -1)
+        return np.where(duplicates.distinct(self.name, self.store.examples, self.contents), labels, -1)
 
     def _inputs(self) -> NDArray[Any]:
         """The array (n, *input_shape) that tasks are drawn from: `x`, or the word tokens."""

@@ -21,7 +21,7 @@ from metanas.base.errors import InvalidValue
 from metanas.data.adapter import DOMAINS
 from metanas.data.episode import EVALUATION_SEED, EpisodeShape, Split
 from metanas.data.roots import DataRoot, root_of
-from metanas.data.sampler import sample
+from metanas.data.sampler import ClassTable, sample
 from metanas.data.suite import Suite, load_suite, readable
 
 SCALE = {"image": 3, "speech": 3}  # screen pixels per pixel
@@ -40,8 +40,9 @@ class _Shown:
 def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: int, root: DataRoot) -> Path:
     """Write the page of one pinned episode to `out` and return it.
 
-    suite: its name; empty for the first suite that has the domain. split: train, val or test. InvalidValue if
-    there is no such split or it is too small for the shape, UnknownName, DataError for missing data.
+    suite: its name; empty for the first suite that has the domain, if any. split: train, val or test.
+    InvalidValue if there is no such split or it is too small for the shape, UnknownName, DataError for
+    missing data.
     """
     from metanas.data.domain import Domain
 
@@ -50,7 +51,7 @@ def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: 
     if split not in domain.tables:
         raise InvalidValue(f"{name} has no split {split!r}; it has: {', '.join(domain.tables)}")
     at: Split = next(known for known in get_args(Split) if known == split)
-    shape = EpisodeShape(protocol.ways_of(name), shots, protocol.of(name).queries or protocol.queries)
+    shape = _shape(protocol, domain.tables[at], shots)
     drawn = sample(domain.tables[at], EVALUATION_SEED, shape, np.array([episode]))
     examples, adapter = domain.store.examples, DOMAINS[name]()
     rows = np.concatenate([drawn.support[0], drawn.query[0]]).tolist()
@@ -136,16 +137,21 @@ def _uri(kind: str, content: bytes) -> str:
 
 
 def _suite_of(domain: str, suite: str) -> Suite:
-    """The suite of that name, or if it is empty the first one that has the domain."""
+    """The suite of that name, or if it is empty the first one that has the domain, else the embedded one."""
     if suite:
         return load_suite(suite)
     DOMAINS[domain]  # UnknownName names the closest one
-    for candidate in readable():
-        if domain in candidate.domains:
-            return candidate
-    raise InvalidValue(
-        f"no suite has {domain}; give one that has it with --suite, or your own: --suite FILE.yaml"
-    )
+    having = (candidate for candidate in readable() if domain in candidate.domains)
+    return next(having, load_suite("mini-v1"))
+
+
+def _shape(protocol: Suite, table: ClassTable, shots: int) -> EpisodeShape:
+    """The shape of the suite's episodes; of a domain that it does not have, as much as the split holds."""
+    name = table.domain
+    ways, queries = protocol.ways_of(name), protocol.of(name).queries or protocol.queries
+    if name in protocol.domains:
+        return EpisodeShape(ways, shots, queries)
+    return EpisodeShape(min(ways, len(table.sizes)), shots, min(queries, int(table.sizes.min()) - shots))
 
 
 def _template() -> Any:

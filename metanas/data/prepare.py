@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from metanas.base.errors import DataError
+from metanas.base.errors import DataError, MetanasError
 from metanas.base.plugins import PluginError
 from metanas.data import manifest, store
 from metanas.data.adapter import DOMAINS
@@ -43,7 +43,7 @@ def prepare(
             _obtain(name, root, on_progress)
             action = "ready" if store.is_ready(name, root) and not refresh else "built"
             opened = store.open_store(name, root, refresh=refresh)
-        except (DataError, PluginError) as error:
+        except (MetanasError, OSError) as error:
             yield Prepared(name, "failed", time.monotonic() - began, problem=str(error))
             continue
         seconds = time.monotonic() - began
@@ -93,7 +93,7 @@ def verify(names: Sequence[str], root: DataRoot) -> Iterator[Verified]:
         except PluginError as error:
             yield Verified(name, "broken", str(error))
             continue
-        except DataError as error:
+        except (MetanasError, OSError) as error:
             state = "damaged" if "damaged" in str(error) else "missing"
             yield Verified(name, state, str(error))
             continue

@@ -25,6 +25,7 @@ from metanas.base.errors import DataError, InvalidValue, MetanasError
 from metanas.data import duplicates, identity
 from metanas.data.adapter import DOMAINS, Examples
 from metanas.data.episode import Modality, Split
+from metanas.data.examples_check import check_adapter, check_examples, check_inputs
 from metanas.data.roots import DataRoot, root_of
 
 ARRAYS = ("x", "words", "labels", "groups")
@@ -79,6 +80,7 @@ def folder_of(name: str, root: DataRoot) -> Path:
     recipe, the class splits, the code that generates the data.
     """
     kind = DOMAINS[name]
+    check_adapter(name, kind)
     adapter = kind()
     try:
         stamps = identity.stamps(adapter.locate(root_of(root, name)))
@@ -146,8 +148,9 @@ def about(name: str, root: DataRoot = None) -> About:
 def _build(name: str, root: DataRoot, folder: Path) -> None:
     adapter, place = DOMAINS[name](), root_of(root, name)
     try:
-        examples = adapter.load(place)
-        _check_classes(name, examples)
+        examples = check_inputs(name, adapter.modality, adapter.load(place))
+        content = duplicates.contents(examples.x)
+        check_examples(name, adapter.modality, examples, content)
     except MetanasError:
         raise
     except (
@@ -188,7 +191,7 @@ def _build(name: str, root: DataRoot, folder: Path) -> None:
             "vocabulary": examples.vocabulary,
             "words": len(examples.extra.get("vocabulary", ())),
             "scale": _scale(adapter.modality, examples),
-            "repeats": duplicates.of_examples(examples),
+            "repeats": duplicates.of_examples(examples, content),
         }
         with flushed(temporary / "about.json") as file:
             file.write(json.dumps(about).encode())
@@ -202,18 +205,6 @@ def _build(name: str, root: DataRoot, folder: Path) -> None:
         shutil.rmtree(folder.with_name(f".{folder.name}.old"), ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _check_classes(name: str, examples: Examples) -> None:
-    """DataError if a label is of no class, or a class of a split has no examples."""
-    number = len(examples.classes)
-    if wrong := [label for label in np.unique(examples.labels) if not 0 <= label < number]:
-        raise DataError(f"{name}: label {wrong[0]} of {number} classes, which count from 0")
-    counts = np.bincount(examples.labels, minlength=len(examples.classes))
-    filled = {c for c, count in zip(examples.classes, counts, strict=True) if count}
-    for split, classes in examples.splits.items():
-        if empty := [c for c in classes if c not in filled]:
-            raise DataError(f"{name}: class {empty[0]!r} of {split} has no examples")
 
 
 def _scale(modality: Modality, examples: Examples) -> tuple[list[float], list[float]] | None:
