@@ -6,7 +6,7 @@ What a suite's data and pinned episodes must be is in `manifest.py`; `datasets.p
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from metanas.base import plugins, yaml_text
 from metanas.base.errors import InvalidValue
@@ -72,6 +72,21 @@ class Suite(BaseModel):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     budgets: dict[str, Budget]
     options: dict[str, DomainOptions] = {}  # by domain
+    validation: tuple[str, ...] = ()  # domains for meta-validation alone; (): each domain's own val classes
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> "Suite":
+        """Validation domains are of the suite, and not all of it."""
+        if unknown := [name for name in self.validation if name not in self.domains]:
+            raise ValueError(f"validation: {unknown[0]!r} is not among {', '.join(self.domains)}")
+        if not self.tested:
+            raise ValueError("validation: no domain is left for training and tests")
+        return self
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """The domains of meta-training and tests: all but those for meta-validation alone."""
+        return tuple(name for name in self.domains if name not in self.validation)
 
     @property
     def label(self) -> str:
@@ -82,7 +97,7 @@ class Suite(BaseModel):
         if self.name not in names():
             return self.name
         own = load_suite(self.name)
-        fields = {"version", "ways", "queries", "train_queries", "train_ways", "episodes"}
+        fields = {"version", "ways", "queries", "train_queries", "train_ways", "episodes", "validation"}
         same = self.model_dump(include=fields) == own.model_dump(include=fields)
         fewer = set(self.shots) <= set(own.shots) and set(self.domains) <= set(own.domains)
         options = all(self.of(domain) == own.of(domain) for domain in self.domains)

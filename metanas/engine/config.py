@@ -211,6 +211,15 @@ def read(path: Path) -> RunConfig:
         ) from error
 
 
+def as_offered(known: RunConfig, asked: RunConfig) -> RunConfig:
+    """`known` with the suite's list of budgets as in `asked`: its own budget is kept apart, in `budget`.
+
+    So a budget that a later version adds to a suite does not make a stored run another one.
+    """
+    suite = known.suite.model_copy(update={"budgets": asked.suite.budgets})
+    return known.model_copy(update={"suite": suite})
+
+
 def difference(known: RunConfig, asked: RunConfig) -> str:
     """Where two configurations differ, the first three: "steps: 5 there, 3 asked; seeds: ...; and 2 more"."""
     there, here = (_leaves(config.model_dump(mode="json")) for config in (known, asked))

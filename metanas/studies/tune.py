@@ -100,13 +100,13 @@ def tune(
         with tempfile.TemporaryDirectory() as folder, runtime.active():
             iterations = num_iterations(trial_config, method, batches)
             try:
-                select = selection(method, data.tasks())
+                select = selection(method, data.validation_tasks())
                 trained = meta_train(
                     method, batches, iterations, Path(folder), runtime=runtime, select=select
                 )
             except TrainError as error:  # the loss is not finite
                 raise optuna.TrialPruned(str(error)) from error
-            return accuracy(method, trained.state, data.tasks(), episodes)
+            return accuracy(method, trained.state, data.validation_tasks(), episodes)
 
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
     if len(_ended(study, ended)) < trials:
@@ -158,7 +158,8 @@ def _study_name(config: RunConfig, over: Mapping[str, BaseDistribution], episode
     episodes and the training seed.
     """
     searched = {key: distribution_to_json(distribution) for key, distribution in sorted(over.items())}
-    identity = json.dumps([config.model_dump(mode="json"), searched, episodes, seed], sort_keys=True)
+    settled = config.model_dump(mode="json", exclude={"suite": {"budgets"}})  # its own is in `budget`
+    identity = json.dumps([settled, searched, episodes, seed], sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
     return (
         f"{config.method} on {config.suite.name} {config.suite.version}: {','.join(sorted(over))} [{digest}]"
