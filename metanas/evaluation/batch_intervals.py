@@ -123,8 +123,8 @@ def _spread(seeds: Floats, seeds_df: Floats, rest: Floats, own: Mapping[str, Flo
     return Spread(variance, ratio, np.where(once, episodes_df, seeds_df), episodes_df)
 
 
-def squared_critical(spread: Spread, alpha: float | Floats) -> Floats:
-    """The square of `Estimate.critical`; alpha: one, or of each (P,)."""
+def squared_critical(spread: Spread, alpha: float) -> Floats:
+    """The square of `Estimate.critical`."""
     of_seeds, of_episodes = (-stdtrit(df, alpha / 2) for df in (spread.seeds_df, spread.episodes_df))
     squared: Floats = (1 - spread.share**2) * of_episodes**2 + spread.share**2 * of_seeds**2
     return squared
