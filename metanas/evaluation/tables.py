@@ -235,8 +235,9 @@ def judged(runs: Mapping[str, Run]) -> Table:
         "On labelled meta-validation tasks: what the choice knew of each candidate (leave-one-out loss of "
         "the support set) against what it then lost on the queries, in nats. Ranks: Spearman's correlation "
         "over the candidates of a task. Tells hard tasks: Pearson's over tasks, for the chosen one. "
-        "Optimism: its loss minus its estimate. Regret: its loss minus the least of all candidates, which is noisy, so all "
-        "regrets are too high and only their differences count. 95 % intervals over tasks and seeds.",
+        "Optimism: its loss minus its estimate. Regret: its loss minus the least of all candidates, which "
+        "is noisy, so all regrets are too high and only their differences count. 95 % intervals over "
+        "tasks and seeds.",
         keys=2,
     )
 
