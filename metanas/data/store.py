@@ -19,14 +19,15 @@ from typing import Any, TypedDict
 import numpy as np
 from filelock import FileLock
 
+from metanas.base import json_text
 from metanas.base.atomic import cache_folder, flushed, sha256
 from metanas.base.errors import DataError, InvalidValue, MetanasError
-from metanas.data import identity
+from metanas.data import duplicates, identity
 from metanas.data.adapter import DOMAINS, Examples
 from metanas.data.episode import Modality, Split
 
 ARRAYS = ("x", "words", "labels", "groups")
-FORMAT = 3  # version of the cache folder's layout
+FORMAT = 4  # version of the cache folder's layout
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class About(TypedDict):
     sample: bool
     examples: int
     classes: dict[Split, int]  # number per split
+    repeats: duplicates.RepeatedExamples
 
 
 def fingerprint(name: str, recipe: str, examples: Examples) -> str:
@@ -127,13 +129,14 @@ def about(name: str, root: Path | None = None) -> About:
     """A built domain's summary, without opening its arrays. DataError if it is not built, or damaged."""
     folder = folder_of(name, root)
     try:
-        fields = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        fields = json_text.loads((folder / "about.json").read_text(encoding="utf-8"))
         classes = {split: len(names) for split, names in fields["splits"].items()}
         return About(
             fingerprint=fields["fingerprint"],
             sample=fields["sample"],
             examples=fields["examples"],
             classes=classes,
+            repeats=fields["repeats"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder, error) from error
@@ -184,6 +187,7 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
             "vocabulary": examples.vocabulary,
             "words": len(examples.extra.get("vocabulary", ())),
             "scale": _scale(adapter.modality, examples),
+            "repeats": duplicates.of_examples(examples),
         }
         with flushed(temporary / "about.json") as file:
             file.write(json.dumps(about).encode())
@@ -231,7 +235,7 @@ def _scale(modality: Modality, examples: Examples) -> tuple[list[float], list[fl
 
 def _open(name: str, folder: Path) -> Store:
     try:
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        about = json_text.loads((folder / "about.json").read_text(encoding="utf-8"))
         for file, expected in about["files"].items():
             if sha256(folder / file) != expected:
                 raise InvalidValue(f"{file} does not have the SHA-256 it was written with")
