@@ -16,6 +16,7 @@ from metanas.evaluation.result import SUBMISSION, Submission, Task
 
 DOMAINS_MOST, SEEDS_MOST, ANSWERS_MOST = 64, 20, 20_000_000
 FindSuite = Callable[[str], Suite | None]
+ROUNDING = 1.01  # of training operations: the ends of a method's phases fall between iterations
 
 
 def installed(name: str) -> Suite | None:
@@ -92,6 +93,9 @@ def _budget(submission: Submission, suite: Suite) -> Iterator[Problem]:
         yield _problem(
             "budget", f"{dict(submission.budget)!r:.200} is not the budget {name!r}", f"it is {wanted}"
         )
+    spent, allowed = submission.costs.train_flops, suite.budgets[name].flops
+    if spent is not None and allowed is not None and spent > allowed * ROUNDING:
+        yield _problem("costs.train_flops", f"{spent:g}, the budget {name!r} allows {allowed:g}")
     for i, task in enumerate(submission.tasks):
         if task.episodes != wanted["eval_episodes"]:
             yield _problem(

@@ -49,6 +49,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AcrossTracks = Annotated[
     bool, typer.Option("--across-tracks", help="Compare runs of unequal budgets too; every table says so.")
 ]
+Baseline = Annotated[
+    str | None, typer.Option("--baseline", help="Compare every other method with this one, too.")
+]
 BOARD = "runs/leaderboard.db"
 debug = False  # whether --debug was given; `app.main` sets it
 

@@ -50,8 +50,22 @@ class Datasets(Mapping[str, Domain]):
         return len(self._domains)
 
     def tasks(self) -> list[tuple[Domain, EpisodeShape]]:
-        """What a run is tested on: every domain in every shape of the suite."""
-        return [(domain, shape) for domain in self.values() for shape in self.suite.shapes(domain.name)]
+        """What a run is tested on: every domain, but those for meta-validation alone, in every shape."""
+        return self._tasks(self.suite.tested)
+
+    def validation_tasks(self) -> list[tuple[Domain, EpisodeShape]]:
+        """What meta-validation looks at: the suite's domains for it alone, else those of the tests.
+
+        Always of their meta-validation classes (`engine/validation.py`).
+        """
+        return self._tasks(self.suite.validation or self.suite.tested)
+
+    def trained(self) -> tuple[Domain, ...]:
+        """The domains that meta-training may draw from."""
+        return tuple(self[name] for name in self.suite.tested)
+
+    def _tasks(self, names: Sequence[str]) -> list[tuple[Domain, EpisodeShape]]:
+        return [(self[name], shape) for name in names for shape in self.suite.shapes(name)]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open_once, (self.suite.model_dump_json(), self.root, self.pinned)

@@ -16,7 +16,10 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_serializer,
+    model_validator,
 )
 
 from metanas.base import json_text, plugins, yaml_text
@@ -26,7 +29,7 @@ from metanas.base.registry import UnknownName
 from metanas.data.episode import EpisodeShape
 
 Ways = Annotated[int, Range(least=2)]
-_LATER = ("origin", "imbalanced")  # fields of a suite that came after suites were first stored
+_LATER = ("origin", "imbalanced", "validation")  # fields of a suite that came after suites were first stored
 Pins = dict[str, dict[str, Any]]  # by domain, then by kind of data ("full" or "sample"): `manifest.describe`
 GROUP = "metanas.suites"
 Tested = Annotated[int, Range(least=2, why="an interval of accuracies needs two")]
@@ -101,7 +104,31 @@ class Suite(BaseModel):
     budgets: dict[str, Budget]
     options: dict[str, DomainOptions] = {}  # by domain
     imbalanced: bool = False  # of all domains
+    validation: tuple[str, ...] = ()  # domains for meta-validation alone; (): each domain's own val classes
     origin: Origin | None = None  # None: built in, or of an installed package
+
+    @field_validator("domains", "shots", "seeds")
+    @classmethod
+    def _once(cls, values: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        """Each value stands once: a task that stands twice would be answered twice."""
+        twice = [value for value in values if values.count(value) > 1]
+        if twice and not (info.context or {}).get("stored"):
+            raise ValueError(f"{twice[0]!r} stands {values.count(twice[0])} times, each may stand once")
+        return values
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> "Suite":
+        """Validation domains are of the suite, and not all of it."""
+        if unknown := [name for name in self.validation if name not in self.domains]:
+            raise ValueError(f"validation: {unknown[0]!r} is not among {', '.join(self.domains)}")
+        if not self.tested:
+            raise ValueError("validation: no domain is left for training and tests")
+        return self
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """The domains of meta-training and tests: all but those for meta-validation alone."""
+        return tuple(name for name in self.domains if name not in self.validation)
 
     @model_serializer(mode="wrap")
     def _without_what_is_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -125,7 +152,7 @@ class Suite(BaseModel):
         if self.origin is None and self.name not in names():
             return self.name
         own = self.original
-        fields = {"version", "ways", "queries", "train_queries", "train_ways", "episodes"}
+        fields = {"version", "ways", "queries", "train_queries", "train_ways", "episodes", "validation"}
         same = self.model_dump(include=fields) == own.model_dump(include=fields)
         fewer = set(self.shots) <= set(own.shots) and set(self.domains) <= set(own.domains)
         options = all(self.of(domain) == own.of(domain) for domain in self.domains)

@@ -200,14 +200,18 @@ class Compared:
         return self.methods().to_pandas()
 
 
-def compare(runs: Sequence[str | Path | Run], *, across_tracks: bool = False) -> Compared:
+def compare(
+    runs: Sequence[str | Path | Run], *, across_tracks: bool = False, baseline: str | None = None
+) -> Compared:
     """Scores, rank ranges and paired tests of runs of one track that answered the same episodes.
 
     ResultError if one did not, or cannot be read. TracksDiffer if suite, budget or number of seeds differ,
-    unless `across_tracks`. InvalidValue without a run.
+    unless `across_tracks`. InvalidValue without a run, or if `baseline`, the method that all others are
+    compared with, is none of them.
     """
     if not runs:
         raise InvalidValue("runs is empty; give run folders or what metanas.run returned")
     folders = [run.folder if isinstance(run, Run) else Path(run) for run in runs]
     loaded = load_runs(folders, across_tracks=across_tracks)
-    return Compared(compare_views({name: run.scores.view() for name, run in loaded.items()}))
+    views = {name: run.scores.view() for name, run in loaded.items()}
+    return Compared(compare_views(views, baseline=baseline))

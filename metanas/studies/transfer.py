@@ -130,7 +130,9 @@ def plan(
     train_rows = rows(train_sets, config.suite.domains, tests, test_only)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.yaml"
-    if path.exists() and (known := configs.read(path)) != config:
+    if config.suite.validation:
+        raise ConfigError("suite.validation is of runs; a study chooses its training domains by --train")
+    if path.exists() and (known := configs.as_offered(configs.read(path), config)) != config:
         raise ConfigError(
             f"{folder} holds a study with other settings ({configs.difference(known, config)}); give another "
             "--out, or delete it"

@@ -101,11 +101,11 @@ def tune(
         with tempfile.TemporaryDirectory() as folder, runtime.active():
             iterations = num_iterations(trial_config, method, batches)
             try:
-                select = selection(method, data.tasks())
+                select = selection(method, data.validation_tasks())
                 trained = meta_train(
                     method, batches, iterations, Path(folder), runtime=runtime, select=select
                 )
-                return accuracy(method, trained.state, data.tasks(), episodes)
+                return accuracy(method, trained.state, data.validation_tasks(), episodes)
             except (TrainError, Diverged) as error:  # a loss or a prediction is not finite
                 raise optuna.TrialPruned(str(error)) from error
 
