@@ -1,11 +1,13 @@
 """Rules for submissions to a shared board: a known suite and budget, its pinned data and episodes.
 
-Each check yields problems (`problem.py`) with a field of submission.json. A board on one's own machine takes
-any run; a shared one ranks only answers to the pinned episodes. Called by `scoring/validate.py`.
+An entrant chooses a method and no rivals: a submission answers all tasks of a suite, so its track follows
+(`store.track_of`). Each check yields problems (`problem.py`) with a field of submission.json. A board on
+one's own machine takes any run; a shared one ranks only answers to the pinned episodes. Called by
+`scoring/validate.py`.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from leaderboard.bundle.problem import Problem
@@ -13,17 +15,24 @@ from metanas.base.plugins import folder
 from metanas.data.suite import Suite, load_suite, names
 from metanas.evaluation.result import SUBMISSION, Submission, Task
 
+Manifest = Mapping[str, Any]  # entries by domain (`metanas/data/manifest.py`)
+Known = Mapping[str, tuple[Suite, Manifest]]  # by name
 DOMAINS_MOST, SEEDS_MOST, ANSWERS_MOST = 64, 20, 20_000_000
 
 
-def problems(submission: Submission) -> Iterator[Problem]:
-    """Every rule that a submission breaks."""
+def known() -> Known:
+    """The suites and their manifests, read now; a scorer's process has no files to read them from later."""
+    return {name: (load_suite(name), _manifest(name)) for name in names()}
+
+
+def problems(submission: Submission, suites: Known) -> Iterator[Problem]:
+    """Every rule that a submission breaks. suites: from `known`."""
     yield from sizes(submission.tasks, submission.seeds)
-    if submission.suite not in names():
-        known = ", ".join(names())
-        yield _problem("suite", f"no suite named {submission.suite!r:.80}", f"there are: {known}")
+    if submission.suite not in suites:
+        hint = f"there are: {', '.join(suites)}"
+        yield _problem("suite", f"no suite named {submission.suite!r:.80}", hint)
         return
-    suite = load_suite(submission.suite)
+    suite, manifest = suites[submission.suite]
     if submission.suite_version != suite.version:
         yield _problem(
             "suite_version",
@@ -34,7 +43,8 @@ def problems(submission: Submission) -> Iterator[Problem]:
     if len(set(submission.seeds)) != len(submission.seeds) or len(submission.seeds) < len(suite.seeds):
         wanted = f"at least {len(suite.seeds)} different ones, e.g. --seeds {','.join(map(str, suite.seeds))}"
         yield _problem("seeds", f"got {list(submission.seeds)[:20]}", wanted)
-    yield from pinned(submission.tasks, suite)
+    yield from _complete(submission.tasks, suite)
+    yield from pinned(submission.tasks, suite, manifest=manifest)
 
 
 def sizes(tasks: Sequence[Task], seeds: Sequence[int], file: str = SUBMISSION) -> Iterator[Problem]:
@@ -70,10 +80,24 @@ def _budget(submission: Submission, suite: Suite) -> Iterator[Problem]:
             )
 
 
-def pinned(tasks: Sequence[Task], suite: Suite, file: str = SUBMISSION) -> Iterator[Problem]:
-    """Tasks that the suite does not have, or whose data or episodes are not the pinned ones."""
-    path = folder("tasks") / "manifests" / f"{suite.name}.json"
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def _complete(tasks: Sequence[Task], suite: Suite) -> Iterator[Problem]:
+    """A shared board ranks answers to all of a suite: whoever chose its tasks would choose the rivals."""
+    given = {(task.domain, task.shape) for task in tasks}
+    wanted = [(domain, shape) for domain in suite.domains for shape in suite.shapes(domain)]
+    if missing := [f"{domain} {shape}" for domain, shape in wanted if (domain, shape) not in given]:
+        message = f"{len(missing)} of the {len(wanted)} of {suite.name} are missing: {', '.join(missing)}"
+        yield _problem("tasks", f"{message:.400}", "run it without --domains and --shots")
+
+
+def pinned(
+    tasks: Sequence[Task], suite: Suite, file: str = SUBMISSION, *, manifest: Manifest | None = None
+) -> Iterator[Problem]:
+    """Tasks that the suite does not have, or whose data or episodes are not the pinned ones.
+
+    manifest: the suite's; then a number of episodes that it has no hash of is refused as well.
+    """
+    lists = manifest is not None
+    entries = _manifest(suite.name) if manifest is None else manifest
     for i, task in enumerate(tasks):
         if task.domain not in suite.domains:
             hint = f"it has {', '.join(suite.domains)}"
@@ -84,10 +108,16 @@ def pinned(tasks: Sequence[Task], suite: Suite, file: str = SUBMISSION) -> Itera
                 f"tasks.{i}", f"{suite.name} has no episodes {task.shape} of {task.domain}", hint, file
             )
         else:
-            yield from _matches(i, task, manifest.get(task.domain, {}), file)
+            yield from _matches(i, task, entries.get(task.domain, {}), file, lists=lists)
 
 
-def _matches(i: int, task: Task, manifest: dict[str, Any], file: str) -> Iterator[Problem]:
+def _manifest(name: str) -> Manifest:
+    path = folder("tasks") / "manifests" / f"{name}.json"
+    found: Manifest = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _matches(i: int, task: Task, manifest: dict[str, Any], file: str, *, lists: bool) -> Iterator[Problem]:
     """Compare a task's hashes of data and episodes with the manifest of its domain."""
     entry = manifest.get("sample" if task.sample else "full")
     if entry is None:
@@ -98,8 +128,13 @@ def _matches(i: int, task: Task, manifest: dict[str, Any], file: str) -> Iterato
         yield _problem(
             f"tasks.{i}.fingerprint", f"other data than the suite's: {task.fingerprint}", hint, file
         )
-    wanted = entry["test"].get(str(task.shape))
-    if task.episodes == entry["episodes"] and wanted is not None and task.manifest != wanted:
+    whole = task.episodes == entry["episodes"]
+    by_shape = entry["test"] if whole else entry.get("first", {}).get(str(task.episodes), {})
+    wanted = by_shape.get(str(task.shape))
+    if wanted is None and lists:
+        hint = "the suite's manifest has no hash of so many; its administrator pins it again"
+        yield _problem(f"tasks.{i}.episodes", f"{task.episodes} pinned episodes are not known", hint, file)
+    elif wanted is not None and task.manifest != wanted:
         hint = f"they hash to {wanted}"
         yield _problem(f"tasks.{i}.manifest", f"not the pinned episodes: {task.manifest}", hint, file)
 

@@ -192,7 +192,7 @@ def test_a_choice_survives_its_permalink() -> None:
         ({"page": ["٣"]}, "page wants a positive number"),
         ({"as_of": ["today"]}, "as_of wants a day like 2026-11-24, got 'today'"),
         ({"domain": ["x"]}, "domain=x: there is only digits, spoken-words"),
-        ({"columns": ["x"]}, "columns=x: there is only tasks, worst"),
+        ({"columns": ["x"]}, "columns=x: there is only tasks, fresh, worst"),
         ({"tier": ["gold"]}, "tier=gold: there is only recomputed, challenged, reproduced"),
     ],
 )
@@ -252,6 +252,7 @@ def test_an_empty_board_says_how_to_make_a_result() -> None:
 def test_a_submission_that_is_not_published_has_no_page(tmp_path: Path) -> None:
     waiting = standing(tmp_path / "x", "m", 0.5)
     object.__setattr__(waiting, "state", "flagged")
+    object.__setattr__(waiting, "public", False)
     site = open_site(Fixed([waiting]), live=True)
     with pytest.raises(Missing):
         site.get(links.submission(waiting.id))
