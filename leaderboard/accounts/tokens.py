@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from leaderboard.accounts import audit
+from leaderboard.store import audit
 from leaderboard.store.models import Account, Token, now
 from metanas.base.errors import InvalidValue
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from leaderboard.admin.heads import KEY, signed_head
+from leaderboard.accounts.receipts import KEY
+from leaderboard.admin.heads import signed_head
 from leaderboard.admin.verify import Verified, verify
 from leaderboard.store.database import StoreError, StoreUnusable, parse
 from leaderboard.store.store import Store

@@ -5,8 +5,8 @@
 
 from typing import Any
 
-from leaderboard.accounts import audit
 from leaderboard.accounts.receipts import KEY, ServerKey
+from leaderboard.store import audit
 from leaderboard.store.store import Store
 
 

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from leaderboard.accounts import audit
-from leaderboard.accounts.audit import ChainBroken
 from leaderboard.accounts.receipts import KEY, ServerKey
 from leaderboard.admin import recorded
 from leaderboard.bundle.names import ENTRY, canonical
 from leaderboard.bundle.scores import Scored, score
 from leaderboard.challenge import sealing
+from leaderboard.store import audit
+from leaderboard.store.audit import ChainBroken
 from leaderboard.store.blobs import BlobError
 from leaderboard.store.models import Audit, Challenge, File, Submission
 from leaderboard.store.store import Store, track_of
@@ -86,7 +86,8 @@ def verify(
     if differences:
         more = f"\n... and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""
         listed = "\n".join(differences[:SHOWN])
-        raise VerifyError(f"{len(differences)} differences:\n{listed}{more}")
+        what = "difference" if len(differences) == 1 else "differences"
+        raise VerifyError(f"{len(differences)} {what}:\n{listed}{more}")
     return Verified(count, len(files), rescored, len(heads))
 
 

@@ -15,13 +15,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
-from leaderboard.accounts import audit, quota
+from leaderboard.accounts import quota
 from leaderboard.accounts.authorise import MISSING, Actor, Thing, authorise
 from leaderboard.bundle.scores import Scored
 from leaderboard.challenge.outcome import outcome
 from leaderboard.challenge.register import Challenges, own
 from leaderboard.challenge.sealing import document, number_of
 from leaderboard.scoring.transport import ScorerDied
+from leaderboard.store import audit
 from leaderboard.store.models import Challenge, now
 from leaderboard.store.store import enter, keep_scores
 from metanas.evaluation.result import PREDICTIONS, SUBMISSION

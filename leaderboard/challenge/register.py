@@ -14,11 +14,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
-from leaderboard.accounts import audit, quota
+from leaderboard.accounts import quota
 from leaderboard.accounts.authorise import Actor, Denied, authorise, thing_of
 from leaderboard.accounts.quota import Limits
 from leaderboard.challenge.sealing import DrawError, NotSealable, as_json, drawn, number_of, sealed_tasks
 from leaderboard.scoring.sandbox import Sandbox
+from leaderboard.store import audit
 from leaderboard.store.models import Challenge, Submission, now
 from leaderboard.store.store import Store
 from metanas.data.sealed import SealedTask

@@ -133,6 +133,29 @@ def current(store: Store, track: str | None = None) -> tuple[Standing, ...]:
     return _read(store, condition, whole=False)
 
 
+def page(
+    store: Store, *, track: str | None, tier: str | None, after: str | None, limit: int
+) -> tuple[tuple[Standing, ...], str | None]:
+    """Some of `current`, by id: at most `limit` after that id, and the id to go on after; None at the end.
+
+    Only these are read. A page may have fewer than `limit` of a tier although others follow.
+    """
+    condition = visibility.ON_BOARD
+    for wanted in (
+        Submission.track == track if track is not None else None,
+        Submission.id > after if after is not None else None,
+        # A challenge that was not held may be stored as "challenged" by an earlier version.
+        Submission.tier.in_({tier, "challenged"} if tier == "recomputed" else {tier}) if tier else None,
+    ):
+        condition = condition if wanted is None else condition & wanted
+    with store.database.read() as session:
+        query = select(Submission.id).where(condition).order_by(Submission.id).limit(limit + 1)
+        ids = session.scalars(query).all()
+    rows = _read(store, Submission.id.in_(ids[:limit]), whole=False)
+    ordered = sorted((row for row in rows if tier in (None, row.tier)), key=lambda row: row.id)
+    return tuple(ordered), ids[limit - 1] if len(ids) > limit else None
+
+
 def published(store: Store, track: str) -> tuple[Standing, ...]:
     """All published submissions of a track, superseded ones included, sorted by method."""
     return _read(store, visibility.PUBLISHED & (Submission.track == track), whole=False)

@@ -83,7 +83,8 @@ def _with(session: Session, other: str, scored: Scored) -> Agreement | None:
             continue
         seeds, right, answers = stored[task.task]
         ours: Rows = task.right if old else task.answers
-        them: Rows = np.frombuffer(right, "<u2").reshape(seeds, -1) if old else unpacked(answers, seeds)
+        counts: Rows = np.frombuffer(right, "<u2").reshape(seeds, -1)
+        them = counts if answers is None or old else unpacked(answers, seeds)
         if ours.shape[1] == them.shape[1]:
             mine.append(ours)
             theirs.append(them)

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
-from leaderboard.accounts import audit, quota
+from leaderboard.accounts import quota
 from leaderboard.accounts.authorise import Actor, Denied
 from leaderboard.accounts.quota import Limits
 from leaderboard.accounts.receipts import ServerKey
@@ -22,6 +22,7 @@ from leaderboard.bundle.names import bundle_digest
 from leaderboard.bundle.problem import BundleError
 from leaderboard.scoring import jobs
 from leaderboard.scoring.validate import Inspected, inspect
+from leaderboard.store import audit
 from leaderboard.store.database import alone
 from leaderboard.store.models import Idempotency, Method, Submission, now
 from leaderboard.store.store import Store, insert

@@ -20,7 +20,7 @@ class LimitedHeaders(HttpToolsProtocol):
         super().connection_made(transport)
         self._timer: TimerHandle | None = None
         self._unread = 0  # bytes since the last complete headers
-        self._kept = 0  # bytes of this request's complete headers
+        self._kept = 0  # bytes of this request's complete headers, with what stands between them
         self._begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -43,7 +43,7 @@ class LimitedHeaders(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header is complete."""
-        self._kept += len(name) + len(value)
+        self._kept += len(name) + len(value) + 4
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:

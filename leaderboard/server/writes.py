@@ -9,13 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
-from leaderboard.accounts import audit, disputes, quota
+from leaderboard.accounts import disputes, quota
 from leaderboard.accounts.authorise import Action, Actor, authorise, thing_of
 from leaderboard.bundle.entry import UNSEEN
 from leaderboard.scoring import jobs
 from leaderboard.scoring.ladder import reinstate
 from leaderboard.server.identity import CurrentContext, Writer
 from leaderboard.server.reads import ERRORS, Id, Json
+from leaderboard.store import audit
 from leaderboard.store.models import Flag, Submission, now
 from leaderboard.store.store import enter, publish
 

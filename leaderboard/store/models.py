@@ -284,7 +284,7 @@ class Idempotency(Base):
 
 
 class Audit(Base):
-    """A link of the audit chain: hash = SHA-256(previous hash + record) (`accounts/audit.py`)."""
+    """A link of the audit chain: hash = SHA-256(previous hash + record) (`store/audit.py`)."""
 
     __tablename__ = "audit"
 

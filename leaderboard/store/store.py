@@ -13,9 +13,9 @@ import numpy as np
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from leaderboard.accounts import audit
 from leaderboard.bundle.names import ENTRY, FILES, Members, bundle_digest, hashes
 from leaderboard.bundle.scores import Scored, score
+from leaderboard.store import audit
 from leaderboard.store.blobs import Blobs
 from leaderboard.store.database import Database, alone
 from leaderboard.store.models import Detail, Event, File, Method, Score, Submission, new_id, packed

@@ -21,9 +21,10 @@ from pathlib import Path
 import httpx
 from sqlalchemy import func, select
 
-from leaderboard.accounts import audit, receipts, tokens
+from leaderboard.accounts import receipts, tokens
 from leaderboard.bundle.names import Members
 from leaderboard.scoring import jobs
+from leaderboard.store import audit
 from leaderboard.store.models import Event, File, Idempotency, Job, Score, Submission
 from leaderboard.store.store import Store
 from tests.leaderboard.bundles import numbered

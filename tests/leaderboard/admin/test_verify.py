@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from leaderboard.accounts import audit
 from leaderboard.accounts.receipts import ReceiptError, ServerKey
 from leaderboard.accounts.receipts import verify as verify_receipt
 from leaderboard.admin.heads import signed_head
 from leaderboard.admin.verify import VerifyError, verify
+from leaderboard.store import audit
 from leaderboard.store.models import Account, Audit, Method, Score, Submission, Token
 from leaderboard.store.store import Store
 from tests.leaderboard import bundles

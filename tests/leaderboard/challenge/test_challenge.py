@@ -16,13 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load
 
-from leaderboard.accounts import audit, tokens
+from leaderboard.accounts import tokens
 from leaderboard.admin.verify import VerifyError, verify
 from leaderboard.bundle import reading
 from leaderboard.bundle.problem import BundleError
 from leaderboard.challenge import register
 from leaderboard.challenge.outcome import outcome
 from leaderboard.challenge.sealing import DrawError, NotSealable, number_of, sealed_tasks
+from leaderboard.store import audit
 from leaderboard.store.models import Challenge, now
 from leaderboard.web import links
 from leaderboard.web.routes import open_site

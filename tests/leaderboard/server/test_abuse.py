@@ -177,7 +177,7 @@ def test_headers_have_a_size_and_a_time(port: int) -> None:
     assert ask(port, line + end).startswith(b"HTTP/1.1 200")
     body = b"x" * 300_000
     whole = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 300000\r\n\r\n" + body
-    assert ask(port, whole).endswith(b"300000"), "a body is none of the headers"
+    assert b"300000" in ask(port, whole), "a body is none of the headers"
     for name in (b"a" * 40_000 + b": x\r\n", b"".join(b"h%d: x\r\n" % i for i in range(HEADER_BYTES // 6))):
         assert b" 431 " in ask(port, line + name + end)
     assert b" 431 " in ask(port, b"GET /?" + b"x" * 50_000 + b" HTTP/1.1\r\n\r\n")

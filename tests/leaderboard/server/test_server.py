@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from leaderboard.accounts import audit, receipts
+from leaderboard.accounts import receipts
 from leaderboard.bundle import reading
 from leaderboard.scoring.document import of_scored
 from leaderboard.scoring.validate import validate
+from leaderboard.store import audit
 from leaderboard.store.models import Job, Submission
 from tests.leaderboard import bundles, hostile
 from tests.leaderboard.serving import LONG, ROLES, SQLITE, Served, served
