@@ -62,6 +62,7 @@ class Range:
 
 Steps = Annotated[int, Range(least=0)]  # of an optimizer; 0: none
 Count = Annotated[int, Range(least=1)]
+Size = Annotated[int, Range(least=1, most=100_000)]  # of a network: channels, layers, units
 Rate = Annotated[float, Range(least=0)]  # a learning rate or step size; 0: nothing moves
 Weight = Annotated[float, Range(least=0)]  # of a term in a loss; 0: without it
 NonNegative = Annotated[float, Range(least=0)]

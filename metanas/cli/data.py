@@ -19,7 +19,7 @@ def status(root: Root = None, as_json: AsJson = False) -> None:
     from metanas.cli import listing
 
     rows = listing.data_status(root)
-    print_rows(rows, ("name", "state", "data", "fingerprint", "next"), as_json=as_json)
+    print_rows(rows, ("name", "state", "data", "fingerprint", "repeats", "next"), as_json=as_json)
 
 
 @app.command()

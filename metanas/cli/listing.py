@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from metanas.base.errors import DataError
 from metanas.base.registry import Registry
+
+if TYPE_CHECKING:  # the command line starts quickly
+    from metanas.data import store
 
 Rows = list[dict[str, str]]
 _REGISTRIES = {  # imported when they are listed: the command line starts quickly
@@ -49,17 +53,18 @@ def settings(method: str) -> Rows:
 
 
 def data_status(root: Path | None) -> Rows:
-    """Per domain: ready, refused, to be built or missing; full, sample or other; fingerprint; next step."""
+    """Per domain: ready, refused, to be built or missing; what data; fingerprint; repeats; next step."""
     from metanas.data import manifest, store
     from metanas.data.adapter import DOMAINS
 
     rows = []
     for name in DOMAINS:
-        row = {"name": name, "state": "ready", "data": "", "fingerprint": "", "next": ""}
+        row = {"name": name, "state": "ready", "data": "", "fingerprint": "", "repeats": "", "next": ""}
         try:
             if store.is_ready(name, root):
                 about = store.about(name, root)
                 row |= {"data": _kind(about["sample"]), "fingerprint": about["fingerprint"][:12]}
+                row["repeats"] = _repeats(name, about)
                 if why := manifest.refusal(name, about["fingerprint"], sample=about["sample"]):
                     row |= {"state": "refused", "data": "other", "next": why}
             else:
@@ -70,6 +75,15 @@ def data_status(root: Path | None) -> Rows:
             row["next"] += f" (no SHA-256 known beforehand: {', '.join(unknown)})"
         rows.append({key: text.strip() for key, text in row.items()})
     return rows
+
+
+def _repeats(name: str, about: "store.About") -> str:
+    """Repeated test examples of a domain, and the pinned episodes that hold any in both sets."""
+    from metanas.data import duplicates, manifest, suite
+
+    pinned = (manifest.pinned_repeats(s, name, about["fingerprint"]) for s in suite.names())
+    episodes = [f"{shape} {words}" for shapes in pinned for shape, words in shapes.items()]
+    return "; ".join(filter(None, (duplicates.examples_shown(about["repeats"]), *episodes)))
 
 
 def _kind(sample: bool) -> str:

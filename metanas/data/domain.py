@@ -18,6 +18,7 @@ from torch import Tensor
 
 from metanas.base import philox
 from metanas.base.errors import InvalidValue
+from metanas.data import duplicates
 from metanas.data.adapter import DOMAINS
 from metanas.data.augment import spec_augment
 from metanas.data.episode import (
@@ -63,14 +64,19 @@ class Domain:
             for split, names in examples.splits.items()
         }
         groups = None if examples.groups is None else np.asarray(examples.groups)
-        self.tables: dict[Split, ClassTable] = class_tables(
-            store.name, np.asarray(examples.labels), splits, groups
-        )
+        self.tables: dict[Split, ClassTable] = class_tables(store.name, self._labels(), splits, groups)
         if self.options.group_disjoint:
             self.tables["test"] = replace(self.tables["test"], disjoint=True)
         if self.options.augment and self.modality != "speech":
             raise InvalidValue(f"{self.name}: augment masks spectrograms, and this is {self.modality}")
         self._x = torch.from_numpy(self._inputs())
+
+    def _labels(self) -> Ints:
+        """The label of every example (n,); -1 for those that `distinct` leaves out."""
+        labels = np.asarray(self.store.examples.labels)
+        if not self.options.distinct:
+            return labels
+        return np.where(duplicates.distinct(self.name, self.store.examples), labels, -1)
 
     def _inputs(self) -> NDArray[Any]:
         """The array (n, *input_shape) that tasks are drawn from: `x`, or the word tokens."""
@@ -175,6 +181,11 @@ class Domain:
         numbers = np.full(len(examples.classes), -1)
         numbers[examples.labels[table.rows[table.starts[:-1]]]] = np.arange(len(table.sizes))
         return numbers
+
+    @cached_property
+    def contents(self) -> Ints:
+        """A number for what each example of the store holds (n,), equal for repeated ones."""
+        return duplicates.contents(self.store.examples.x)
 
     def gather(self, rows: Ints) -> Tensor:
         """The examples in these rows of the store, normalised: (*rows.shape, *input_shape)."""

@@ -6,6 +6,7 @@ entries for the full data set and for a sample of it stand side by side.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ import numpy as np
 from metanas.base import plugins
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import DataError
+from metanas.data import duplicates
 from metanas.data.adapter import DOMAINS
+from metanas.data.duplicates import Repeats
 from metanas.data.episode import EVALUATION_SEED, SPLITS, EpisodeShape, Split
 from metanas.data.sampler import digest, sample
 from metanas.data.suite import Suite, load_suite, names
@@ -48,6 +51,7 @@ def describe(domain: "Domain", suite: Suite) -> dict[str, Any]:
     """The manifest entry of an opened domain: fingerprint, counts, and hashes by split and shape.
 
     "first": the hashes of the first test episodes alone, by their number, for budgets that test on fewer.
+    "repeats": by shape, the test episodes with repeated queries; shapes without any are left out.
     """
     examples = domain.store.examples
     hashes: dict[str, Any] = {
@@ -71,7 +75,43 @@ def describe(domain: "Domain", suite: Suite) -> dict[str, Any]:
         "examples": len(examples.labels),
         "classes": {split: len(examples.splits.get(split, ())) for split in SPLITS},
         **hashes,
+        "repeats": {
+            str(shape): found
+            for shape in suite.shapes(domain.name)
+            if any((found := repeats(domain, shape, suite.episodes)).values())
+        },
     }
+
+
+def repeats(domain: "Domain", shape: EpisodeShape, episodes: int) -> Repeats:
+    """Queries of the pinned test tasks that also stand in their support set or in the meta-train split."""
+    drawn = sample(domain.tables["test"], EVALUATION_SEED, shape, np.arange(episodes))
+    train = domain.tables["train"].rows if domain.trains else np.zeros(0, np.int64)
+    return duplicates.count(drawn, domain.contents, train)
+
+
+def pinned_repeats(suite: str, domain: str, fingerprint: str) -> dict[str, str]:
+    """What is repeated in a suite's pinned test episodes, in words, by shape; for the data pinned so."""
+    for entry in read(suite).get(domain, {}).values():
+        if entry["fingerprint"] == fingerprint:
+            return _repeats_shown(entry)
+    return {}
+
+
+def _repeats_shown(entry: dict[str, Any]) -> dict[str, str]:
+    episodes: int = entry["episodes"]
+    shapes = [shape for shape in entry["test"] if shape in entry.get("repeats", {})]
+    queries = {shape: episodes * _queries(shape) for shape in shapes}
+    return {
+        shape: duplicates.shown(entry["repeats"][shape], episodes=episodes, queries=queries[shape])
+        for shape in sorted(shapes)
+    }
+
+
+def _queries(shape: str) -> int:
+    """Queries of a task of a shape that is written as in the manifest: 75 of 5w1s15q."""
+    ways, _, queries = (int(number) for number in re.findall(r"\d+", shape))
+    return ways * queries
 
 
 def check(domain: "Domain", suite: Suite) -> None:
@@ -85,7 +125,7 @@ def check(domain: "Domain", suite: Suite) -> None:
             f"{domain.name}: the data has fingerprint {domain.store.fingerprint}, {suite.name} was pinned on "
             f"{pinned['fingerprint']}; a package version or file has changed (see requirements.txt)"
         )
-    if pinned["episodes"] != suite.episodes:
+    if pinned["episodes"] != suite.episodes or _draws_otherwise(domain.name, suite):
         return
     for shape in suite.shapes(domain.name):
         expected = pinned["test"].get(str(shape))
@@ -94,6 +134,11 @@ def check(domain: "Domain", suite: Suite) -> None:
                 f"{domain.name}: the test episodes {shape} hash to {actual}, "
                 f"{suite.name} was pinned on {expected}"
             )
+
+
+def _draws_otherwise(domain: str, suite: Suite) -> bool:
+    """Whether the domain's options are not those that the suite was pinned with (it is "changed")."""
+    return suite.name in names() and suite.of(domain) != load_suite(suite.name).of(domain)
 
 
 def pins(name: str, *, sample: bool) -> dict[str, str | None]:
@@ -142,6 +187,7 @@ COLUMNS = (
     "data",
     "fingerprint",
     "test episodes",
+    "repeated queries",
 )
 
 
@@ -158,6 +204,10 @@ def page(suites: Iterable[str]) -> str:
         "Fingerprints and hashes of index lists are SHA-256; twelve digits of them stand here, all in",
         "`tasks/manifests/`. *sample*: a part of the data set, never ranked together with all of it. A",
         "domain without meta-train classes is not meta-trained on; it is what transfer is measured on.",
+        "",
+        "*Repeated queries*: test queries that also stand in their support set, or in the meta-train split,",
+        "byte for byte as methods see them; `--set suite.options.DOMAIN.distinct=true` leaves them out, as a",
+        "suite that is called changed.",
         "",
     ]
     return "\n".join(lines)
@@ -179,6 +229,7 @@ def _rows(suite: Suite) -> Iterator[tuple[str, ...]]:
                 kind,
                 f"`{pinned['fingerprint'][:12]}`",
                 ", ".join(hashes),
+                "; ".join(f"{shape} {words}" for shape, words in _repeats_shown(pinned).items()) or "none",
             )
 
 

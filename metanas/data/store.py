@@ -21,12 +21,12 @@ from filelock import FileLock
 
 from metanas.base.atomic import cache_folder, flushed, sha256
 from metanas.base.errors import DataError, InvalidValue, MetanasError
-from metanas.data import identity
+from metanas.data import duplicates, identity
 from metanas.data.adapter import DOMAINS, Examples
 from metanas.data.episode import Modality, Split
 
 ARRAYS = ("x", "words", "labels", "groups")
-FORMAT = 3  # version of the cache folder's layout
+FORMAT = 4  # version of the cache folder's layout
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class About(TypedDict):
     sample: bool
     examples: int
     classes: dict[Split, int]  # number per split
+    repeats: duplicates.RepeatedExamples
 
 
 def fingerprint(name: str, recipe: str, examples: Examples) -> str:
@@ -134,6 +135,7 @@ def about(name: str, root: Path | None = None) -> About:
             sample=fields["sample"],
             examples=fields["examples"],
             classes=classes,
+            repeats=fields["repeats"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder, error) from error
@@ -184,6 +186,7 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
             "vocabulary": examples.vocabulary,
             "words": len(examples.extra.get("vocabulary", ())),
             "scale": _scale(adapter.modality, examples),
+            "repeats": duplicates.of_examples(examples),
         }
         with flushed(temporary / "about.json") as file:
             file.write(json.dumps(about).encode())

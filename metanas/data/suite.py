@@ -49,6 +49,7 @@ class DomainOptions(BaseModel):
     ways: Ways | None = None  # a domain of four classes has 4-way tasks
     queries: Count | None = None
     group_disjoint: bool = False  # no speaker or drawer of a test episode is in both of its sets
+    distinct: bool = False  # repeated examples are left out (`duplicates.py`)
     augment: bool = False  # speech: SpecAugment in meta-training (`augment.py`)
     tokens: Literal["bytes", "words"] = "bytes"  # text: words come from the meta-train classes
     vectors: Path | None = None  # text, words: a file of word vectors, which are not trained

@@ -30,6 +30,7 @@ from metanas.evaluation import result
 from metanas.evaluation.curves import CURVES, SCHEMA, STEPS
 from metanas.evaluation.result import ResultError
 from metanas.method import State
+from metanas.studies.outputs import check_outputs
 
 _CURVE_EPISODES = 50  # per task
 
@@ -58,6 +59,7 @@ def reevaluate(
         update={"settings": trained.settings, "seeds": trained.seeds, "trials": trained.trials}
     )
     folder = out or run / f"on-{config.suite.name}"
+    check_outputs([(config, folder)], None, None)
     data = Datasets.open(config.suite, root)
     for result_folder in (run, folder):
         _check_pins(result_folder, config, data)

@@ -46,6 +46,7 @@ from metanas.evaluation.study import ANSWERS, FRESH, STUDY, Kept, Study, Variant
 from metanas.evaluation.transfer import SWAP
 from metanas.method import State
 from metanas.params import group_of
+from metanas.studies.outputs import check_outputs
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def plan(
     ]
     if "neither" in variants:
         rows_and_variants.append((FRESH, ("neither",)))
+    check_outputs([(config, folder)] * len(rows_and_variants), None, None)
     pieces = [
         Piece(config, folder, data, row, tests, row_variants, seed)
         for row, row_variants in rows_and_variants

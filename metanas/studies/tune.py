@@ -8,11 +8,11 @@ same command resumes an interrupted search, and several at once share the work.
 import hashlib
 import json
 import math
-import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -29,7 +29,7 @@ from optuna.study import MaxTrialsCallback
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
-from metanas.base import yaml_text
+from metanas.base import redact, yaml_text
 from metanas.base.errors import DataError
 from metanas.data.datasets import Datasets
 from metanas.engine.config import ConfigError, RunConfig, as_overrides, known_keys, resolve, settings_of
@@ -82,7 +82,7 @@ def tune(
     check_trains(config, data)
     with _first_use(storage), _usable(storage):
         study = _create_study(
-            study_name=_study_name(config, over, episodes, seed),
+            study_name=_study_name(config, over, data, [episodes, seed, runtime.precision]),
             storage=storage,
             direction="maximize",
             sampler=_sampler(sampler),
@@ -151,15 +151,18 @@ def _check_range(method: str, key: str, distribution: BaseDistribution) -> None:
                 raise ConfigError(f"--over {key}: must be {allowed}, got {end}")
 
 
-def _study_name(config: RunConfig, over: Mapping[str, BaseDistribution], episodes: int, seed: int) -> str:
+def _study_name(
+    config: RunConfig, over: Mapping[str, BaseDistribution], data: Datasets, given: Sequence[Any]
+) -> str:
     """The name of an Optuna study: readable, with a hash of everything that decides a trial's accuracy.
 
-    That is the whole configuration, the distribution of every searched hyperparameter, the meta-validation
-    episodes and the training seed.
+    That is the version of metanas, the whole configuration, the distribution of every searched
+    hyperparameter, the fingerprints of the data, and `given`: meta-validation episodes, seed and precision.
     """
     searched = {key: distribution_to_json(distribution) for key, distribution in sorted(over.items())}
-    identity = json.dumps([config.model_dump(mode="json"), searched, episodes, seed], sort_keys=True)
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    fingerprints = {name: domain.fingerprint for name, domain in data.items()}
+    decides = [version("metanas"), config.model_dump(mode="json"), searched, fingerprints, *given]
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
     return (
         f"{config.method} on {config.suite.name} {config.suite.version}: {','.join(sorted(over))} [{digest}]"
     )
@@ -192,11 +195,11 @@ def _usable(storage: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError, ModuleNotFoundError) as error:
-        shown = re.sub(r"(?s)(?<=://).*@|^[^/]*@", "***@", storage).partition("?")[0]
         cause = next((e for e in (error, error.__cause__) if isinstance(e, DBAPIError)), error)
-        reason = " ".join(str(getattr(cause, "orig", cause)).replace(storage, shown).split())
+        reason = redact.without(" ".join(str(getattr(cause, "orig", cause)).split()), storage)
         raise StorageError(
-            f"--storage {shown} cannot be used: {reason}; give another sqlite:///FILE, or move it away"
+            f"--storage {redact.address(storage)} cannot be used: {reason}; give another sqlite:///FILE, "
+            "or move it away"
         ) from error
 
 

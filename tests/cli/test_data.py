@@ -56,6 +56,7 @@ def test_status_tells_ready_missing_full_and_sample(tmp_path: Path, shared: Path
     assert len(rows["sst2"]["fingerprint"]) == 12
     assert "no SHA-256 known beforehand: text/sst2/test.jsonl" in rows["sst2"]["next"]
     assert rows["ag_news"]["data"] == "sample"
+    assert rows["sst2"]["repeats"] == "11 of 9,613 test examples twice"
     assert rows["omniglot"]["state"] == "to be built"
     assert "metanas data prepare omniglot" in rows["omniglot"]["next"]
     _, output = data("status", "--json")

@@ -12,7 +12,7 @@ from leaderboard.store.store import Store
 from metanas.base.errors import InvalidValue
 from metanas.engine import config
 from metanas.engine.config import RunConfig
-from metanas.studies import grid, outputs
+from metanas.studies import grid, outputs, reevaluate, transfer
 
 
 @pytest.fixture
@@ -68,8 +68,15 @@ def test_a_disk_without_room(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(2**20, 2**20, 1000))
-    with pytest.raises(InvalidValue, match="has 0 MiB free, and the runs need about"):
+    full = "has 0 MiB free, and the runs need about"
+    with pytest.raises(InvalidValue, match=full):
         start(wanted, None)
+    made, run = wanted[0]
+    with pytest.raises(InvalidValue, match=full):
+        transfer.plan(made, ["langid"], (), ("both",), tmp_path / "study", None)
+    config.write(made, run / "config.yaml")
+    with pytest.raises(InvalidValue, match=full):
+        reevaluate.reevaluate(run, "", (), "smoke", tmp_path / "out", None, curves=False)
 
 
 def test_what_can_be_kept_goes_on_and_leaves_no_file(

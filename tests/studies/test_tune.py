@@ -1,6 +1,7 @@
 """Tuning: resumes, shares one store, and never draws a test episode."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -66,21 +67,33 @@ def test_ranges_are_read_from_text_and_defaults() -> None:
         ranges("maml", ["weight_rate=a..b"])
 
 
-def test_another_search_is_another_study(tmp_path: Path) -> None:
-    """Ranges, settings, budget, domains and episodes decide a trial; the number of trials does not."""
+def test_another_search_is_another_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that decides a trial's accuracy is in the name; the number of trials is not."""
     config, over = resolve("maml", "mini-v1", budget="smoke"), ranges("maml", ["weight_rate=0.001..1.0"])
+    data, other = opened("a"), opened("b")
     names = {
-        _study_name(config, over, 4, 0),
-        _study_name(config, ranges("maml", ["weight_rate=2.0..3.0"]), 4, 0),
-        _study_name(config, over, 5, 0),
-        _study_name(config, over, 4, 1),
+        _study_name(config, over, data, [4, 0, "float32"]),
+        _study_name(config, ranges("maml", ["weight_rate=2.0..3.0"]), data, [4, 0, "float32"]),
+        _study_name(config, over, other, [4, 0, "float32"]),
+        _study_name(config, over, data, [5, 0, "float32"]),
+        _study_name(config, over, data, [4, 1, "float32"]),
+        _study_name(config, over, data, [4, 0, "bf16"]),
         *(
-            _study_name(resolve("maml", "mini-v1", budget="smoke", overrides=[text]), over, 4, 0)
+            _study_name(
+                resolve("maml", "mini-v1", budget="smoke", overrides=[text]), over, data, [4, 0, "float32"]
+            )
             for text in ("network.kind=conv4", "steps=7", "suite.shots=[5]", "budget.iterations=3")
         ),
     }
-    assert len(names) == 8
-    assert _study_name(config, dict(over), 4, 0) in names
+    assert _study_name(config, dict(over), data, [4, 0, "float32"]) in names
+    monkeypatch.setattr("metanas.studies.tune.version", lambda package: "another")
+    names.add(_study_name(config, over, data, [4, 0, "float32"]))
+    assert len(names) == 11
+
+
+def opened(fingerprint: str) -> Datasets:
+    """A domain of which only the fingerprint is looked at."""
+    return {"langid": SimpleNamespace(fingerprint=fingerprint)}  # type: ignore[return-value]
 
 
 def test_a_search_in_which_all_diverges_says_so(tmp_path: Path) -> None:

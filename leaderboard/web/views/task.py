@@ -13,6 +13,8 @@ from leaderboard.web.query import Query
 from leaderboard.web.render import Missing, View
 from leaderboard.web.site import Site
 from leaderboard.web.views.ranked import track_values
+from metanas.data import manifest
+from metanas.evaluation.result import Task
 
 BEST = 20  # methods in the table
 
@@ -44,11 +46,18 @@ def page(site: Site, query: Query, track: str, name: str) -> View:
         {
             **track_values(site, board, "index.html"),
             "task": task,
+            "repeats": _repeats(board, task),
             "lines": lines[:BEST],
             "records": _records(site, board, task.name),
             "spread": _histogram(lines, task.name),
         },
     )
+
+
+def _repeats(board: Board, task: Task) -> str:
+    """Queries of the suite's pinned episodes that also stand in their support set or in meta-train."""
+    suite = board.lines[0].standing.document.suite
+    return manifest.pinned_repeats(suite, task.domain, task.fingerprint).get(str(task.shape), "")
 
 
 def _records(site: Site, board: Board, task: str) -> list[Record]:

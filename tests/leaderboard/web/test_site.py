@@ -19,6 +19,7 @@ from leaderboard.web.query import COLUMNS, QueryError, TableQuery
 from leaderboard.web.render import Missing
 from leaderboard.web.routes import open_site
 from leaderboard.web.site import Site
+from metanas.data import manifest
 from tests.leaderboard.site import CHOICES, Fixed, standing
 
 METHODS = {"scratch": 0.4, "best": 0.9, "middle": 0.6, "a.b_c-d": 0.58}
@@ -317,3 +318,25 @@ def test_methods_that_differ_in_case_or_script_all_have_pages(tmp_path: Path) ->
     assert sum("/compare/" in path for path in pages) == 3
     for path in pages:
         assert site.get(path).content
+
+
+def test_a_task_s_page_says_which_queries_are_repeated(
+    standings: list[Standing], static: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = standings[0].document.tasks[0]
+    address = links.task(static.board(track(static)).track, task.name)
+    assert "Repeated queries" not in text(static, address)
+    shape = str(task.shape)
+    entry = {
+        "fingerprint": task.fingerprint,
+        "episodes": 600,
+        "test": {shape: "0" * 64},
+        "repeats": {shape: {"episodes": 122, "queries": 122, "train": 3}},
+    }
+    monkeypatch.setattr(manifest, "read", lambda suite: {task.domain: {"full": entry}})
+    queries = 600 * task.ways * task.queries
+    expected = (
+        f"122 of 600 episodes ({12200 / queries:.2g} % of queries), 3 of {queries:,} queries in meta-train"
+    )
+    again = open_site(Fixed(standings, read_all()), live=False)  # a site keeps its pages
+    assert expected in text(again, address)
