@@ -23,6 +23,7 @@ from leaderboard.store import audit
 from leaderboard.store.models import File, Flag, Submission, now
 from leaderboard.store.store import Store, enter, keep_scores, publish
 
+STOP_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -52,11 +53,11 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the current job, end the thread and close the sandbox."""
+        """End the thread and close the sandbox. A job has STOP_SECONDS to finish; else it is done again."""
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
         self.sandbox.close()
 
     def wake(self) -> None:

@@ -51,7 +51,7 @@ class Commitment(BaseModel):
 async def commit(context: CurrentContext, actor: Writer, body: Commitment, response: Response) -> Json:
     """Commit to code and weights; fresh episodes are drawn, which takes up to a minute. Safe to repeat."""
     words = (context.challenges, actor, body.submission, body.commitment, body.domains)
-    identity = await run_sync(register, *words, limiter=context.slow)
+    identity = await run_sync(register, *words, limiter=context.slow, abandon_on_cancel=True)
     response.headers["Location"] = f"/api/v1/challenges/{identity}"
     return await run_in_threadpool(_shown, context, identity)
 
@@ -89,7 +89,7 @@ async def predictions(
         raise HTTPException(415, f"send predictions.parquet as {PARQUET}")
     content = b"".join([chunk async for chunk in request.stream()])
     words = (context.challenges, actor, identity, commitment, episodes, content)
-    await run_sync(answer, *words, limiter=context.slow)
+    await run_sync(answer, *words, limiter=context.slow, abandon_on_cancel=True)
     return await run_in_threadpool(_shown, context, identity)
 
 

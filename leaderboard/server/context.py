@@ -26,7 +26,8 @@ class Context:
     worker: Worker
     rate: Rate
     challenges: Challenges
-    slow: CapacityLimiter  # threads for what takes long: they are not those of pages and health
+    # Threads for what takes long: not those of pages and health, and a server that stops leaves them.
+    slow: CapacityLimiter
 
 
 def open_context(settings: Settings) -> Context:

@@ -56,7 +56,9 @@ async def submit(
     if request.headers.get("content-type", "").partition(";")[0].strip() != ZIP:
         raise HTTPException(415, f"send the bundle as {ZIP}")
     content = b"".join([chunk async for chunk in request.stream()])
-    accepted = await run_sync(context.acceptance.accept, actor, content, key, limiter=context.slow)
+    accepted = await run_sync(
+        context.acceptance.accept, actor, content, key, limiter=context.slow, abandon_on_cancel=True
+    )
     context.worker.wake()
     response.headers["Location"] = f"/api/v1/submissions/{accepted.submission}"
     return {"id": accepted.submission, "new": accepted.new, "receipt": json.loads(accepted.receipt)}
