@@ -7,6 +7,7 @@ beside another process that writes it. An OSError names the file that was to be 
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DESCRIPTORS = "/proc/self/fd"
+_NUMPY = re.compile(r"\d+ requested and \d+ written")  # what numpy says when a disk is full
 
 
 @contextmanager
@@ -103,5 +105,7 @@ def _errors_naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        number = error.errno or errno.ENOSPC
+        number = error.errno or (errno.ENOSPC if _NUMPY.search(str(error)) else 0)
+        if not number:
+            raise
         raise OSError(number, os.strerror(number), str(path)) from error

@@ -186,6 +186,11 @@ def _create_study(**about: Any) -> optuna.Study:
             return optuna.create_study(**about)
         except (IntegrityError, ProgrammingError, optuna.exceptions.StorageInternalError):
             time.sleep(wait)
+        except (ImportError, ValueError) as error:  # a database that Optuna or this machine does not have
+            reason = redact.without(" ".join(str(error).split()), about["storage"])
+            raise StorageError(
+                f"--storage {redact.address(about['storage'])} cannot be used: {reason}; give sqlite:///FILE"
+            ) from error
     return optuna.create_study(**about)
 
 

@@ -37,6 +37,10 @@ def check_mode(path: Path) -> int:
 def test_an_error_names_the_file_that_was_to_be_written(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="missing/file"):
         write_atomically(tmp_path / "missing" / "file", b"")
+    with pytest.raises(TimeoutError, match="^late$"), atomic_file(tmp_path / "file"):
+        raise TimeoutError("late")  # not ours, and nothing about a disk
+    with pytest.raises(OSError, match="No space left.*file"), atomic_file(tmp_path / "file"):
+        raise OSError("80 requested and 0 written")  # numpy's, on a full disk
     (tmp_path / "file").mkdir()
     with pytest.raises(IsADirectoryError, match="file"):
         write_atomically(tmp_path / "file", b"")
