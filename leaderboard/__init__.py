@@ -1,7 +1,7 @@
 """The leaderboard: submitted predictions are scored again, ranked and shown.
 
 Rooms: bundle (the files of a submission), scoring (validation and scores), store (database and files),
-accounts (tokens, quotas, receipts, audit), challenge (fresh episodes), ranking (what a board shows),
+accounts (tokens, quotas, receipts, disputes), challenge (fresh episodes), ranking (what a board shows),
 repository (results in git, pull requests), server (HTTP API), web (pages), admin (verify, backup).
 """
 

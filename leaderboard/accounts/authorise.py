@@ -5,13 +5,12 @@ the caller may not do on a visible object is 403, and one without a token is 401
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from leaderboard.store.models import Submission
+from leaderboard.store.models import Submission
+from leaderboard.store.visibility import is_public
 
 Action = Literal["read", "list", "submit", "withdraw", "decide", "rescore", "challenge", "dispute"]
-PUBLIC_STATES = ("published", "withdrawn")
 NEEDS: dict[Action, tuple[str, ...]] = {  # one of these scopes is required
     "read": ("read:own", "submit", "review", "admin"),
     "list": ("read:own", "submit", "review", "admin"),
@@ -46,9 +45,9 @@ class Thing:
 MISSING = Thing(None, public=False, exists=False)
 
 
-def thing_of(row: "Submission | None") -> Thing:
+def thing_of(row: Submission | None) -> Thing:
     """A submission as `authorise` sees it; MISSING if there is none."""
-    return MISSING if row is None else Thing(row.account_id, row.state in PUBLIC_STATES)
+    return MISSING if row is None else Thing(row.account_id, is_public(row))
 
 
 class Denied(Exception):

@@ -40,6 +40,12 @@ def lock(session: Session, account: int) -> None:
 def use(session: Session, account: int, kind: str, limits: Limits, at: datetime) -> None:
     """Count one use of `kind` at time `at`. QuotaExceeded if none is left; then nothing is counted."""
     lock(session, account)
+    check(session, account, kind, limits, at)
+    session.add(Attempt(account_id=account, kind=kind, at=at))
+
+
+def check(session: Session, account: int, kind: str, limits: Limits, at: datetime) -> None:
+    """QuotaExceeded if no use of `kind` is left at time `at`; counts nothing."""
     for most, window in limits[kind]:
         recent = (Attempt.account_id == account) & (Attempt.kind == kind) & (Attempt.at > at - window)
         if (session.scalar(select(func.count()).where(recent)) or 0) >= most:
@@ -47,7 +53,6 @@ def use(session: Session, account: int, kind: str, limits: Limits, at: datetime)
             oldest = session.scalar(nth)
             wait = window if oldest is None else oldest + window - at
             raise QuotaExceeded(kind, most, window, max(1, math.ceil(wait.total_seconds())))
-    session.add(Attempt(account_id=account, kind=kind, at=at))
 
 
 def left(session: Session, account: int, kind: str, limits: Limits, at: datetime) -> list[dict[str, float]]:

@@ -20,6 +20,8 @@ from leaderboard.bundle.names import canonical
 from metanas.base import json_text
 from metanas.base.errors import MetanasError
 
+KEY = "server-key.hex"  # in a board's data folder
+
 
 class ReceiptError(MetanasError, ValueError):
     """A receipt is forged or malformed, or a key file is unusable."""
@@ -50,10 +52,19 @@ class ServerKey:
             "accepted_at": accepted.isoformat(),
             "audit_seq": seq,
             "audit_hash": link,
-            "server_key": self.public,
         }
-        signature = self._private.sign(canonical(body)).hex()
-        return json.dumps({**body, "ed25519": signature}, sort_keys=True)
+        return json.dumps(self._signed(body), sort_keys=True)
+
+    def sign_head(self, seq: int, link: str, at: str) -> dict[str, Any]:
+        """A head of the audit chain, signed: number, hash and time of its newest link.
+
+        Who keeps one can show later whether the chain was rewritten or cut (`admin/verify.py`).
+        """
+        return self._signed({"seq": seq, "hash": link, "at": at})
+
+    def _signed(self, body: dict[str, Any]) -> dict[str, Any]:
+        whole = {**body, "server_key": self.public}
+        return {**whole, "ed25519": self._private.sign(canonical(whole)).hex()}
 
 
 def secret(path: Path) -> bytes:
@@ -95,10 +106,11 @@ def _key_in(path: Path) -> bytes:
     return raw
 
 
-def verify(text: str | bytes, key: str | None = None) -> Mapping[str, Any]:
-    """Check a receipt's signature; returns its fields. ReceiptError if it does not fit.
+def verify(text: str | bytes, key: str) -> Mapping[str, Any]:
+    """Check the signature of a receipt or a signed head; returns its fields. ReceiptError if it does not fit.
 
-    key: the server's public key in hexadecimal, from a trusted source; None: only the one in the receipt.
+    key: the server's public key in hexadecimal, from a trusted source, and not from the receipt: anyone can
+    sign a forged one with a key of their own.
     """
     try:
         receipt = json_text.loads(text)
@@ -109,6 +121,6 @@ def verify(text: str | bytes, key: str | None = None) -> Mapping[str, Any]:
         raise ReceiptError("the signature does not fit: this receipt was changed or forged") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReceiptError(f"not a receipt: {error!r:.200}") from error
-    if key is not None and key != signer:
+    if key != signer:
         raise ReceiptError(f"signed by {signer}, not by the key you trust, {key}")
     return body

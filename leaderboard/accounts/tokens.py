@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from leaderboard.store import audit
 from leaderboard.store.models import Account, Token, now
 from metanas.base.errors import InvalidValue
 
@@ -30,6 +31,8 @@ def issue(
     session: Session, account: str, label: str, scopes: tuple[str, ...], days: int
 ) -> tuple[str, Token]:
     """A new token, valid for `days`, of an account, which is created if it is new. TokenError if refused.
+
+    The audit chain records it, so that `verify` finds tokens that came into the database in another way.
 
     Returns the secret, which is not stored, and its row.
     """
@@ -51,7 +54,14 @@ def issue(
     )
     session.add(row)
     session.flush()
+    audit.append(session, "administrator", "token", account, {"scopes": row.scopes, "token": row.id})
     return secret, row
+
+
+def revoke(session: Session, token: Token) -> None:
+    """Make a token invalid at once."""
+    token.revoked = now()
+    audit.append(session, "administrator", "revoke", token.account.name, {"token": token.id})
 
 
 def well_formed(secret: str) -> bool:

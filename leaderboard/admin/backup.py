@@ -1,9 +1,11 @@
-"""Back up a board to a folder, and restore it: `board.db` or `board.dump`, and `data/` with blobs and keys.
+"""Back up a board to a folder, and restore it: `board.db` or `board.dump`, `data/` with blobs and keys,
+and `head.json`, the signed head of its audit chain.
 
 The database is copied first, as one consistent snapshot (SQLite's backup API, `pg_dump`), then the blobs.
 Blobs are never changed or deleted, so every blob that the snapshot refers to is in the copy.
 """
 
+import json
 import os
 import shutil
 import sqlite3
@@ -13,11 +15,13 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
+from leaderboard.accounts.receipts import KEY
+from leaderboard.admin.heads import signed_head
 from leaderboard.admin.verify import Verified, verify
 from leaderboard.store.database import StoreError, StoreUnusable, parse
 from leaderboard.store.store import Store
 
-SQLITE, POSTGRES = "board.db", "board.dump"
+SQLITE, POSTGRES, HEAD = "board.db", "board.dump", "head.json"
 
 
 def backup(store: Store, out: Path) -> Path:
@@ -40,6 +44,8 @@ def backup(store: Store, out: Path) -> Path:
             shutil.copytree(store.data, part / "data", ignore=shutil.ignore_patterns("*.part"))
         else:
             (part / "data").mkdir()
+        if (store.data / KEY).exists():
+            (part / HEAD).write_text(json.dumps(signed_head(store), indent=1))
         os.sync()
         return part.rename(out)
     finally:
@@ -47,7 +53,7 @@ def backup(store: Store, out: Path) -> Path:
 
 
 def restore(folder: Path, url: str, data: Path | None) -> Verified:
-    """Restore a backup to a new database and data folder, then verify it with 1 % of the scores recomputed.
+    """Restore a backup to a new database and data folder, then verify all of it.
 
     data: None for the folder beside the SQLite file. StoreError if the backup is of the other kind of
     database or the SQLite file exists; errors of `verify` if something in it is damaged.
@@ -75,7 +81,8 @@ def restore(folder: Path, url: str, data: Path | None) -> Verified:
     store = Store(url, data)
     shutil.copytree(folder / "data", store.data, dirs_exist_ok=True)
     try:
-        return verify(store, 0.01)
+        heads = [path.read_bytes() for path in [folder / HEAD] if path.is_file()]
+        return verify(store, 1.0, heads=heads)
     finally:
         store.close()
 

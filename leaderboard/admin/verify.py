@@ -1,81 +1,162 @@
-"""Integrity check of a board: the audit chain, all files, and a share of the scores, recomputed."""
+"""Integrity check of a board: the audit chain and what it says, all files, and the scores, recomputed.
+
+It goes on after a difference and names them all. What the chain and the receipts say: `recorded.py`.
+"""
 
 import hashlib
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from leaderboard.accounts import audit
+from leaderboard.accounts.receipts import KEY, ServerKey
+from leaderboard.admin import recorded
+from leaderboard.bundle.names import ENTRY, canonical
 from leaderboard.bundle.scores import Scored, score
 from leaderboard.challenge import sealing
-from leaderboard.store.models import Challenge, File, Score, Submission
-from leaderboard.store.store import Store
+from leaderboard.store import audit
+from leaderboard.store.audit import ChainBroken
+from leaderboard.store.blobs import BlobError
+from leaderboard.store.models import Audit, Challenge, File, Submission
+from leaderboard.store.store import Store, track_of
 from metanas.base.errors import MetanasError
+from metanas.evaluation.result import SUBMISSION, ResultError
+
+SHOWN = 50  # most differences in a message
 
 
 class VerifyError(MetanasError):
-    """A file or a score differs from what was stored; the message names it."""
+    """Something differs from what was stored, signed or recorded; the message names it."""
 
     exit_code = 3
 
 
 @dataclass(frozen=True)
 class Verified:
-    """How much was checked: links of the audit chain, files, and submissions scored again."""
+    """How much was checked: links of the audit chain, files, submissions scored again, signed heads."""
 
     links: int
     files: int
     rescored: int
+    heads: int
 
     def __str__(self) -> str:
         return (
-            f"{self.links} links of the audit chain, {self.files} files, "
+            f"{self.links} links of the audit chain, {self.heads} signed heads, {self.files} files, "
             f"{self.rescored} submissions scored again: all as they were"
         )
 
 
-def verify(store: Store, share: float) -> Verified:
-    """Check all links and files, and rescore a share (0 to 1, rounded up) of the scored submissions.
+def verify(
+    store: Store, share: float = 1.0, *, heads: Sequence[bytes] = (), key: str | None = None
+) -> Verified:
+    """Check everything, and rescore a share (0 to 1, rounded up) of the scored submissions.
 
-    VerifyError, ChainBroken or BlobError name the first error.
+    heads: signed heads of the chain that were kept elsewhere; without one, a chain that was rewritten as a
+    whole is only noticed where a receipt names a link. key: the board's public key in hexadecimal, from a
+    trusted source; None for that in its data folder. VerifyError names every difference.
     """
+    trusted = key or _public(store)
+    differences = [] if key in (None, _public(store)) else [f"the board signs with another key than {key}"]
     with store.database.read() as session:
-        links = audit.verify(session)
-        files = list(session.execute(select(File.submission_id, File.name, File.sha256, File.size)))
-        scored = sorted(set(session.scalars(select(Score.submission_id))), key=_shuffled)
-    for submission, name, sha, size in files:
-        if len(store.blobs.get(sha)) != size:
-            raise VerifyError(f"{submission}: {name} has another size than when it came")
-    chosen = scored[: math.ceil(share * len(scored))]
+        try:
+            audit.verify(session)
+        except (ChainBroken, ValueError) as error:
+            differences.append(str(error))
+        count = len(session.scalars(select(Audit.seq)).all())
+        chain = recorded.links(session)
+        differences += recorded.heads(chain, heads, trusted)
+        differences += recorded.submissions(session, chain, trusted)
+        differences += recorded.owners(session)
+        differences += recorded.tokens(session, chain)
+        rows = session.scalars(select(Submission.id).order_by(Submission.id)).all()
+        files = session.execute(select(File.submission_id, File.sha256, File.size, File.name)).all()
+    for submission, sha, size, name in files:
+        differences += (f"{submission}: {name}: {words}" for words in _file(store, sha, size))
+    chosen = sorted(rows, key=_shuffled)[: math.ceil(share * len(rows))]
+    rescored = 0
     for submission in chosen:
-        _rescore(store, submission)
-    return Verified(links, len(files), len(chosen))
+        found = list(_submission(store, submission))
+        differences += (f"{submission}: {words}" for words in found if words)
+        rescored += "" in found
+    if differences:
+        more = f"\n... and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""
+        listed = "\n".join(differences[:SHOWN])
+        what = "difference" if len(differences) == 1 else "differences"
+        raise VerifyError(f"{len(differences)} {what}:\n{listed}{more}")
+    return Verified(count, len(files), rescored, len(heads))
 
 
-def _rescore(store: Store, submission: str) -> None:
+def _public(store: Store) -> str | None:
+    """The public key of the board; None for a board that was never served."""
+    path = store.data / KEY
+    return ServerKey.open(path).public if path.exists() else None
+
+
+def _file(store: Store, sha: str, size: int) -> Iterator[str]:
+    try:
+        if len(store.blobs.get(sha)) != size:
+            yield "has another size than when it came"
+    except BlobError as error:
+        yield str(error)
+
+
+def _submission(store: Store, submission: str) -> Iterator[str]:
+    """What differs between a submission's row, its files and its scores; "" at the end if it was rescored."""
     with store.database.read() as session:
         row = session.get_one(Submission, submission)
-        members = {file.name: store.blobs.get(file.sha256) for file in row.files}
-        stored = {s.task: s.accuracies() for s in row.scores if s.kind == "pinned"}
-        fresh = {s.task: s.accuracies() for s in row.scores if s.kind == "fresh"}
+        digests = {file.name: file.sha256 for file in row.files}
+        stored = {kind: {s.task: s for s in row.scores if s.kind == kind} for kind in ("pinned", "fresh")}
+        accuracies = {kind: {t: s.accuracies() for t, s in found.items()} for kind, found in stored.items()}
+        summaries = {task: json.loads(s.summary) for task, s in stored["pinned"].items()}
         challenge = session.scalar(
             select(Challenge).where((Challenge.submission_id == submission) & (Challenge.state == "answered"))
         )
-        document = row.parsed
-    _same(submission, stored, score(members))
-    if challenge is not None:
-        answered, number = sealing.answered(challenge, document, store.data, store.blobs)
-        _same(submission, fresh, score(answered, secret=number))
+    if hashlib.sha256(canonical(dict(sorted(digests.items())))).hexdigest() != row.digest:
+        yield "its files are not those of its bundle"
+        return
+    for name, text in ((SUBMISSION, row.document), (ENTRY, row.entry)):
+        if text is not None and hashlib.sha256(text.encode()).hexdigest() != digests.get(name):
+            yield f"the database has another {name} than its bundle"
+            return
+    if row.method != row.parsed.method or row.track != track_of(row.parsed):
+        yield f"it stands as {row.method} on {row.track}, unlike its {SUBMISSION} says"
+    if not stored["pinned"]:
+        if row.state in ("published", "flagged"):
+            yield f"it is {row.state} and has no scores"
+        return
+    try:
+        scored = score({name: store.blobs.get(sha) for name, sha in digests.items()})
+        yield from _same(accuracies["pinned"], scored)
+        for task in scored.tasks:
+            yield from _same_summary(task.task, summaries.get(task.task, {}), task.summary)
+        if challenge is not None:
+            answered, number = sealing.answered(challenge, row.parsed, store.data, store.blobs)
+            yield from _same(accuracies["fresh"], score(answered, secret=number))
+        elif stored["fresh"]:
+            yield "it has fresh scores and answered no challenge"
+    except (BlobError, ResultError) as error:
+        yield f"cannot be scored again: {error}"
+        return
+    yield ""
 
 
-def _same(submission: str, stored: Mapping[str, NDArray[np.float64]], scored: Scored) -> None:
+def _same(stored: Mapping[str, NDArray[np.float64]], scored: Scored) -> Iterator[str]:
     for task in scored.tasks:
-        if not np.array_equal(stored[task.task], task.accuracies()):
-            raise VerifyError(f"{submission}: {task.task} has other scores than its predictions give")
+        if task.task not in stored or not np.array_equal(stored[task.task], task.accuracies()):
+            yield f"{task.task} has other scores than its predictions give"
+    for name in sorted(set(stored) - {task.task for task in scored.tasks}):
+        yield f"it has scores of {name}, which its predictions do not"
+
+
+def _same_summary(task: str, stored: Mapping[str, float], scored: Mapping[str, float]) -> Iterator[str]:
+    for name, value in scored.items():
+        if not np.isclose(stored.get(name, np.nan), value, rtol=1e-6, atol=1e-9):
+            yield f"{task}: {name} is {stored.get(name)}, its predictions give {value}"
 
 
 def _shuffled(identity: str) -> str:

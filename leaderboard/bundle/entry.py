@@ -15,8 +15,10 @@ from leaderboard.bundle.names import ENTRY
 from leaderboard.bundle.problem import BundleError, Problem
 from metanas.base.errors import InvalidValue
 
-Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
-Paragraph = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")]
+# Characters that are not seen or turn the order of others around; joiners, which scripts need, are no such.
+UNSEEN = r"\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=rf"^[^\x00-\x1f\x7f-\x9f{UNSEEN}]+$")]
+Paragraph = Annotated[str, Field(max_length=2000, pattern=rf"^[^\x00-\x08\x0b-\x1f\x7f-\x9f{UNSEEN}]*$")]
 Url = Annotated[str, Field(max_length=500, pattern=r"^https?://[A-Za-z0-9.-]+(:\d+)?(/[^\s<>\"'`\\]*)?$")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Email = Annotated[str, Field(max_length=200, pattern=r"^[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+$")]

@@ -1,47 +1,45 @@
 """Rules for submissions to a shared board: a known suite and budget, its pinned data and episodes.
 
-A board knows the built-in and installed suites and those that its administrator added (`store/suites.py`);
-whoever asks for a check says how a suite is found (`FindSuite`). Each check yields problems (`problem.py`)
-with a field of submission.json. A board on one's own machine takes any run; a shared one ranks only answers
-to the pinned episodes. Called by `scoring/validate.py`.
+A board knows the built-in and installed suites and those that its administrator added (`store/suites.py`).
+An entrant chooses a method and no rivals: a submission answers all tasks of a suite, so its track follows
+(`store.track_of`). Each check yields problems (`problem.py`) with a field of submission.json. A board on
+one's own machine takes any run; a shared one ranks only answers to the pinned episodes. Called by
+`scoring/validate.py`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from leaderboard.bundle.problem import Problem
 from metanas.data import manifest
-from metanas.data.suite import Suite, load_suite, names
+from metanas.data.suite import Suite, names, readable
 from metanas.evaluation.result import SUBMISSION, Submission, Task
 
+Manifest = Mapping[str, Any]  # entries by domain (`metanas/data/manifest.py`)
+Known = Mapping[str, tuple[Suite, Manifest]]  # by name
 DOMAINS_MOST, SEEDS_MOST, ANSWERS_MOST = 64, 20, 20_000_000
-FindSuite = Callable[[str], Suite | None]
 ROUNDING = 1.01  # of training operations: the ends of a method's phases fall between iterations
 
 
-def installed(name: str) -> Suite | None:
-    """The built-in or installed suite of that name, None if there is none."""
-    return load_suite(name) if name in names() else None
+def known(*added: Suite) -> Known:
+    """The suites of a board, and their manifests: the built-in and installed ones, and those that were added.
+
+    They are read now: a scorer's process has no files to read them from later.
+    """
+    return {suite.name: (suite, manifest.of(suite)) for suite in (*added, *readable())}
 
 
-def given(suite: Suite) -> FindSuite:
-    """A finder of one suite, beside the built-in and installed ones."""
-    return lambda name: suite if name == suite.name else installed(name)
+def problems(submission: Submission, suites: Known, *, elsewhere: bool = False) -> Iterator[Problem]:
+    """Every rule that a submission breaks. suites: from `known`.
 
-
-def problems(
-    submission: Submission, find: FindSuite = installed, *, elsewhere: bool = False
-) -> Iterator[Problem]:
-    """Every rule that a submission breaks.
-
-    elsewhere: a suite that is not found here is left to the board that it is sent to.
+    elsewhere: a suite that is not among them is left to the board that it is sent to.
     """
     yield from sizes(submission.tasks, submission.seeds)
-    suite = find(submission.suite)
-    if suite is None:
+    if submission.suite not in suites:
         if not elsewhere:
             yield unknown(submission.suite)
         return
+    suite, pins = suites[submission.suite]
     if submission.suite_version != suite.version:
         yield _problem(
             "suite_version",
@@ -52,7 +50,8 @@ def problems(
     if len(set(submission.seeds)) != len(submission.seeds) or len(submission.seeds) < len(suite.seeds):
         wanted = f"at least {len(suite.seeds)} different ones, e.g. --seeds {','.join(map(str, suite.seeds))}"
         yield _problem("seeds", f"got {list(submission.seeds)[:20]}", wanted)
-    yield from pinned(submission.tasks, suite)
+    yield from _complete(submission.tasks, suite)
+    yield from pinned(submission.tasks, suite, pins=pins)
 
 
 def unknown(suite: str, file: str = SUBMISSION) -> Problem:
@@ -103,9 +102,24 @@ def _budget(submission: Submission, suite: Suite) -> Iterator[Problem]:
             )
 
 
-def pinned(tasks: Sequence[Task], suite: Suite, file: str = SUBMISSION) -> Iterator[Problem]:
-    """Tasks that the suite does not have, or whose data or episodes are not the pinned ones."""
-    pins = manifest.of(suite)
+def _complete(tasks: Sequence[Task], suite: Suite) -> Iterator[Problem]:
+    """A shared board ranks answers to all of a suite: whoever chose its tasks would choose the rivals."""
+    given = {(task.domain, task.shape) for task in tasks}
+    wanted = [(domain, shape) for domain in suite.tested for shape in suite.shapes(domain)]
+    if missing := [f"{domain} {shape}" for domain, shape in wanted if (domain, shape) not in given]:
+        message = f"{len(missing)} of the {len(wanted)} of {suite.name} are missing: {', '.join(missing)}"
+        yield _problem("tasks", f"{message:.400}", "run it without --domains and --shots")
+
+
+def pinned(
+    tasks: Sequence[Task], suite: Suite, file: str = SUBMISSION, *, pins: Manifest | None = None
+) -> Iterator[Problem]:
+    """Tasks that the suite does not have, or whose data or episodes are not the pinned ones.
+
+    pins: the suite's manifest; then a number of episodes that it has no hash of is refused as well.
+    """
+    lists = pins is not None
+    entries = manifest.of(suite) if pins is None else pins
     for i, task in enumerate(tasks):
         if task.domain not in suite.domains:
             hint = f"it has {', '.join(suite.domains)}"
@@ -116,10 +130,10 @@ def pinned(tasks: Sequence[Task], suite: Suite, file: str = SUBMISSION) -> Itera
                 f"tasks.{i}", f"{suite.name} has no episodes {task.shape} of {task.domain}", hint, file
             )
         else:
-            yield from _matches(i, task, pins.get(task.domain, {}), file)
+            yield from _matches(i, task, entries.get(task.domain, {}), file, lists=lists)
 
 
-def _matches(i: int, task: Task, pinned: dict[str, Any], file: str) -> Iterator[Problem]:
+def _matches(i: int, task: Task, pinned: dict[str, Any], file: str, *, lists: bool) -> Iterator[Problem]:
     """Compare a task's hashes of data and episodes with what its domain is pinned on."""
     entry = pinned.get("sample" if task.sample else "full")
     if entry is None:
@@ -130,8 +144,13 @@ def _matches(i: int, task: Task, pinned: dict[str, Any], file: str) -> Iterator[
         yield _problem(
             f"tasks.{i}.fingerprint", f"other data than the suite's: {task.fingerprint}", hint, file
         )
-    wanted = entry["test"].get(str(task.shape))
-    if task.episodes == entry["episodes"] and wanted is not None and task.manifest != wanted:
+    whole = task.episodes == entry["episodes"]
+    by_shape = entry["test"] if whole else entry.get("first", {}).get(str(task.episodes), {})
+    wanted = by_shape.get(str(task.shape))
+    if wanted is None and lists:
+        hint = "the suite's manifest has no hash of so many; its administrator pins it again"
+        yield _problem(f"tasks.{i}.episodes", f"{task.episodes} pinned episodes are not known", hint, file)
+    elif wanted is not None and task.manifest != wanted:
         hint = f"they hash to {wanted}"
         yield _problem(f"tasks.{i}.manifest", f"not the pinned episodes: {task.manifest}", hint, file)
 

@@ -15,12 +15,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
-from leaderboard.accounts import audit, quota
+from leaderboard.accounts import quota
 from leaderboard.accounts.authorise import MISSING, Actor, Thing, authorise
 from leaderboard.bundle.scores import Scored
+from leaderboard.challenge.outcome import outcome
 from leaderboard.challenge.register import Challenges, own
 from leaderboard.challenge.sealing import document, number_of
 from leaderboard.scoring.transport import ScorerDied
+from leaderboard.store import audit
 from leaderboard.store.models import Challenge, now
 from leaderboard.store.store import enter, keep_scores
 from metanas.evaluation.result import PREDICTIONS, SUBMISSION
@@ -30,6 +32,8 @@ def answer(
     challenges: Challenges, actor: Actor, challenge: str, commitment: str, episodes: str, content: bytes
 ) -> None:
     """Score `content`, a predictions.parquet, and store its scores with the submission.
+
+    The tier becomes "challenged" if they are as good as the pinned ones (`outcome.py`).
 
     challenge: its id; commitment: SHA-256 of code and weights; episodes: SHA-256 of the inputs.
     Denied, QuotaExceeded, BundleError, or HTTPException 409 (cannot count) or 422 (cannot be scored).
@@ -52,10 +56,15 @@ def answer(
         _check(session, row, commitment, episodes, digest, arrived)
         row.state, row.answered, row.predictions = "answered", arrived, digest
         keep_scores(session, row.submission_id, scored, kind="fresh")
-        if row.submission.tier == "recomputed":
+        result = outcome(
+            {s.task: s.accuracies() for s in row.submission.scores if s.kind == "pinned"},
+            {task.task: task.accuracies() for task in scored.tasks},
+        )
+        assert result is not None  # a challenge has tasks
+        if result.held and row.submission.tier == "recomputed":
             row.submission.tier = "challenged"
-        enter(session, row.submission, "published", f"answered the challenge {row.id}")
-        audit.append(session, actor.name, "answered", row.id, {"predictions": digest})
+        enter(session, row.submission, "published", f"answered the challenge {row.id}, {result}")
+        audit.append(session, actor.name, "answered", row.id, {"predictions": digest, "held": result.held})
 
 
 def open_challenge(session: Session, actor: Actor, challenge: str) -> Challenge:

@@ -8,19 +8,23 @@ while it draws, the challenge stays in state "drawing", and the same request aga
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Lock
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
-from leaderboard.accounts import audit, quota
+from leaderboard.accounts import quota
 from leaderboard.accounts.authorise import Actor, Denied, authorise, thing_of
 from leaderboard.accounts.quota import Limits
 from leaderboard.challenge.sealing import DrawError, NotSealable, as_json, drawn, number_of, sealed_tasks
 from leaderboard.scoring.sandbox import Sandbox
+from leaderboard.store import audit
 from leaderboard.store.models import Challenge, Submission, now
 from leaderboard.store.store import Store
 from metanas.data.sealed import SealedTask
+
+_drawing = Lock()
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,15 @@ def register(
         identity, ready = row.id, row.state == "open"
     if ready:
         return identity
+    if not _drawing.acquire(blocking=False):  # one at a time, and nobody's thread waits for it
+        message = "other episodes are being drawn; the commitment is kept, send it again"
+        raise HTTPException(503, message, headers={"Retry-After": "30"})
     try:
         content = drawn(number_of(challenges.secret, identity), tasks)
     except DrawError as error:
         raise HTTPException(503, str(error), headers={"Retry-After": "60"}) from error
+    finally:
+        _drawing.release()
     digest = challenges.store.blobs.put(content)
     with challenges.store.database.write() as session:
         row = session.get_one(Challenge, identity, with_for_update=True)

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
 
 from leaderboard.accounts import receipts
 from leaderboard.bundle.names import Members
@@ -25,7 +24,6 @@ from metanas.evaluation.result import PREDICTIONS, SUBMISSION, Submission, Task
 
 SECRET = "challenge-secret.hex"
 DRAW_SECONDS = 300.0  # time limit of the process that draws episodes
-_one_at_a_time = Lock()
 
 
 class NotSealable(ValueError):
@@ -105,7 +103,7 @@ def drawn(number: int, tasks: Sequence[SealedTask]) -> bytes:
     }
     environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
     environment["OMP_NUM_THREADS"] = "1"
-    with _one_at_a_time, TemporaryDirectory(prefix="metanas-draw-") as folder:
+    with TemporaryDirectory(prefix="metanas-draw-") as folder:
         path = Path(folder) / "episodes.safetensors"
         try:
             subprocess.run(

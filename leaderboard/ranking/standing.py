@@ -7,7 +7,7 @@ changes. Next: `board.py` ranks them.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, selectinload
 
+from leaderboard.accounts.disputes import RAISED
+from leaderboard.challenge.outcome import Outcome, outcome
+from leaderboard.store import visibility
 from leaderboard.store.models import Account, Challenge, Event, Submission
 from leaderboard.store.store import Store
 from metanas.evaluation.result import Submission as Document
@@ -73,6 +76,17 @@ class Standing:
     events: tuple[Happened, ...]
     challenge: Challenged | None
     attempts: int  # number of submissions of this method on this track
+    public: bool  # everyone may see it (`store/visibility.py`)
+
+    @cached_property
+    def outcome(self) -> Outcome | None:
+        """Fresh against pinned accuracy of its answered challenge; None if there is none."""
+        return outcome(self.accuracies, self.fresh)
+
+    @property
+    def marks(self) -> tuple[tuple[str, str], ...]:
+        """The flags that mark it on the board: all but disputes without weight (`accounts/disputes.py`)."""
+        return tuple(flag for flag in self.flags if flag[0] != RAISED)
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
@@ -87,37 +101,84 @@ def revision(store: Store) -> int:
 
 
 def shown_revision(store: Store) -> int:
-    """A number that grows whenever something is published or withdrawn, so that a ranking may change."""
+    """A number that grows whenever a page may change: something is published, flagged, rejected."""
     with store.database.read() as session:
-        query = select(func.max(Event.id)).where(Event.state.in_(("published", "withdrawn")))
-        return session.scalar(query) or 0
+        return session.scalar(select(func.max(Event.id)).where(~visibility.CHANGES_NOTHING)) or 0
 
 
 def tracks(store: Store) -> tuple[str, ...]:
     """The tracks with a published submission, sorted by name."""
     with store.database.read() as session:
-        query = select(Submission.track).where(Submission.state == "published").distinct()
+        query = select(Submission.track).where(visibility.PUBLISHED).distinct()
         return tuple(sorted(session.scalars(query)))
+
+
+def home_track(store: Store) -> str | None:
+    """The track of the first page where the administrator chose none; None if nothing is published.
+
+    Of those by training operations, as soon as one has two methods to compare, else of all, the one with the
+    most methods that the administrator added (the committed results, local runs), of equals the oldest: what
+    others submit does not change it.
+    """
+    with store.database.read() as session:
+        theirs = func.count().filter(Submission.account_id.is_(None))
+        query = select(Submission.track, theirs, func.min(Submission.document))
+        query = query.where(visibility.ON_BOARD).group_by(Submission.track)
+        tracks = session.execute(query.order_by(theirs.desc(), func.min(Submission.id))).all()
+    by_operations = (
+        track
+        for track, methods, document in tracks
+        if methods > 1 and "flops" in Document.model_validate_json(document).budget
+    )
+    return next(by_operations, tracks[0][0] if tracks else None)
 
 
 def current(store: Store, track: str | None = None) -> tuple[Standing, ...]:
     """Published submissions that are not superseded, sorted by track and method."""
-    condition = (Submission.state == "published") & ~Submission.superseded
+    condition = visibility.ON_BOARD
     if track is not None:
         condition = condition & (Submission.track == track)
     return _read(store, condition, whole=False)
 
 
+def page(
+    store: Store, *, track: str | None, tier: str | None, after: str | None, limit: int
+) -> tuple[tuple[Standing, ...], str | None]:
+    """Some of `current`, by id: at most `limit` after that id, and the id to go on after; None at the end.
+
+    Only these are read. A page may have fewer than `limit` of a tier although others follow.
+    """
+    condition = visibility.ON_BOARD
+    for wanted in (
+        Submission.track == track if track is not None else None,
+        Submission.id > after if after is not None else None,
+        # A challenge that was not held may be stored as "challenged" by an earlier version.
+        Submission.tier.in_({tier, "challenged"} if tier == "recomputed" else {tier}) if tier else None,
+    ):
+        condition = condition if wanted is None else condition & wanted
+    with store.database.read() as session:
+        query = select(Submission.id).where(condition).order_by(Submission.id).limit(limit + 1)
+        ids = session.scalars(query).all()
+    rows = _read(store, Submission.id.in_(ids[:limit]), whole=False)
+    ordered = sorted((row for row in rows if tier in (None, row.tier)), key=lambda row: row.id)
+    return tuple(ordered), ids[limit - 1] if len(ids) > limit else None
+
+
 def published(store: Store, track: str) -> tuple[Standing, ...]:
     """All published submissions of a track, superseded ones included, sorted by method."""
-    condition = (Submission.state == "published") & (Submission.track == track)
-    return _read(store, condition, whole=False)
+    return _read(store, visibility.PUBLISHED & (Submission.track == track), whole=False)
+
+
+def days(store: Store, track: str) -> tuple[date, ...]:
+    """The days (UTC) on which submissions came that are published on a track, oldest first."""
+    with store.database.read() as session:
+        query = select(Submission.accepted).where(visibility.PUBLISHED & (Submission.track == track))
+        return tuple(sorted({accepted.date() for accepted in session.scalars(query)}))
 
 
 def history(store: Store, method: str) -> tuple[Standing, ...]:
     """All submissions of a method that are or were published, oldest first."""
-    shown = Submission.state.in_(("published", "withdrawn"))
-    standings = _read(store, (Submission.method == method) & shown)
+    standings = _read(store, (Submission.method == method) & visibility.PUBLIC)
     return tuple(sorted(standings, key=lambda s: s.id))
 
 
@@ -135,13 +196,13 @@ def _read(store: Store, condition: ColumnElement[bool], *, whole: bool = True) -
     rest = (Submission.details, Submission.files, Submission.events)
     with store.database.read() as session:
         query = (
-            select(Submission)
+            select(Submission, visibility.PUBLIC)
             .where(condition)
             .order_by(Submission.track, Submission.method, Submission.id)
             .options(selectinload(Submission.scores), selectinload(Submission.flags))
             .options(*(selectinload(part) for part in rest if whole))
         )
-        rows = list(session.scalars(query))
+        rows = [(row, bool(public)) for row, public in session.execute(query)]
         owners = {number: name for number, name in session.execute(select(Account.id, Account.name))}
         counts = select(Submission.track, Submission.method, func.count()).group_by(
             Submission.track, Submission.method
@@ -154,9 +215,10 @@ def _read(store: Store, condition: ColumnElement[bool], *, whole: bool = True) -
             owners.get(row.account_id or 0),
             attempts[row.track, row.method],
             challenges.get(row.id),
+            public=public,
             whole=whole,
         )
-        for row in rows
+        for row, public in rows
     )
 
 
@@ -172,22 +234,31 @@ def _challenges(session: Session, condition: ColumnElement[bool]) -> dict[str, C
 
 
 def _standing(
-    row: Submission, owner: str | None, attempts: int, challenge: Challenged | None, *, whole: bool
+    row: Submission,
+    owner: str | None,
+    attempts: int,
+    challenge: Challenged | None,
+    *,
+    public: bool,
+    whole: bool,
 ) -> Standing:
     entry = None if row.entry is None else json.loads(row.entry)
+    pinned = {s.task: s.accuracies() for s in row.scores if s.kind == "pinned"}
+    fresh = {s.task: s.accuracies() for s in row.scores if s.kind == "fresh"}
+    answered = outcome(pinned, fresh) if row.tier == "challenged" else None
     return Standing(
         id=row.id,
         method=row.method,
         track=row.track,
         state=row.state,
-        tier=row.tier,
+        tier="recomputed" if answered is not None and not answered.held else row.tier,
         superseded=row.superseded,
         accepted=row.accepted,
         owner=owner,
         document=row.parsed,
         entry=None if entry is None else {k: v for k, v in entry.items() if k != "contact"},
-        accuracies={s.task: s.accuracies() for s in row.scores if s.kind == "pinned"},
-        fresh={s.task: s.accuracies() for s in row.scores if s.kind == "fresh"},
+        accuracies=pinned,
+        fresh=fresh,
         summaries={s.task: json.loads(s.summary) for s in row.scores if s.kind == "pinned"},
         architectures=_details(row, "architecture") if whole else {},
         curves=_details(row, "curve") if whole else {},
@@ -197,6 +268,7 @@ def _standing(
         events=tuple(_happened(row.events)) if whole else (),
         challenge=challenge,
         attempts=attempts,
+        public=public,
     )
 
 

@@ -6,7 +6,6 @@ last descriptor is the pipe for the answer (`transport.py`). Forked scorers firs
 (`give_up`). The process ends when the server closes the socket. It never imports torch.
 """
 
-import ctypes
 import json
 import os
 import resource
@@ -21,14 +20,14 @@ import pyarrow.parquet as pq
 from leaderboard.bundle import rules
 from leaderboard.bundle.names import canonical
 from leaderboard.bundle.problem import BundleError
+from leaderboard.scoring.confinement import NotConfined, confine
 from leaderboard.scoring.transport import to_wire
 from leaderboard.scoring.validate import decode, validate
 from metanas.base.ranges import STORED
 from metanas.data.suite import Suite
-from metanas.evaluation import result
+from metanas.evaluation import controls, result
 
 MESSAGE_MOST, HANDLES_MOST = 2**16, 16  # bytes of a message; file descriptors with it
-CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # flags of unshare(2)
 
 
 def main(channel: socket.socket) -> None:
@@ -63,12 +62,20 @@ def _score(message: dict[str, Any], handles: list[int]) -> None:
     "suite": whether a file with the suite follows. handles: one file descriptor per name, that of the suite,
     then the pipe.
     """
-    give_up(message["limits"])
     *files, answer = handles
-    find: rules.FindSuite = rules.installed
+    added = []
     if message["suite"]:
         with os.fdopen(files.pop(), "rb") as file:
-            find = rules.given(Suite.model_validate_json(file.read(), context=STORED))
+            added.append(Suite.model_validate_json(file.read(), context=STORED))
+    known = rules.known(*added)  # the suites, read while that is possible
+    if controls.CONTROLS in message["names"]:
+        import scipy.optimize  # noqa: F401  # what the p-values of gains are solved by; half a second
+    try:
+        give_up(message["limits"])
+    except NotConfined as error:
+        with os.fdopen(answer, "wb") as pipe:
+            pipe.write(canonical({"stopped": str(error)}))
+        os._exit(1)
     members = {}
     for name, handle in zip(message["names"], files, strict=True):
         with os.fdopen(handle, "rb") as file:
@@ -78,7 +85,7 @@ def _score(message: dict[str, Any], handles: list[int]) -> None:
         if secret:
             scored = decode(members, result.parse(members[result.SUBMISSION]), secret=secret)
         else:
-            scored = validate(members, find)
+            scored = validate(members, known)
         content = to_wire(scored)
     except BundleError as error:
         content = canonical({"problems": [problem.as_json() for problem in error.problems]})
@@ -88,9 +95,9 @@ def _score(message: dict[str, Any], handles: list[int]) -> None:
 
 
 def give_up(limits: dict[str, Any]) -> None:
-    """Restrict this process for good: no network, no file written, limited time and memory.
+    """Restrict this process for good: limited time and memory, and `confine`.
 
-    limits: the fields of `sandbox.Limits`.
+    limits: the fields of `sandbox.Limits`. What it has not imported or read yet it cannot any more.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -98,7 +105,7 @@ def give_up(limits: dict[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limits["cpu_seconds"],) * 2)
     resource.setrlimit(resource.RLIMIT_AS, (limits["memory_bytes"],) * 2)
     signal.setitimer(signal.ITIMER_REAL, limits["wall_seconds"])  # the kernel ends it, whatever it does
-    ctypes.CDLL(None).unshare(CLONE_NEWUSER | CLONE_NEWNET)  # no network, where the kernel allows that
+    confine()
 
 
 if __name__ == "__main__":

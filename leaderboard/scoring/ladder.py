@@ -5,14 +5,16 @@ than one standard error of their paired difference. Otherwise it appears only in
 correct a mistake, the owner withdraws the older submission first.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from leaderboard.bundle.scores import Scored
-from leaderboard.store.models import Submission
-from leaderboard.store.store import published_beside
-from metanas.evaluation.statistics import difference
+from leaderboard.store.models import Score, Submission
+from leaderboard.store.store import enter, published_beside
+from metanas.evaluation.statistics import View, difference
 
 
 def kept_on_the_ladder(session: Session, row: Submission, scored: Scored) -> str | None:
@@ -21,6 +23,34 @@ def kept_on_the_ladder(session: Session, row: Submission, scored: Scored) -> str
     if best is None:
         return None
     new = {task.task: task.accuracies() for task in scored.tasks}
-    old = {score.task: score.accuracies() for score in best.scores if score.kind == "pinned"}
+    return None if _better(new, _pinned(best.scores)) else best.id
+
+
+def reinstate(session: Session, row: Submission) -> str | None:
+    """After `row` left the board: the id of what takes its place, its method's best of before. None if none.
+
+    That is the submission which would stand there had `row` never come: the ladder, climbed again.
+    """
+    if row.superseded:
+        return None
+    scored = published_beside(row) & Submission.scores.any()
+    others = select(Submission).where(scored).order_by(Submission.accepted, Submission.id)
+    best: Submission | None = None
+    for other in session.scalars(others):
+        if best is None or _better(_pinned(other.scores), _pinned(best.scores)):
+            best = other
+    if best is None:
+        return None
+    best.superseded = False
+    enter(session, best, "published", f"on the board again, since {row.id} left it")
+    return best.id
+
+
+def _pinned(scores: Iterable[Score]) -> View:
+    return {score.task: score.accuracies() for score in scores if score.kind == "pinned"}
+
+
+def _better(new: View, old: View) -> bool:
+    """Whether the mean accuracy is higher by more than one standard error of the paired difference."""
     gap = difference(new, old)
-    return None if gap.mean > np.sqrt(gap.variance) else best.id
+    return bool(gap.mean > np.sqrt(gap.variance))

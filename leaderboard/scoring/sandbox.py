@@ -1,8 +1,8 @@
 """Score an untrusted bundle in a restricted process, so that a hostile file can fail only its own job.
 
 The process is forked from a clean one (`fork_server.py`), which has no database connection, key, token or
-environment of the server. Its processor time, memory and wall time are limited; it cannot write files, and
-has no network where the kernel allows user namespaces. It gets open files, not paths, and answers with JSON.
+environment of the server. Its processor time, memory and wall time are limited, and it has no file system and
+no network (`confinement.py`). It gets open files, not paths, and answers with JSON.
 """
 
 import json
@@ -90,6 +90,8 @@ class Sandbox:
         if not content:
             raise ScorerDied("ended without an answer: a limit was passed, or it crashed")
         answer = json_text.loads(content)
+        if "stopped" in answer:
+            raise ScorerDied(answer["stopped"])
         if "problems" in answer:
             raise BundleError([Problem(**problem) for problem in answer["problems"]])
         return from_wire(answer, files[SUBMISSION].read_bytes())

@@ -24,6 +24,7 @@ def to_wire(scored: Scored) -> bytes:
         {
             "task": task.task,
             "right": base64.b64encode(np.ascontiguousarray(task.right, "<u2").tobytes()).decode(),
+            "answers": base64.b64encode(np.ascontiguousarray(task.answers, "u1").tobytes()).decode(),
             "summary": dict(task.summary),
         }
         for task in scored.tasks
@@ -41,5 +42,6 @@ def from_wire(answer: Mapping[str, Any], document: bytes) -> Scored:
         queries = task.ways * task.queries
         if received["task"] != task.name or len(right) != len(submission.seeds) or right.max() > queries:
             raise ScorerDied(f"an answer that does not fit task {task.name}")
-        tasks.append(TaskScore(task.name, right, queries, received["summary"]))
+        answers = np.frombuffer(base64.b64decode(received["answers"]), "u1").reshape(len(right), -1)
+        tasks.append(TaskScore(task.name, right, queries, received["summary"], answers))
     return Scored(submission, tuple(tasks), answer["architectures"], answer["curves"], answer["gains"])

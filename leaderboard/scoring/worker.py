@@ -11,7 +11,6 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from leaderboard.accounts import audit
 from leaderboard.bundle.problem import BundleError
 from leaderboard.bundle.scores import Scored
 from leaderboard.scoring import jobs
@@ -20,9 +19,11 @@ from leaderboard.scoring.ladder import kept_on_the_ladder
 from leaderboard.scoring.plausibility import doubts
 from leaderboard.scoring.sandbox import Limits, Sandbox
 from leaderboard.scoring.transport import ScorerDied
+from leaderboard.store import audit
 from leaderboard.store.models import File, Flag, Submission, now
 from leaderboard.store.store import Store, enter, keep_scores, publish
 
+STOP_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -52,11 +53,11 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the current job, end the thread and close the sandbox."""
+        """End the thread and close the sandbox. A job has STOP_SECONDS to finish; else it is done again."""
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
         self.sandbox.close()
 
     def wake(self) -> None:
@@ -112,12 +113,13 @@ class Worker:
 
     def _publish(self, leased: Lease, scored: Scored) -> None:
         """Store scores; flag a doubtful submission, else publish it, as current one if the ladder allows."""
+        with self.store.database.read() as session:  # compared with a thousand others: not while others wait
+            flags = doubts(session, session.get_one(Submission, leased.submission), scored)
         with self.store.database.write() as session:
             if not jobs.finish(session, leased, ""):
                 return
             row = session.get_one(Submission, leased.submission)
             keep_scores(session, row.id, scored)
-            flags = doubts(session, row, scored)
             session.add_all(Flag(submission_id=row.id, kind=kind, detail=detail) for kind, detail in flags)
             if flags:
                 enter(session, row, "flagged", "; ".join(detail for _, detail in flags))

@@ -1,8 +1,9 @@
 """Accept a bundle, completely or not at all, and sign a receipt.
 
-Order: checks that need no database, then the blobs (flushed to the disk), then one transaction that counts
-the quota, inserts the submission, queues its job and extends the audit chain. When the receipt is returned,
-everything is on the disk; a kill before that leaves at most blobs without a reference.
+Order: the quota, which an account that used it up does not get past; checks of the bundle; whether it would
+be accepted; then the blobs (flushed to the disk), then one transaction that counts the quota, inserts the
+submission, queues its job and extends the audit chain. When the receipt is returned, everything is on the
+disk; a kill before that leaves at most blobs without a reference (`admin/orphans.py`).
 """
 
 from dataclasses import dataclass
@@ -11,15 +12,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
-from leaderboard.accounts import audit, quota
+from leaderboard.accounts import quota
 from leaderboard.accounts.authorise import Actor, Denied
 from leaderboard.accounts.quota import Limits
 from leaderboard.accounts.receipts import ServerKey
-from leaderboard.bundle import reading
+from leaderboard.bundle import reading, rules
+from leaderboard.bundle.lookalikes import skeleton
 from leaderboard.bundle.names import bundle_digest
 from leaderboard.bundle.problem import BundleError
 from leaderboard.scoring import jobs
 from leaderboard.scoring.validate import Inspected, inspect
+from leaderboard.store import audit
 from leaderboard.store.database import alone
 from leaderboard.store.models import Idempotency, Method, Submission, now
 from leaderboard.store.store import Store, insert
@@ -49,8 +52,14 @@ class Acceptance:
         BundleError, Denied (method name taken), QuotaExceeded, or HTTPException 409 (submitted before).
         """
         assert actor.account is not None
+        with self.store.database.read() as session:
+            if session.get(Idempotency, (actor.account, idempotency)) is None:
+                quota.check(session, actor.account, "submission", self.limits, now())
         try:
-            inspected = inspect(reading.read_zip(content), self.store.suites.find)
+            inspected = inspect(reading.read_zip(content), rules.known(*self.store.suites.all()))
+            with self.store.database.read() as session:
+                if session.get(Idempotency, (actor.account, idempotency)) is None:
+                    self._check(session, actor, inspected, bundle_digest(inspected.members))
             for member in inspected.members.values():
                 self.store.blobs.put(member)
             with self.store.database.write() as session:
@@ -79,7 +88,10 @@ class Acceptance:
         return Accepted(row.id, row.receipt, new=True)
 
     def _check(self, session: Session, actor: Actor, inspected: Inspected, digest: str) -> None:
-        """Denied if the method is someone else's; HTTPException 409 if the bundle was submitted before."""
+        """Denied if the method's name is, or looks like, someone else's.
+
+        HTTPException 409 if the bundle was submitted before.
+        """
         method = session.get(Method, inspected.submission.method)
         if method is not None and method.account_id != actor.account:
             raise Denied(
@@ -87,6 +99,16 @@ class Acceptance:
                 f"the method name {method.name!r} belongs to someone else; register yours under another "
                 "name and run it again",
             )
+        if method is None:
+            alike = skeleton(inspected.submission.method)
+            others = select(Method.name).where(Method.account_id.is_distinct_from(actor.account))
+            taken = (name for name in session.scalars(others) if skeleton(name) == alike)
+            if (rival := next(taken, None)) is not None:
+                raise Denied(
+                    403,
+                    f"the method name {inspected.submission.method!r} looks like {rival!r}, which belongs to "
+                    "someone else; register yours under another name and run it again",
+                )
         twin = session.scalar(select(Submission).where(Submission.digest == digest))
         if twin is not None:
             whose = f"as {twin.id}" if twin.account_id == actor.account else "by someone else"

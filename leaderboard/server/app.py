@@ -30,6 +30,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.live.start()
         if settings.work:
             context.worker.start()
         yield
@@ -47,7 +48,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.context = context
-    app.state.live = Live(context.store, read_all(settings.studies) if settings.studies else ())
+    studies = read_all(settings.studies) if settings.studies else ()
+    app.state.live = Live(context.store, studies, settings.home)
     problems.install(app)
     app.include_router(reads.health)
     app.include_router(reads.router)

@@ -52,7 +52,10 @@ def benchmark(name: Name, context: CurrentContext) -> Json:
 def pareto_front(
     request: Request, track: Track, cost: Annotated[str, Query(max_length=40)] = "parameters"
 ) -> Json:
-    """Accuracy (in %) and cost of every method of a track, and the methods on the Pareto front."""
+    """Accuracy (in %) and declared cost of every method of a track, and the methods on the Pareto front.
+
+    Seconds and memory of other hardware are not comparable: they stand in `other_machines`.
+    """
     site, board = _board(request, track)
     try:
         values = pareto.page(site, {}, links.slug(board.track), cost).values
@@ -61,9 +64,8 @@ def pareto_front(
     return {
         "track": board.track,
         "cost": values["label"],
-        "machine": values["machine"],
-        "points": [asdict(point) for point in values["points"]],
-        "front": sorted(values["front"]),
+        **_group(values["groups"][0]),
+        "other_machines": [_group(group) for group in values["groups"][1:]],
     }
 
 
@@ -90,6 +92,11 @@ def transfer_studies(request: Request) -> Json:
     """
     site: Site = request.app.state.live.site()
     return {"studies": [numbers(shown) for shown in site.studies.values()]}
+
+
+def _group(group: pareto.Group) -> Json:
+    points = [asdict(point) for point in group.points]
+    return {"machine": group.machine, "points": points, "front": sorted(group.front)}
 
 
 def _board(request: Request, track: str) -> tuple[Site, Board]:

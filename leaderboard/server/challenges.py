@@ -6,6 +6,7 @@ The work is done in `challenge/`.
 import json
 from typing import Annotated, Any
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
@@ -47,11 +48,12 @@ class Commitment(BaseModel):
 
 
 @router.post("/challenges", status_code=201)
-def commit(context: CurrentContext, actor: Writer, body: Commitment, response: Response) -> Json:
+async def commit(context: CurrentContext, actor: Writer, body: Commitment, response: Response) -> Json:
     """Commit to code and weights; fresh episodes are drawn, which takes up to a minute. Safe to repeat."""
-    identity = register(context.challenges, actor, body.submission, body.commitment, body.domains)
+    words = (context.challenges, actor, body.submission, body.commitment, body.domains)
+    identity = await run_sync(register, *words, limiter=context.slow, abandon_on_cancel=True)
     response.headers["Location"] = f"/api/v1/challenges/{identity}"
-    return _shown(context, identity)
+    return await run_in_threadpool(_shown, context, identity)
 
 
 @router.get("/challenges/{identity}", openapi_extra=PUBLIC)
@@ -86,7 +88,8 @@ async def predictions(
         authorise(actor, "challenge")
         raise HTTPException(415, f"send predictions.parquet as {PARQUET}")
     content = b"".join([chunk async for chunk in request.stream()])
-    await run_in_threadpool(answer, context.challenges, actor, identity, commitment, episodes, content)
+    words = (context.challenges, actor, identity, commitment, episodes, content)
+    await run_sync(answer, *words, limiter=context.slow, abandon_on_cancel=True)
     return await run_in_threadpool(_shown, context, identity)
 
 

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from leaderboard.accounts.receipts import ServerKey
+from anyio import CapacityLimiter
+
+from leaderboard.accounts.receipts import KEY, ServerKey
 from leaderboard.challenge.register import Challenges
 from leaderboard.challenge.sealing import secret
 from leaderboard.scoring.worker import Worker
@@ -24,12 +26,14 @@ class Context:
     worker: Worker
     rate: Rate
     challenges: Challenges
+    # Threads for what takes long: not those of pages and health, and a server that stops leaves them.
+    slow: CapacityLimiter
 
 
 def open_context(settings: Settings) -> Context:
     """Open the board of these settings. StoreError or ReceiptError if database or key cannot be used."""
     store = Store(settings.db, settings.data)
-    key = ServerKey.open(store.data / "server-key.hex")
+    key = ServerKey.open(store.data / KEY)
     worker = Worker(store, settings.scorer, settings.lease_seconds)
     challenges = Challenges(
         store,
@@ -47,4 +51,5 @@ def open_context(settings: Settings) -> Context:
         worker,
         Rate(settings.writes_per_minute),
         challenges,
+        CapacityLimiter(settings.slow_threads),
     )

@@ -22,8 +22,8 @@ PUBLIC: dict[str, Any] = {"security": [{}]}  # for the API's description: the ro
 NOTE_USE_EVERY = timedelta(minutes=10)  # `used` is only informative: not worth a write per request
 
 
-def current_context(request: Request) -> Context:
-    """The application's context."""
+async def current_context(request: Request) -> Context:
+    """The application's context; needs no thread."""
     context: Context = request.app.state.context
     return context
 

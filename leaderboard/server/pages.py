@@ -13,14 +13,16 @@ from starlette.exceptions import HTTPException
 from leaderboard.web import render
 from leaderboard.web.live import Live
 from leaderboard.web.query import QueryError
-from leaderboard.web.render import Missing, Page
+from leaderboard.web.render import Busy, Missing, Page
 from leaderboard.web.site import Site
 
 router = APIRouter(include_in_schema=False)
 LONGEST = 2_000  # characters of a query string
 
 
-def _live(request: Request) -> Live:
+async def _live(
+    request: Request,
+) -> Live:  # a plain function would take a thread, which a kept page needs not
     live: Live = request.app.state.live
     return live
 
@@ -43,6 +45,10 @@ async def page(request: Request, address: str, live: Annotated[Live, Depends(_li
         return problem(site, 404, "Not found", "There is no such page, or it is not published.")
     except QueryError as error:
         return problem(site, 400, "Bad request", str(error))
+    except Busy as error:
+        answer = problem(site, 503, "Busy", str(error))
+        answer.headers["retry-after"] = "5"
+        return answer
     return _answer(request, rendered)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 
-from leaderboard.accounts import audit, quota
+from leaderboard.accounts import quota
 from leaderboard.accounts.authorise import Thing, authorise, thing_of
 from leaderboard.bundle.names import FILES
 from leaderboard.ranking import standing
@@ -21,6 +21,7 @@ from leaderboard.scoring.document import document
 from leaderboard.server.caching import TaggedRoute
 from leaderboard.server.identity import PUBLIC, CurrentActor, CurrentContext
 from leaderboard.server.problems import ProblemJson
+from leaderboard.store import audit
 from leaderboard.store.models import Challenge, Job, Submission, now
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -40,8 +41,8 @@ router = APIRouter(prefix="/api/v1", tags=["read"], responses=ERRORS, route_clas
 
 
 @health.get("/healthz")
-def healthz() -> Json:
-    """The process is alive."""
+async def healthz() -> Json:
+    """The process is alive. It needs no thread, so it answers whatever the others do."""
     return {"ok": True}
 
 
@@ -95,11 +96,10 @@ def leaderboard(
     after: After = None,
 ) -> Json:
     """Current submissions, each with its mean accuracy per task, oldest first; `next` is None at the end."""
-    impossible = track is not None and "\0" in track  # PostgreSQL refuses a NUL in a query
-    rows = () if impossible else standing.current(context.store, track)
-    matching = sorted((row for row in rows if tier in (None, row.tier)), key=lambda row: row.id)
-    remaining = [row for row in matching if after is None or row.id > after]
-    return {"submissions": [_brief(row) for row in remaining[:limit]], "next": _next(remaining, limit)}
+    if track is not None and "\0" in track:  # PostgreSQL refuses a NUL in a query
+        return {"submissions": [], "next": None}
+    rows, following = standing.page(context.store, track=track, tier=tier, after=after, limit=limit)
+    return {"submissions": [_brief(row) for row in rows], "next": following}
 
 
 @router.get("/methods/{name}")
@@ -183,14 +183,12 @@ def quotas(context: CurrentContext, actor: CurrentActor) -> Json:
 
 @router.get("/audit/head")
 def audit_head(context: CurrentContext) -> Json:
-    """The newest link of the audit chain, and the key that signs receipts."""
+    """The newest link of the audit chain, signed by the key that signs receipts. Keep some elsewhere."""
     with context.store.database.read() as session:
-        link = audit.head(session)
-    seq, head = (link.seq, link.hash) if link else (0, audit.START)
-    return {"seq": seq, "hash": head, "server_key": context.key.public}
+        return context.key.sign_head(*audit.head_of(session))
 
 
-def _next(rows: Sequence[standing.Standing] | Sequence[Submission], limit: int) -> str | None:
+def _next(rows: Sequence[Submission], limit: int) -> str | None:
     """The last id of this answer, for the parameter `after` of the next; None if no rows are left."""
     return rows[limit - 1].id if len(rows) > limit else None
 

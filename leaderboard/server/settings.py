@@ -15,6 +15,7 @@ class Settings:
     db: str
     data: Path | None = None
     studies: Path | None = None  # the folder of transfer studies to show
+    home: str = ""  # the track of the first page, by name or slug; "" for `standing.home_track`
     quotas: Limits = field(default_factory=lambda: DEFAULT)
     scorer: ScorerLimits = ScorerLimits()
     lease_seconds: float = 60.0
@@ -22,6 +23,7 @@ class Settings:
     body_bytes: int = ZIP_MOST
     small_body_bytes: int = MIB // 16  # of every request that is not a bundle
     body_seconds: float = 60.0  # longest wait for the next part of a body
+    slow_threads: int = 4  # for accepting bundles, drawing episodes and scoring answers; more requests wait
     writes_per_minute: int = 60  # per token or address; reads are not counted
     challenge_episodes: int = 30  # per task
     challenge_hours: float = 72.0  # from the drawing of the episodes to the deadline

@@ -3,17 +3,20 @@
 import json
 from typing import Annotated, Any, Literal
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from leaderboard.accounts import audit, quota
+from leaderboard.accounts import disputes, quota
 from leaderboard.accounts.authorise import Action, Actor, authorise, thing_of
+from leaderboard.bundle.entry import UNSEEN
 from leaderboard.scoring import jobs
+from leaderboard.scoring.ladder import reinstate
 from leaderboard.server.identity import CurrentContext, Writer
 from leaderboard.server.reads import ERRORS, Id, Json
+from leaderboard.store import audit
 from leaderboard.store.models import Flag, Submission, now
 from leaderboard.store.store import enter, publish
 
@@ -35,7 +38,7 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=rf"^[^\x00-\x1f\x7f{UNSEEN}]+$")]
 
 
 class Decision(Reason):
@@ -52,8 +55,10 @@ async def submit(
     authorise(actor, "submit")
     if request.headers.get("content-type", "").partition(";")[0].strip() != ZIP:
         raise HTTPException(415, f"send the bundle as {ZIP}")
-    chunks = [chunk async for chunk in request.stream()]
-    accepted = await run_in_threadpool(context.acceptance.accept, actor, b"".join(chunks), key)
+    content = b"".join([chunk async for chunk in request.stream()])
+    accepted = await run_sync(
+        context.acceptance.accept, actor, content, key, limiter=context.slow, abandon_on_cancel=True
+    )
     context.worker.wake()
     response.headers["Location"] = f"/api/v1/submissions/{accepted.submission}"
     return {"id": accepted.submission, "new": accepted.new, "receipt": json.loads(accepted.receipt)}
@@ -61,26 +66,37 @@ async def submit(
 
 @router.post("/submissions/{identity}/withdraw")
 def withdraw(context: CurrentContext, actor: Writer, identity: Id, body: Reason) -> Json:
-    """Take one's own submission off the board. It stays in the history, marked."""
+    """Take one's own submission off the board, whose place the one before takes again.
+
+    What was published stays in the history, marked; what was not yet stays its owner's.
+    """
     with context.store.database.write() as session:
         row = _changing(session, actor, identity, "withdraw")
         if row.state not in ("published", "flagged"):
             raise HTTPException(409, f"it is {row.state}; only what is published can be withdrawn")
+        left = row.state == "published"
         enter(session, row, "withdrawn", body.reason)
+        if left:
+            reinstate(session, row)
         audit.append(session, actor.name, "withdrawn", row.id, {"reason": body.reason})
         return {"id": row.id, "state": row.state}
 
 
 @router.post("/submissions/{identity}/dispute")
 def dispute(context: CurrentContext, actor: Writer, identity: Id, body: Reason) -> Json:
-    """Dispute a published result. It stays on the board, marked, until a reviewer decides."""
+    """Dispute a published result. It stays on the board until a reviewer decides.
+
+    It is marked there once a reviewer, or two accounts with a published result of their own, dispute it.
+    """
     with context.store.database.write() as session:
         row = _changing(session, actor, identity, "dispute")
         if row.state != "published":
             raise HTTPException(409, f"it is {row.state}; only what is published can be disputed")
         assert actor.account is not None
+        quota.lock(session, actor.account)
+        disputes.check(session, actor, row.id)
         quota.use(session, actor.account, "dispute", context.settings.quotas, now())
-        session.add(Flag(submission_id=row.id, kind="disputed", detail=f"{actor.name}: {body.reason}"))
+        disputes.add(session, actor, row.id, body.reason)
         enter(session, row, "published", f"disputed by {actor.name}: {body.reason}")
         audit.append(session, actor.name, "disputed", row.id, {"reason": body.reason})
         return {"id": row.id, "state": row.state}
@@ -101,7 +117,10 @@ def decide(context: CurrentContext, actor: Writer, identity: Id, body: Decision)
         elif row.state not in ("flagged", "published"):
             raise HTTPException(409, f"it is {row.state}; there is nothing to decide")
         elif body.verdict == "reject":
+            left = row.state == "published"
             enter(session, row, "rejected", body.reason)
+            if left:
+                reinstate(session, row)
         else:
             settled = session.query(Flag).where((Flag.submission_id == row.id) & Flag.cleared.is_(None))
             if not settled.update({"cleared": now()}) and row.state == "published":

@@ -7,6 +7,7 @@ outside the database (`blobs.py`), its scores are rows of `score`. The schema ch
 
 import os
 import time
+import zlib
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -175,11 +176,22 @@ class Score(Base):
     queries: Mapped[int]  # per episode, all classes together
     right: Mapped[bytes]
     summary: Mapped[str]  # JSON: log-loss, calibration error, ...
+    answers: Mapped[bytes | None] = mapped_column(deferred=True)  # see `packed`; None in rows of 0003
 
     def accuracies(self) -> NDArray[np.float64]:
         """Accuracies (S, E), fractions of 1."""
         counts = np.frombuffer(self.right, "<u2").reshape(self.seeds, -1)
         return counts.astype(np.float64) / self.queries
+
+
+def packed(answers: NDArray[np.uint8]) -> bytes:
+    """Answers (S, N) for the column `Score.answers`: zlib of their bytes."""
+    return zlib.compress(np.ascontiguousarray(answers, "u1").tobytes(), 1)
+
+
+def unpacked(content: bytes, seeds: int) -> NDArray[np.uint8]:
+    """What `packed` packed, (S, N) with S = seeds."""
+    return np.frombuffer(zlib.decompress(content), "u1").reshape(seeds, -1)
 
 
 class Detail(Base):
@@ -205,6 +217,7 @@ class Flag(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     submission_id: Mapped[str] = mapped_column(ForeignKey("submission.id"), index=True)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))  # who disputes; None: a check
     kind: Mapped[str]
     detail: Mapped[str]
     at: Mapped[datetime] = mapped_column(default=now)
@@ -271,7 +284,7 @@ class Idempotency(Base):
 
 
 class Audit(Base):
-    """A link of the audit chain: hash = SHA-256(previous hash + record) (`accounts/audit.py`)."""
+    """A link of the audit chain: hash = SHA-256(previous hash + record) (`store/audit.py`)."""
 
     __tablename__ = "audit"
 

@@ -15,12 +15,14 @@ from sqlalchemy.orm import Session
 
 from leaderboard.bundle.names import ENTRY, FILES, Members, bundle_digest, hashes
 from leaderboard.bundle.scores import Scored, score
+from leaderboard.store import audit
 from leaderboard.store.blobs import Blobs
 from leaderboard.store.database import Database, alone
-from leaderboard.store.models import Detail, Event, File, Method, Score, Submission, new_id
+from leaderboard.store.models import Detail, Event, File, Method, Score, Submission, new_id, packed
 from leaderboard.store.suites import Suites
 from metanas.base.atomic import check_writable
-from metanas.evaluation.result import ResultError
+from metanas.data.suite import load_suite, names
+from metanas.evaluation.result import ResultError, Task
 from metanas.evaluation.result import Submission as Document
 
 
@@ -28,14 +30,23 @@ def track_of(submission: Document) -> str:
     """The track of a submission; submissions of the same track are ranked together.
 
     It names suite, version, budget and "full data" or "sample", and ends with 8 digits of a hash of the data
-    and episodes of all tasks: "mini-v1 1.0 / small (...) / full data / 0123abcd".
+    and episodes of all tasks: "mini-v1 1.0 / small (...) / full data / 0123abcd". The order in which a
+    submission lists the tasks of a known suite does not count.
     """
     budget = submission.budget
     settings = "-".join(str(budget[key]) for key in sorted(budget) if key != "name")
-    pinned = hashlib.sha256("".join(t.manifest + t.fingerprint for t in submission.tasks).encode())
+    pinned = hashlib.sha256("".join(t.manifest + t.fingerprint for t in _in_order(submission)).encode())
     kind = "sample" if any(task.sample for task in submission.tasks) else "full data"
     name = f"{submission.suite} {submission.suite_version} / {budget['name']} ({settings}) / {kind}"
     return f"{name} / {pinned.hexdigest()[:8]}"
+
+
+def _in_order(submission: Document) -> list[Task]:
+    """The tasks in the order of their suite, sorted by name for one that an administrator added."""
+    if submission.suite not in names():
+        return sorted(submission.tasks, key=lambda t: (t.domain, t.shots))
+    places = {domain: i for i, domain in enumerate(load_suite(submission.suite).domains)}
+    return sorted(submission.tasks, key=lambda t: (places.get(t.domain, len(places)), t.shots))
 
 
 class Store:
@@ -70,6 +81,7 @@ class Store:
                 row = insert(session, members, scored.submission, account=None)
                 keep_scores(session, row.id, scored)
                 publish(session, row, "added from a run folder on this machine")
+                audit.append(session, "administrator", "added", row.id, {"digest": digest})
         return track_of(scored.submission)
 
     def check_writable(self) -> None:
@@ -127,6 +139,7 @@ def keep_scores(session: Session, submission_id: str, scored: Scored, *, kind: s
                 queries=task.queries,
                 right=np.ascontiguousarray(task.right, "<u2").tobytes(),
                 summary=json.dumps(task.summary),
+                answers=packed(task.answers) if kind == "pinned" else None,
             )
         )
     shown = (("architecture", scored.architectures), ("curve", scored.curves), ("gain", scored.gains))

@@ -1,7 +1,7 @@
 """The suites that an administrator added to a board: one JSON file each in its data folder.
 
 A file holds the suite with its manifest (`Suite.origin`), so that the board needs neither its data nor the
-package it is from. Backups have it with the rest of the data folder. The rules of a submission ask `find`.
+package it is from. Backups have it with the rest of the data folder.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from leaderboard.bundle import rules
 from leaderboard.store.database import StoreError
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import DamagedFile
@@ -27,7 +26,7 @@ class Suites:
     def find(self, name: str) -> Suite | None:
         """The suite of that name, None if the board has none. DamagedFile if its file is none of ours."""
         if name in names():
-            return rules.installed(name)
+            return load_suite(name)
         path = self.folder / f"{name}.json"
         return _read(path) if name in self.added() else None
 

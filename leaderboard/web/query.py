@@ -7,7 +7,7 @@ readers with the same selection get the same address (the permalink).
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from urllib.parse import urlencode
 
 from metanas.base.errors import InvalidValue
@@ -15,12 +15,24 @@ from metanas.base.errors import InvalidValue
 Query = Mapping[str, Sequence[str]]  # parameter -> its values, as in `?m=a&m=b`
 ROWS = 100  # of the table on one page
 TIERS = ("recomputed", "challenged", "reproduced")
-COLUMNS = ("best", "tasks", "worst", "normalised", "parameters", "training", "seeds", "attempts", "date")
+COLUMNS = (
+    "best",
+    "tasks",
+    "fresh",
+    "worst",
+    "normalised",
+    "parameters",
+    "training",
+    "seeds",
+    "attempts",
+    "date",
+)
 NAMES = {  # column -> its heading
     "rank": "Rank",
     "method": "Method",
     "mean": "Mean",
     "best": "Minus best other",
+    "fresh": "Fresh / pinned",
     "worst": "Worst domain",
     "normalised": "Above chance, %",
     "parameters": "Parameters",
@@ -104,10 +116,15 @@ def _known(name: str, value: str, known: tuple[str, ...]) -> str:
 
 
 def _date(text: str | None) -> date | None:
+    if text is None:
+        return None
     try:
-        return None if text is None else date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise QueryError(f"as_of wants a day like 2026-11-24, got {text!r:.40}") from error
+    if day > (today := datetime.now(UTC).date()):
+        raise QueryError(f"as_of wants a day until today, {today} (UTC), got {day}")
+    return day
 
 
 def _columns(values: Sequence[str]) -> tuple[str, ...]:

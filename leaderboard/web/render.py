@@ -28,6 +28,10 @@ class Missing(LookupError):
     """No page has this address; a server answers 404."""
 
 
+class Busy(RuntimeError):
+    """The server does not take on this page now; a server answers 503. The message is for its reader."""
+
+
 class Page(NamedTuple):
     """The content of a response and what its headers need."""
 

@@ -18,9 +18,10 @@ from leaderboard.ranking.standing import Standing
 from leaderboard.repository.studies import Shown
 from leaderboard.web import links, render
 from leaderboard.web.query import Query
-from leaderboard.web.render import File, Missing, Page, View
+from leaderboard.web.render import Busy, File, Missing, Page, View
 from metanas.evaluation.charts.theme import svg
 
+MAX_PAST = 4  # boards of past days in the cache
 MAX_CACHED = 2_000  # pages in the cache, whose number queries would otherwise make unlimited
 
 
@@ -34,8 +35,20 @@ class Source(Protocol):
         """The names of the tracks with a published submission, sorted."""
         ...
 
+    def home(self) -> str | None:
+        """The track of the first page; None if there is none."""
+        ...
+
     def current(self, track: str, as_of: date | None = None) -> tuple[Standing, ...]:
         """What a track's table ranks, one submission per method: now, or at the end of a day (UTC)."""
+        ...
+
+    def published(self, track: str) -> tuple[Standing, ...]:
+        """All published submissions of a track, superseded ones included."""
+        ...
+
+    def days(self, track: str) -> tuple[date, ...]:
+        """The days (UTC) on which submissions came that are published on a track, oldest first."""
         ...
 
     def history(self, method: str) -> tuple[Standing, ...]:
@@ -63,32 +76,60 @@ class Route:
 class Site:
     """All pages at one revision.
 
-    tracks: slug -> name. studies: path -> transfer study. live: as in `routes.open_site`.
+    tracks: slug -> name. home: the slug of the first page's track, "" without one. studies: path -> transfer
+    study. live: as in `routes.open_site`.
     """
 
     def __init__(self, source: Source, routes: Sequence[Route], *, live: bool) -> None:
         self.source, self.live, self._routes = source, live, routes
         self.tracks = {links.slug(track): track for track in source.tracks()}
+        self.home = links.slug(first) if (first := source.home()) else ""
         self.studies = {shown.path: shown for shown in source.studies()}
         self._boards: dict[tuple[str, str, date | None], Board] = {}
         self._pages: dict[tuple[str, str], Page] = {}
-        self._lock = Lock()
+        self._days: dict[str, tuple[date, ...]] = {}
+        self._lock, self._past = Lock(), Lock()
 
     def board(self, slug: str, domain: str = "", as_of: date | None = None) -> Board:
         """A track's board, cached; ranked on one domain alone, or as it was at the end of a day (UTC).
 
-        Missing if no track has that slug, or nothing had been published on it by then.
+        Missing if no track has that slug, or nothing had been published on it by then. Busy for a board of
+        the past while another one is ranked; few of them are kept.
         """
         if slug not in self.tracks:
             raise Missing(f"no track {slug!r}")
-        key = slug, domain, as_of
-        with self._lock:  # requests for the same board share one computation
+        day = None if as_of is None else self._last_change(slug, as_of)
+        key = slug, domain, day
+        if (kept := self._boards.get(key)) is not None:
+            return kept
+        lock = self._lock if day is None else self._past
+        if not lock.acquire(blocking=day is None):
+            raise Busy("another board of the past is being ranked; try again in a few seconds")
+        try:  # requests for the same board share one computation
             if key not in self._boards:
-                standings = self.source.current(self.tracks[slug], as_of)
-                if not standings:
-                    raise Missing(f"nothing was published on track {slug!r} by {as_of or 'now'}")
-                self._boards[key] = rank_track(self.tracks[slug], standings, domain)
+                self._rank(key)
             return self._boards[key]
+        finally:
+            lock.release()
+
+    def _rank(self, key: tuple[str, str, date | None]) -> None:
+        slug, domain, day = key
+        standings = self.source.current(self.tracks[slug], day)
+        if not standings:
+            raise Missing(f"nothing was published on track {slug!r} by {day or 'now'}")
+        past = [other for other in self._boards if other[2] is not None]
+        if day is not None and len(past) >= MAX_PAST:
+            del self._boards[past[0]]
+        self._boards[key] = rank_track(self.tracks[slug], standings, domain)
+
+    def _last_change(self, slug: str, day: date) -> date:
+        """The last day until this one on which the track changed: days between have the same board."""
+        if slug not in self._days:
+            self._days[slug] = self.source.days(self.tracks[slug])
+        before = [change for change in self._days[slug] if change <= day]
+        if not before:
+            raise Missing(f"nothing was published on track {slug!r} by {day}")
+        return before[-1]
 
     def get(self, address: str, query: Query | None = None) -> Page:
         """The page at an address; "" is the first page. From the cache if it is there.

@@ -23,12 +23,12 @@ from metanas.base.atomic import write_atomically
 NOTE = "a range of ranks where comparisons with all others (5 %) cannot tell"
 
 
-def export(store: Store, out: Path, studies: tuple[Shown, ...] = ()) -> Path:
-    """Write the site to the folder `out`; returns the path of its index.html.
+def export(store: Store, out: Path, studies: tuple[Shown, ...] = (), home: str = "") -> Path:
+    """Write the site to the folder `out`; returns the path of its index.html. home: as in `Stored`.
 
     Files of an older export that the new one does not write stay.
     """
-    site = open_site(Stored(store, studies), live=False)
+    site = open_site(Stored(store, studies, home), live=False)
     for address in site.paths():
         path = out / address
         path.parent.mkdir(parents=True, exist_ok=True)

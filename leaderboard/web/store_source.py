@@ -7,23 +7,41 @@ from leaderboard.ranking import standing
 from leaderboard.ranking.standing import Standing
 from leaderboard.repository.studies import Shown
 from leaderboard.store.store import Store
+from leaderboard.web import links
+from metanas.base.errors import InvalidValue
 
 
 class Stored:
-    """A `site.Source` of a store and some transfer studies, which are kept in git and not in the store."""
+    """A `site.Source` of a store and some transfer studies, which are kept in git and not in the store.
 
-    def __init__(self, store: Store, studies: tuple[Shown, ...] = ()) -> None:
-        self._store, self._studies = store, studies
+    home: the track of the first page, by name or slug; "" for `standing.home_track`.
+    """
+
+    def __init__(self, store: Store, studies: tuple[Shown, ...] = (), home: str = "") -> None:
+        self._store, self._studies, self._home = store, studies, home
 
     def tracks(self) -> tuple[str, ...]:
         """The names of the tracks with a published submission, sorted."""
         return standing.tracks(self._store)
+
+    def home(self) -> str | None:
+        """The track of the first page; None if nothing is published."""
+        chosen = (track for track in self.tracks() if self._home in (track, links.slug(track)))
+        return next(chosen, None) or standing.home_track(self._store)
 
     def current(self, track: str, as_of: date | None = None) -> tuple[Standing, ...]:
         """What a track's table ranks, one submission per method: now, or at the end of a day (UTC)."""
         if as_of is None:
             return standing.current(self._store, track)
         return at_end_of(standing.published(self._store, track), as_of)
+
+    def published(self, track: str) -> tuple[Standing, ...]:
+        """All published submissions of a track, superseded ones included."""
+        return standing.published(self._store, track)
+
+    def days(self, track: str) -> tuple[date, ...]:
+        """The days (UTC) on which submissions came that are published on a track, oldest first."""
+        return standing.days(self._store, track)
 
     def history(self, method: str) -> tuple[Standing, ...]:
         """The published and withdrawn submissions of a method on all tracks, oldest first."""
@@ -36,6 +54,14 @@ class Stored:
     def one(self, identity: str) -> Standing | None:
         """A submission by its id, in any state; None if there is none."""
         return standing.one(self._store, identity)
+
+
+def check_home(store: Store, home: str) -> None:
+    """InvalidValue unless `home` is "", or the name or slug of a track with a published result."""
+    tracks = standing.tracks(store)
+    if home and not any(home in (track, links.slug(track)) for track in tracks):
+        known = "; ".join(tracks) or "nothing is published yet"
+        raise InvalidValue(f"--home {home!r:.200} is no track of this board: {known}")
 
 
 def at_end_of(published: Sequence[Standing], day: date) -> tuple[Standing, ...]:

@@ -1,7 +1,9 @@
-"""`metanas leaderboard serve | token | suite | backup | restore | verify | verify-receipt`: a server."""
+"""`metanas leaderboard serve | token | suite | backup | restore | verify | head | clean | ...`: a server."""
 
 import gc
+import json
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -11,18 +13,19 @@ from typing import Annotated, Any
 import typer
 
 from metanas.base.plugins import load
-from metanas.cli.common import BOARD, AsJson, Database, Studies, fail, group, print_rows
+from metanas.cli.common import BOARD, AsJson, Database, Home, Studies, fail, group, print_rows
 
 Data = Annotated[
     Path | None, typer.Option(help="Folder of stored files and keys. Default: next to the SQLite file.")
 ]
+STOP_SECONDS = 8  # that requests in progress have when the server is to stop
 tokens = group("Access tokens of those who submit results.")
 suites = group("Suites that this board ranks besides the built-in ones.")
 
 
 def hook(app: typer.Typer) -> None:
     """Add these commands to `metanas leaderboard`."""
-    for command in (serve, backup, restore, verify, verify_receipt):
+    for command in (serve, backup, restore, verify, head, clean, verify_receipt):
         app.command()(command)
     app.add_typer(tokens, name="token")
     app.add_typer(suites, name="suite")
@@ -36,18 +39,26 @@ def serve(
     ] = ("127.0.0.1"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
     studies: Studies = None,
+    home: Home = "",
 ) -> None:
     """Serve the leaderboard: pages, API, and a worker that scores submissions.
 
     The results committed in leaderboard/results are published on it first.
     """
     with _listen(host, port) as listening:  # before anything is opened
-        app = _application(db, data, studies)
+        app = _application(db, data, studies, home)
         shown = f"[{host}]" if ":" in host else host
         print(f"http://{shown}:{listening.getsockname()[1]}", flush=True)
         uvicorn = load("uvicorn")
         server = uvicorn.Server(
-            uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+            uvicorn.Config(
+                app,
+                http=load("leaderboard.server.protocol").LimitedHeaders,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=STOP_SECONDS,
+            )
         )
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listening])
@@ -55,15 +66,18 @@ def serve(
         raise typer.Exit(3)  # uvicorn has said why
 
 
-def _application(db: str, data: Path | None, studies: Path | None) -> Any:
+def _application(db: str, data: Path | None, studies: Path | None, home: str) -> Any:
     """The web application of a board on which the committed results are published."""
     load("uvicorn")  # without it nothing is opened
+    if not load("leaderboard.scoring.confinement").check():
+        print("scorers can read this user's files: no Landlock or user namespaces here", file=sys.stderr)
     gc.disable()  # starting leaves no garbage; collection would take a quarter of the time to the first page
     try:
         with _store(db, data) as store:
             load("leaderboard.repository.results").open_with(store)
+            load("leaderboard.web.store_source").check_home(store, home)
         folder = studies or load("leaderboard.repository.studies").FOLDER
-        settings = load("leaderboard.server.settings").Settings(db=db, data=data, studies=folder)
+        settings = load("leaderboard.server.settings").Settings(db=db, data=data, studies=folder, home=home)
         app = load("leaderboard.server.app").create_app(settings)
         gc.freeze()  # what is loaded now lives as long as the process
         return app
@@ -82,11 +96,8 @@ def create(
 ) -> None:
     """Create an access token; it is printed only once."""
     with _store(db, data) as store, store.database.write() as session:
-        secret, row = load("leaderboard.accounts.tokens").issue(
+        secret, _ = load("leaderboard.accounts.tokens").issue(
             session, account, label, tuple(scope or ("submit", "read:own")), days
-        )
-        load("leaderboard.accounts.audit").append(
-            session, "administrator", "token", account, {"scopes": row.scopes, "token": row.id}
         )
     print(secret)
 
@@ -121,10 +132,7 @@ def revoke(token: int, db: Database = BOARD, data: Data = None) -> None:
         row = session.get(models.Token, token)
         if row is None:
             fail(f"there is no token number {token}; see `metanas leaderboard token list`")
-        row.revoked = models.now()
-        load("leaderboard.accounts.audit").append(
-            session, "administrator", "revoke", row.account.name, {"token": token}
-        )
+        load("leaderboard.accounts.tokens").revoke(session, row)
     print(f"token {token} is revoked")
 
 
@@ -167,31 +175,55 @@ def backup(out: Path, db: Database = BOARD, data: Data = None) -> None:
 
 
 def restore(folder: Path, db: Database = BOARD, data: Data = None) -> None:
-    """Restore a backup into an empty database, and verify it."""
+    """Restore a backup into an empty database, and verify all of it."""
     print(load("leaderboard.admin.backup").restore(folder, db, data))
 
 
 def verify(
     db: Database = BOARD,
     data: Data = None,
-    rescore: Annotated[float, typer.Option(min=0, max=1, help="Fraction of submissions to rescore.")] = 0.01,
+    rescore: Annotated[float, typer.Option(min=0, max=1, help="Fraction of submissions to rescore.")] = 1.0,
+    head: Annotated[
+        list[Path] | None, typer.Option(exists=True, help="A signed head of the audit log, kept elsewhere.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="The board's public key (hex), kept elsewhere.")] = None,
 ) -> None:
-    """Check the audit log, the hash of every file, and a random part of the scores."""
+    """Check files, scores, receipts, owners, tiers and tokens against the audit log; name what differs."""
     with _store(db, data) as store:
-        print(load("leaderboard.admin.verify").verify(store, rescore))
+        heads = [path.read_bytes() for path in head or ()]
+        print(load("leaderboard.admin.verify").verify(store, rescore, heads=heads, key=key))
+
+
+def clean(
+    db: Database = BOARD,
+    data: Data = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Delete them; otherwise only count.")] = False,
+) -> None:
+    """Find stored files older than an hour that no submission or challenge refers to."""
+    with _store(db, data) as store:
+        found = load("leaderboard.admin.orphans").clean(store, remove=remove)
+    print(f"{found.blobs} files, {found.size} bytes{', removed' if remove else '; --remove deletes them'}")
+
+
+def head(db: Database = BOARD, data: Data = None) -> None:
+    """Print the newest link of the audit log, signed. Keep it elsewhere: `verify --head` compares with it."""
+    with _store(db, data) as store:
+        print(json.dumps(load("leaderboard.admin.heads").signed_head(store), indent=1))
 
 
 def verify_receipt(
     receipt: Path,
     key: Annotated[
-        str | None, typer.Option(help="The server's public key (hex), from a trusted source.")
-    ] = None,
+        str,
+        typer.Option(
+            help="The board's public key (hex), as it publishes it: `server_key` of /api/v1/audit/head. "
+            "Not the one in the receipt, which a forger chooses."
+        ),
+    ],
 ) -> None:
-    """Check the signature of a receipt, without the server."""
+    """Check a receipt's signature by the board's public key, without the server."""
     statement = load("leaderboard.accounts.receipts").verify(receipt.read_bytes(), key)
     print(f"genuine: {statement['submission_id']} accepted at {statement['accepted_at']}")
-    if key is None:
-        print(f"signed by {statement['server_key']}; give --key to check whose that is")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -66,7 +66,7 @@ def pack(
     entry |= {key: value for key, value in options.items() if value is not None}
     packing = load("leaderboard.bundle.pack")
     members = packing.collect(run, entry)
-    load("leaderboard.scoring.validate").validate(members, _finder(_suite_of(run)))
+    load("leaderboard.scoring.validate").validate(members, _known(_suite_of(run)))
     path = out or run.with_suffix(".zip")
     write_atomically(path, packing.to_zip(members))
     print(path)
@@ -77,7 +77,7 @@ def validate(bundle: Path, suite: SuiteFile = None, as_json: AsJson = False) -> 
     checking, reading = load("leaderboard.scoring.validate"), load("leaderboard.bundle.reading")
     try:
         members = reading.read(bundle)
-        scored = checking.validate(members, _finder(_read_suite(suite)), elsewhere=suite is None)
+        scored = checking.validate(members, _known(_read_suite(suite)), elsewhere=suite is None)
     except load("leaderboard.bundle.problem").BundleError as error:
         if not as_json:
             raise
@@ -174,10 +174,9 @@ def _read_suite(file: Path | None) -> "Suite | None":
     return None if file is None else load_suite(file)
 
 
-def _finder(suite: "Suite | None") -> Any:
-    """How `validate` finds suites: this one, and those that everybody has."""
-    rules = load("leaderboard.bundle.rules")
-    return rules.installed if suite is None else rules.given(suite)
+def _known(suite: "Suite | None") -> Any:
+    """The suites that `validate` knows: this one, and those that everybody has."""
+    return load("leaderboard.bundle.rules").known(*filter(None, [suite]))
 
 
 def _tell_of_an_unknown_suite(name: str) -> None:

@@ -26,6 +26,13 @@ Studies = Annotated[
     Path | None,
     typer.Option(exists=True, help="Folder of transfer studies to show. Default: leaderboard/studies."),
 ]
+Home = Annotated[
+    str,
+    typer.Option(
+        help="Track of the first page, by name or address. Default: the one with the most results that "
+        "the administrator added."
+    ),
+]
 Workers = Annotated[
     int, typer.Option(min=0, help="Processes per worker that draw meta-batches ahead. Same results.")
 ]

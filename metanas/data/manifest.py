@@ -44,6 +44,7 @@ def episodes_hash(domain: "Domain", shape: EpisodeShape, episodes: int, split: S
 def describe(domain: "Domain", suite: Suite) -> dict[str, Any]:
     """The manifest entry of an opened domain: fingerprint, counts, and hashes by split and shape.
 
+    "first": the hashes of the first test episodes alone, by their number, for budgets that test on fewer.
     "repeats": by shape, the test episodes with repeated queries; shapes without any are left out.
     """
     examples = domain.store.examples
@@ -56,9 +57,15 @@ def describe(domain: "Domain", suite: Suite) -> dict[str, Any]:
         for split in PINNED
         if split in domain.tables
     }
+    fewer = sorted({b.eval_episodes for b in suite.budgets.values()} - {suite.episodes})
+    first = {
+        str(count): {str(shape): episodes_hash(domain, shape, count) for shape in suite.shapes(domain.name)}
+        for count in fewer
+    }
     return {
         "fingerprint": domain.store.fingerprint,
         "episodes": suite.episodes,
+        "first": first,
         "examples": len(examples.labels),
         "classes": {split: len(examples.splits.get(split, ())) for split in SPLITS},
         **hashes,

@@ -64,7 +64,7 @@ def test_every_extra_is_known_here_and_its_packages_are_its_own() -> None:
         ("leaderboard", "status x"),
         ("leaderboard", "challenge status x"),
         ("leaderboard", "leaderboard serve --port 0 --db board.db"),
-        ("leaderboard", f"leaderboard verify-receipt {BUNDLE}/submission.json"),
+        ("leaderboard", f"leaderboard verify-receipt {BUNDLE}/submission.json --key 00"),
         ("leaderboard", "leaderboard show --db postgresql://a@/b?host=/nowhere"),
         ("speech", "data prepare spoken-words"),
         ("wandb", f"run --method chance {SMALL} --set tracking=wandb"),

@@ -14,6 +14,7 @@ import pyarrow as pa
 from leaderboard.bundle.names import ENTRY, Members
 from leaderboard.bundle.pack import collect, to_zip
 from metanas.base import plugins
+from metanas.data.episode import EpisodeShape
 from metanas.data.sampler import query_labels
 from metanas.data.suite import load_suite
 from metanas.evaluation import controls, result
@@ -149,6 +150,12 @@ def _tasks(suite: str, budget: str) -> tuple[result.Task, ...]:
     text = (plugins.folder("tasks") / "manifests" / f"{suite}.json").read_text()
     pinned = json.loads(text)
     episodes = found.budgets[budget].eval_episodes
+
+    def listed(domain: str, shape: EpisodeShape) -> str:
+        full = pinned[domain]["full"]
+        fewer = full["first"].get(str(episodes), full["test"])
+        return str(fewer[str(shape)])
+
     return tuple(
         result.Task(
             domain=domain,
@@ -156,7 +163,7 @@ def _tasks(suite: str, budget: str) -> tuple[result.Task, ...]:
             shots=shape.shots,
             queries=shape.queries,
             episodes=episodes,
-            manifest=pinned[domain]["full"]["test"][str(shape)],
+            manifest=listed(domain, shape),
             fingerprint=pinned[domain]["full"]["fingerprint"],
             sample=False,
             synthetic=domain == "spoken-words",

@@ -21,9 +21,10 @@ from pathlib import Path
 import httpx
 from sqlalchemy import func, select
 
-from leaderboard.accounts import audit, receipts, tokens
+from leaderboard.accounts import receipts, tokens
 from leaderboard.bundle.names import Members
 from leaderboard.scoring import jobs
+from leaderboard.store import audit
 from leaderboard.store.models import Event, File, Idempotency, Job, Score, Submission
 from leaderboard.store.store import Store
 from tests.leaderboard.bundles import numbered
@@ -173,9 +174,10 @@ class Campaign:
             tasks = Counter(session.scalars(select(Score.submission_id)))
             assert set(tasks.values()) == {6} and len(tasks) == len(states), "scored once each"
             links = audit.verify(session)
-            assert links == 2 * len(states), "one link for accepting, one for publishing"
+            assert links == 2 * len(states) + 1, "one link for accepting, one for publishing; and the token"
             for sha in set(session.scalars(select(File.sha256))):
                 store.blobs.get(sha)
+        key = receipts.ServerKey.open(store.data / receipts.KEY).public
         for identity, receipt in self.report.acknowledged.items():
-            assert receipts.verify(receipt)["submission_id"] == identity
+            assert receipts.verify(receipt, key)["submission_id"] == identity
         store.close()

@@ -60,6 +60,7 @@ def standing(folder: Path, method: str, skill: float, *, day: int = 1, whole: bo
         flags=(),
         events=(Happened(moment, "received", "complete"), Happened(moment, "published", "")),
         attempts=1,
+        public=True,
     )
 
 
@@ -73,8 +74,17 @@ class Fixed:
     def tracks(self) -> tuple[str, ...]:
         return tuple(sorted({s.track for s in self.standings}))
 
+    def home(self) -> str | None:
+        return next(iter(self.tracks()), None)
+
     def current(self, track: str, as_of: date | None = None) -> tuple[Standing, ...]:
         return at_end_of([s for s in self.standings if s.track == track], as_of or date(9998, 1, 1))
+
+    def published(self, track: str) -> tuple[Standing, ...]:
+        return tuple(s for s in self.standings if s.track == track)
+
+    def days(self, track: str) -> tuple[date, ...]:
+        return tuple(sorted({s.accepted.date() for s in self.published(track)}))
 
     def history(self, method: str) -> tuple[Standing, ...]:
         return tuple(sorted((s for s in self.standings if s.method == method), key=lambda s: s.accepted))

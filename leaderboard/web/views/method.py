@@ -44,13 +44,15 @@ class FreshScore(NamedTuple):
 
 
 def page(site: Site, query: Query, track: str, name: str) -> View:
-    """The page of a method by its name in addresses. Missing if it is not on the track."""
+    """The page of a method by its name in addresses. Missing if it is not on the track, or no more."""
     board = site.board(track)
     line = next((line for line in board.lines if links.name(line.method) == name), None)
     if line is None:
         raise Missing(f"no method {name!r} on {track}")
     history = site.source.history(line.method)
-    standing = next(s for s in history if s.id == line.standing.id)  # unlike the board's, with its curves
+    standing = next((s for s in history if s.id == line.standing.id), None)  # unlike the board's, with curves
+    if standing is None:
+        raise Missing(f"{name!r} has just left {track}")
     return _view(site.tracks, board, line, standing, history)
 
 

@@ -1,10 +1,12 @@
 """Accuracy against one cost of every method of a track, with the Pareto front: a picture and its table.
 
-The API's /api/v1/pareto returns the same values.
+Costs are what the entrants declare. Seconds and memory are only compared between results of the same
+hardware, so there is a table for each, and a picture of the first. The API's /api/v1/pareto returns the same
+values.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from leaderboard.ranking.board import Board, Line
 from leaderboard.web import links
@@ -22,30 +24,37 @@ COSTS: dict[str, tuple[str, Callable[[Costs], float]]] = {  # name in the addres
 }
 
 
-def page(site: Site, query: Query, track: str, cost: str) -> View:
-    """The page of one cost, a key of COSTS; QueryError for another, Missing if there is no such track.
+@dataclass(frozen=True)
+class Group:
+    """The results of one kind of hardware, cheapest first; machine: None if it does not matter."""
 
-    Seconds and memory are only compared between results of the same hardware, the most frequent one.
-    """
+    machine: str | None
+    points: tuple[Point, ...]
+    front: frozenset[str]
+
+    @property
+    def drawn(self) -> list[Point]:
+        """The points with a place on a logarithmic axis."""
+        return [point for point in self.points if point.cost > 0]
+
+
+def page(site: Site, query: Query, track: str, cost: str) -> View:
+    """The page of one cost, a key of COSTS; QueryError for another, Missing if there is no such track."""
     if cost not in COSTS:
         raise QueryError(f"there is no cost {cost!r}; there are: {', '.join(COSTS)}")
     board = site.board(track)
     label, value = COSTS[cost]
-    machine, lines = _one_machine(board) if cost != "parameters" else (None, board.lines)
-    points = [_point(line, value(line.standing.document.costs)) for line in lines]
-    drawn = [point for point in points if point.cost > 0]  # the axis is logarithmic
+    machines = _machines(board) if cost != "parameters" else {None: list(board.lines)}
+    groups = [_group(name, lines, value) for name, lines in machines.items()]
+    drawn = groups[0].drawn
     return View(
         "pareto.html",
         {
             **track_values(site, board, "pareto-parameters.html"),
-            "points": sorted(points, key=lambda p: (p.cost, -p.accuracy)),
-            "front": front(drawn),
+            "groups": groups,
             "cost": cost,
             "costs": {name: links.board(board.track, f"pareto-{name}.html") for name in COSTS},
             "label": label,
-            "machine": machine,
-            "left_out": len(board.lines) - len(lines),
-            "free": len(points) - len(drawn),
         },
         {"pareto": pareto(f"Accuracy and {label}", drawn, label)} if drawn else {},
     )
@@ -55,16 +64,28 @@ def _point(line: Line, cost: float) -> Point:
     return Point(line.method, *line.overall.percents, float(cost))
 
 
-def _one_machine(board: Board) -> tuple[str | None, Sequence[Line]]:
-    """The hardware that most results of a board were measured on, and their lines.
+def _group(machine: str | None, lines: Sequence[Line], value: Callable[[Costs], float]) -> Group:
+    points = [_point(line, value(line.standing.document.costs)) for line in lines]
+    cheapest = sorted(points, key=lambda p: (p.cost, -p.accuracy))
+    return Group(machine, tuple(cheapest), frozenset(front([p for p in points if p.cost > 0])))
 
-    None and all lines if every result was measured on the same.
+
+def _machines(board: Board) -> dict[str | None, list[Line]]:
+    """The lines of a board by the hardware they were measured on; {None: all} if there is only one.
+
+    First the hardware of most results that the administrator added, so that no entrant moves them from there.
     """
-    counts = Counter(_cpu(line) for line in board.lines)
-    if len(counts) == 1:
-        return None, board.lines
-    most_frequent = min(counts, key=lambda cpu: (-counts[cpu], cpu))
-    return most_frequent, [line for line in board.lines if _cpu(line) == most_frequent]
+    by_name: dict[str | None, list[Line]] = {}
+    for line in board.lines:
+        by_name.setdefault(_cpu(line), []).append(line)
+    if len(by_name) == 1:
+        return {None: list(board.lines)}
+
+    def weight(name: str | None) -> tuple[int, int, str]:
+        ours = sum(line.standing.owner is None for line in by_name[name])
+        return -ours, -len(by_name[name]), str(name)
+
+    return {name: by_name[name] for name in sorted(by_name, key=weight)}
 
 
 def _cpu(line: Line) -> str:

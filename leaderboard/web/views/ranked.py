@@ -1,7 +1,7 @@
 """The ranked table of a track, with filters, sorting, columns and pages from its query string (`query.py`).
 
-It is the first page of a track, and that of the main track is the first page of the site. The values that
-every page needs (`base_values`, `track_values`) are here too.
+It is the first page of a track, and that of the administrator's track is the first page of the site. The
+values that every page needs (`base_values`, `track_values`) are here too.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,10 +15,10 @@ from metanas.evaluation import tables
 
 
 def home(site: Site, query: Query) -> View:
-    """The first page of the site: the table of the main track (`_main`), or how to make a first result."""
-    if not site.tracks:
+    """The first page: the table of the administrator's track, or how to make a first result."""
+    if not site.home:
         return View("empty.html", base_values(site, "index.html"))
-    return ranked(site, query, _main(site))
+    return ranked(site, query, site.home)
 
 
 def ranked(site: Site, query: Query, track: str) -> View:
@@ -48,17 +48,18 @@ def ranked(site: Site, query: Query, track: str) -> View:
             "tiers": TIERS,
             "columns": COLUMNS,
             "names": NAMES,
+            "challenged": any(line.standing.outcome for line in board.lines),
             "shown_tasks": board.tasks if "tasks" in table_query.columns else (),
         },
     )
 
 
 def base_values(site: Site, page: str) -> dict[str, object]:
-    """The values that `base.html` needs on a page of no track; its menu leads to the main track.
+    """The values that `base.html` needs on a page of no track; its menu leads to the first page's track.
 
     page: the address, relative to the track's, of the menu entry that is marked as current.
     """
-    return {"tracks": site.tracks, "track": _main(site) if site.tracks else None, "page": page}
+    return {"tracks": site.tracks, "track": site.home or None, "page": page}
 
 
 def track_values(site: Site, board: Board, page: str) -> dict[str, object]:
@@ -85,21 +86,6 @@ def ordered(lines: Sequence[Line], table_query: TableQuery) -> list[Line]:
     return sorted(lines, key=lambda line: _key(line, table_query.sort), reverse=table_query.descending)
 
 
-def _main(site: Site) -> str:
-    """The slug of the track that is shown first.
-
-    Tracks by training operations come before those by iterations, as soon as there is something to compare;
-    then the one with the most methods; of equals the first in the alphabet.
-    """
-
-    def order(slug: str) -> tuple[bool, int, str]:
-        lines = site.board(slug).lines
-        by_operations = "flops" in lines[0].standing.document.budget and len(lines) > 1
-        return not by_operations, -len(lines), slug
-
-    return min(site.tracks, key=order)
-
-
 def _key(line: Line, column: str) -> float | str:
     document = line.standing.document
     if column in line.tasks:
@@ -107,6 +93,7 @@ def _key(line: Line, column: str) -> float | str:
     values: dict[str, float | str] = {
         "method": line.method,
         "best": line.place.to_best.mean,
+        "fresh": line.standing.outcome.fresh.mean if line.standing.outcome else -1.0,
         "worst": line.worst[1],
         "normalised": line.normalised,
         "parameters": document.costs.parameters,

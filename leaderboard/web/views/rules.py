@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 
+from leaderboard.accounts import disputes
 from leaderboard.accounts.quota import DAY, DEFAULT
+from leaderboard.challenge.outcome import MARGIN
 from leaderboard.web import links
 from leaderboard.web.query import Query
 from leaderboard.web.render import View
@@ -29,6 +31,9 @@ def page(site: Site, query: Query) -> View:
         "level": 100 * LEVEL,
         "rope": 100 * ROPE,
         "draws": DRAWS,
+        "margin": 100 * MARGIN,
+        "most_open": disputes.MOST_OPEN,
+        "enough": disputes.ENOUGH,
     }
     return View("rules.html", {**base_values(site, links.RULES), **values})
 

@@ -1,6 +1,6 @@
 """The page of one submission: the states it went through, when and why, and its files; its scores as JSON.
 
-Only published and withdrawn submissions have one. Before that its owner can follow it with a token:
+Only public submissions have one (`store/visibility.py`). Before that its owner can follow it with a token:
 `metanas status ID`.
 """
 
@@ -13,7 +13,6 @@ from leaderboard.web.query import Query
 from leaderboard.web.render import File, Missing, View
 from leaderboard.web.site import Site
 
-PUBLIC_STATES = ("published", "withdrawn")
 NEXT = {
     "published": "It is on the board.",
     "withdrawn": "It was taken off the board; its files and hashes stay.",
@@ -21,7 +20,7 @@ NEXT = {
 
 
 def page(site: Site, query: Query, identity: str) -> View:
-    """The page of a submission by its id. Missing if there is none that is published or withdrawn."""
+    """The page of a submission by its id. Missing if there is none that is public."""
     standing = _public(site, identity)
     slug = links.slug(standing.track)
     on_board = slug in site.tracks and standing.state == "published" and not standing.superseded
@@ -48,7 +47,7 @@ def scores(site: Site, query: Query, identity: str) -> File:
 def paths(site: Site) -> Iterable[str]:
     """Every public submission of the methods on the boards."""
     methods = {line.method for slug in site.tracks for line in site.board(slug).lines}
-    public = {s.id for name in methods for s in site.source.history(name) if s.state in PUBLIC_STATES}
+    public = {s.id for name in methods for s in site.source.history(name)}
     return [links.submission(identity) for identity in sorted(public)]
 
 
@@ -59,6 +58,6 @@ def score_paths(site: Site) -> Iterable[str]:
 
 def _public(site: Site, identity: str) -> Standing:
     standing = site.source.one(identity)
-    if standing is None or standing.state not in PUBLIC_STATES:
+    if standing is None or not standing.public:
         raise Missing(f"no submission {identity!r}")
     return standing

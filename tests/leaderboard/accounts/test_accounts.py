@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard.accounts import audit, tokens
-from leaderboard.accounts.audit import ChainBroken
+from leaderboard.accounts import tokens
 from leaderboard.accounts.receipts import ReceiptError, ServerKey, secret
+from leaderboard.store import audit
+from leaderboard.store.audit import ChainBroken
 from leaderboard.store.models import Audit, now
 from leaderboard.store.store import Store
 

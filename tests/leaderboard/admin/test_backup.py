@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard.accounts import audit
+from leaderboard.accounts.receipts import KEY, ServerKey
 from leaderboard.admin import backup
 from leaderboard.admin.verify import VerifyError, verify
 from leaderboard.store.database import StoreError, StoreUnusable
@@ -19,10 +19,9 @@ def test_a_backup_is_restored_and_verified_and_damage_is_found(
 ) -> None:
     bundles.run(tmp_path / "run")
     store.add(tmp_path / "run")
-    with store.database.write() as session:
-        audit.append(session, "ada", "accepted", "x", {})
+    ServerKey.open(store.data / KEY)  # as if it had been served
     assert str(verify(store, 1.0)) == (
-        "1 links of the audit chain, 2 files, 1 submissions scored again: all as they were"
+        "1 links of the audit chain, 0 signed heads, 2 files, 1 submissions scored again: all as they were"
     )
     folder = backup.backup(store, tmp_path / "backup")
     with pytest.raises(StoreError, match="is there already; give a new folder"):
@@ -36,7 +35,7 @@ def test_a_backup_is_restored_and_verified_and_damage_is_found(
         found = backup.restore(folder, target, tmp_path / "restored")
         with pytest.raises(StoreError, match="is there already; restore to a new file"):
             backup.restore(folder, target, None)
-    assert (found.links, found.files, found.rescored) == (1, 2, 1)
+    assert (found.links, found.files, found.rescored, found.heads) == (1, 2, 1, 1)
     with store.database.write() as session:
         session.query(Score).first().right = b"\0" * len(session.query(Score).first().right)
     with pytest.raises(VerifyError, match="has other scores than its predictions give"):

@@ -16,12 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load
 
-from leaderboard.accounts import audit, tokens
+from leaderboard.accounts import tokens
 from leaderboard.admin.verify import VerifyError, verify
 from leaderboard.bundle import reading
 from leaderboard.bundle.problem import BundleError
 from leaderboard.challenge import register
+from leaderboard.challenge.outcome import outcome
 from leaderboard.challenge.sealing import DrawError, NotSealable, number_of, sealed_tasks
+from leaderboard.store import audit
 from leaderboard.store.models import Challenge, now
 from leaderboard.web import links
 from leaderboard.web.routes import open_site
@@ -123,6 +125,41 @@ def test_answers_are_scored_by_the_labels_that_only_the_server_knows(server: Ser
         assert audit.verify(session) > 0
         recorded = [json.loads(link.record)["action"] for link in session.query(audit.Audit)]
     assert recorded[-3:] == ["committed", "drawn", "answered"]
+
+
+def test_chance_answers_give_no_tier_and_both_scores_stand_in_the_table(
+    server: Served, tmp_path: Path
+) -> None:
+    submission = publish(server, tmp_path / "a", skill=0.9)
+    challenge = commit(server, submission).json()
+    assert send(server, challenge, answers(server, challenge, skill=0.2)).status_code == 200
+    assert server.get("leaderboard?tier=challenged", "nobody").json()["submissions"] == []
+    found = server.get(f"submissions/{submission}", "nobody").json()
+    assert found["tier"] == "recomputed" and found["challenge"] == challenge["id"]
+    events = server.get(f"submissions/{submission}/events", "nobody").json()["events"]
+    assert f"answered the challenge {challenge['id']}, not held: fresh " in events[-1]["reason"]
+    store = server.context.store
+    with store.database.write() as session:  # as an earlier version granted it
+        session.get_one(Challenge, challenge["id"]).submission.tier = "challenged"
+    assert server.get("leaderboard?tier=challenged", "nobody").json()["submissions"] == []
+    site = open_site(Stored(store), live=True)
+    table = site.get(links.HOME).content.decode()
+    assert "challenge not held" in table and "Fresh / pinned" in table
+    assert "not held" in site.get(links.method(found["track"], "mine")).content.decode()
+    with pytest.raises(VerifyError, match="its tier is challenged, by the audit chain and its scores recomp"):
+        verify(store)
+
+
+def test_a_fresh_score_may_be_lower_by_what_the_intervals_and_other_classes_allow() -> None:
+    random = np.random.default_rng(0)
+
+    def view(skill: float, episodes: int) -> dict[str, Any]:
+        return {"langid/5w1s": random.binomial(75, skill, (3, episodes)) / 75}
+
+    assert outcome(view(0.7, 30), {}) is None
+    for fresh, held in ((0.7, True), (0.62, True), (0.9, True), (0.55, False), (0.2, False)):
+        found = outcome({**view(0.7, 30), "digits/5w1s": np.ones((3, 30))}, view(fresh, 30))
+        assert found is not None and found.held == held, (fresh, str(found))
 
 
 @SQLITE

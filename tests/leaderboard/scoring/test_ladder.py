@@ -53,7 +53,7 @@ def test_the_step_of_the_ladder_is_the_standard_error_of_the_paired_difference(
         queries = 1000
         noise = np.random.default_rng(0).normal(0, 0.05, accuracy.shape)
         right = ((accuracy + points + noise - noise.mean()) * queries).clip(0, queries).round()
-        tasks.append(TaskScore(name, right.astype(np.uint16), queries, {}))
+        tasks.append(TaskScore(name, right.astype(np.uint16), queries, {}, np.zeros_like(right, np.uint8)))
     with store.database.write() as session:
         row = insert(
             session, {SUBMISSION: old.document.model_dump_json().encode()}, old.document, account=None

@@ -12,7 +12,8 @@ import pytest
 
 from leaderboard.bundle.names import Members
 from leaderboard.bundle.problem import BundleError
-from leaderboard.scoring import fork_server
+from leaderboard.scoring import confinement, fork_server
+from leaderboard.scoring.confinement import NotConfined
 from leaderboard.scoring.sandbox import Limits, Sandbox
 from leaderboard.scoring.transport import ScorerDied
 from leaderboard.scoring.validate import validate
@@ -90,17 +91,60 @@ def test_what_it_gave_up_it_cannot_do(tmp_path: Path) -> None:
             client.connect(("127.0.0.1", port))
 
     def open_many() -> None:
-        _ = [os.open("/dev/null", os.O_RDONLY) for _ in range(100)]
+        _ = [os.dup(0) for _ in range(100)]
 
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         port = listening.getsockname()[1]
         assert confined(connect) in ("OSError", "PermissionError", "ConnectionRefusedError")
-    assert confined(write).startswith(("signal", "OSError"))
+    assert confined(write).startswith(("signal", "PermissionError", "FileNotFoundError"))
     assert not (tmp_path / "evil").exists() or (tmp_path / "evil").stat().st_size == 0
     assert confined(open_many) == "OSError"
     assert confined(lambda: bytearray(2**29)) == "MemoryError"
     assert confined(lambda: time.sleep(60), wall_seconds=0.2) == f"signal {signal.SIGALRM:d}"
     assert confined(spin, cpu_seconds=1) in (f"signal {signal.SIGXCPU:d}", f"signal {signal.SIGKILL:d}")
     assert confined(lambda: json.dumps({})) == "done"
+
+
+@pytest.mark.parametrize("how", ["landlock", "chroot"])
+def test_nothing_of_the_machine_is_in_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Whoever serves, root or not, by each of the two ways."""
+    if how == "chroot":
+        monkeypatch.setattr(confinement, "_landlock", lambda: False)
+    try:
+        if confinement.check() != how:
+            pytest.skip(f"this kernel has no {how}")
+    except NotConfined:
+        pytest.skip("this kernel has neither")
+    key = tmp_path / "server-key.hex"
+    key.write_text("secret")
+    key.chmod(0o644)
+    gone = ("PermissionError", "FileNotFoundError")
+    for action in (
+        key.read_text,
+        key.unlink,
+        lambda: key.rename(tmp_path / "b"),
+        lambda: os.listdir("/etc"),
+        lambda: os.mkdir(tmp_path / "c"),
+        lambda: os.open("/proc/self/environ", os.O_RDONLY),
+        lambda: os.chroot("/tmp"),
+    ):
+        assert confined(action) in gone
+    assert key.read_text() == "secret" and [p.name for p in tmp_path.iterdir()] == ["server-key.hex"]
+    assert confined(lambda: os.setuid(0)) in ("PermissionError", "OSError")  # there is no such user
+    if how == "landlock" or os.getuid() == 0:
+        assert confined(lambda: os.kill(os.getppid(), 0)) == "PermissionError"
+
+
+def test_root_is_refused_where_nothing_confines_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confinement, "_landlock", lambda: False)
+    monkeypatch.setattr(confinement, "_empty_root", lambda: False)
+    monkeypatch.setattr(confinement.os, "geteuid", lambda: 1000)
+    assert confinement.check() == ""
+    monkeypatch.setattr(confinement.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(confinement, "_become_nobody", lambda: None)
+    with pytest.raises(NotConfined, match="neither Landlock .* nor user namespaces. Enable one, or serve as"):
+        confinement.check()

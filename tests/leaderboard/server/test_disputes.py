@@ -28,17 +28,17 @@ def on_board(server: Served) -> list[str]:
 
 def test_a_disputed_result_stays_marked_until_a_reviewer_settles_it(server: Served, tmp_path: Path) -> None:
     identity = submit(server, tmp_path / "a")
-    assert say(server, identity, "dispute", "other").status_code == 200
+    assert say(server, identity, "dispute", "reviewer").status_code == 200
     found = standing.one(server.context.store, identity)
     assert found is not None and found.state == "published"
-    assert found.flags == (("disputed", "bob: the code does something else"),)
+    assert found.marks == (("disputed", "rita: the code does something else"),)
     assert on_board(server) == [identity]
     assert say(server, identity, "decision", "owner", verdict="publish").status_code == 403
     assert say(server, identity, "decision", "reviewer", verdict="publish").status_code == 200
     found = standing.one(server.context.store, identity)
     assert found is not None and found.flags == ()
     assert [event.reason.partition(":")[0] for event in found.events[-2:]] == [
-        "disputed by bob",
+        "disputed by rita",
         "dispute settled",
     ]
     again = say(server, identity, "decision", "reviewer", verdict="publish")
@@ -58,5 +58,34 @@ def test_a_dispute_can_end_with_a_rejection(server: Served, tmp_path: Path) -> N
 def test_disputes_have_a_quota(url: str, tmp_path: Path) -> None:
     quotas = {**MANY, "dispute": ((1, timedelta(days=1)),)}
     with served(url, tmp_path / "data", quotas=quotas) as server:
-        identity = submit(server, tmp_path / "a")
-        assert [say(server, identity, "dispute", "other").status_code for _ in range(2)] == [200, 429]
+        both = [submit(server, tmp_path / name, method=name, seed=i) for i, name in enumerate("ab")]
+        assert [say(server, identity, "dispute", "other").status_code for identity in both] == [200, 429]
+
+
+def test_one_account_cannot_mark_the_board(server: Served, tmp_path: Path) -> None:
+    first, second, third = (
+        submit(server, tmp_path / name, method=name, seed=i) for i, name in enumerate("abc")
+    )
+    assert say(server, first, "dispute", "other").status_code == 200
+    again = say(server, first, "dispute", "other")
+    assert again.status_code == 409 and "you disputed it already" in again.json()["detail"]
+    assert say(server, second, "dispute", "other").status_code == 200
+    many = say(server, third, "dispute", "other")
+    assert many.status_code == 409 and "2 disputes that no reviewer has decided on" in many.json()["detail"]
+    assert say(server, second, "decision", "reviewer", verdict="reject").status_code == 200
+    assert say(server, third, "dispute", "other").status_code == 200, "one was decided on"
+    found = standing.one(server.context.store, first)
+    assert found is not None and found.marks == () and found.flags[0][0] == "dispute"
+    assert "disputed by bob" in found.events[-1].reason, "but reviewers and readers see it"
+
+
+def test_two_accounts_with_results_mark_a_result(server: Served, tmp_path: Path) -> None:
+    identity = submit(server, tmp_path / "a")
+    for role, name in (("other", "bobs"), ("owner", "adas")):
+        server.post(bundles.zipped(tmp_path / name, name, seed=len(name), skill=0.5), role)
+        server.work()
+    say(server, identity, "dispute", "other")
+    assert not standing.one(server.context.store, identity).marks  # type: ignore[union-attr]
+    say(server, identity, "dispute", "owner")
+    found = standing.one(server.context.store, identity)
+    assert found is not None and [kind for kind, _ in found.marks] == ["disputed", "disputed"]

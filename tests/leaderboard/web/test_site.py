@@ -11,9 +11,9 @@ from posixpath import dirname, normpath
 
 import pytest
 
-from leaderboard.ranking.standing import Standing
+from leaderboard.ranking.standing import Standing, home_track
 from leaderboard.repository.studies import read_all
-from leaderboard.store.store import track_of
+from leaderboard.store.store import Store
 from leaderboard.web import links
 from leaderboard.web.drawings import drawings
 from leaderboard.web.query import COLUMNS, QueryError, TableQuery
@@ -21,6 +21,8 @@ from leaderboard.web.render import Missing
 from leaderboard.web.routes import open_site
 from leaderboard.web.site import Site
 from metanas.data import manifest
+from metanas.evaluation import result
+from tests import runs
 from tests.leaderboard.site import CHOICES, Fixed, standing
 
 METHODS = {"scratch": 0.4, "best": 0.9, "middle": 0.6, "a.b_c-d": 0.58}
@@ -194,7 +196,7 @@ def test_a_choice_survives_its_permalink() -> None:
         ({"page": ["٣"]}, "page wants a positive number"),
         ({"as_of": ["today"]}, "as_of wants a day like 2026-11-24, got 'today'"),
         ({"domain": ["x"]}, "domain=x: there is only digits, spoken-words"),
-        ({"columns": ["x"]}, "columns=x: there is only best, tasks, worst"),
+        ({"columns": ["x"]}, "columns=x: there is only best, tasks, fresh, worst"),
         ({"tier": ["gold"]}, "tier=gold: there is only recomputed, challenged, reproduced"),
     ],
 )
@@ -258,14 +260,17 @@ def test_methods_are_compared_with_the_best_and_with_a_baseline(live: Site) -> N
 
 def test_a_track_by_training_operations_is_the_first_view(tmp_path: Path) -> None:
     budget = {"name": "small-2T", "flops": 2e12, "tasks": 2, "eval_episodes": 20}
-    made = [standing(tmp_path / m, m, 0.5 + 0.05 * i) for i, m in enumerate(("a", "bb", "ccc"))]
-    document = [s.document.model_copy(update={"budget": budget}) for s in made[:2]]
-    paid = [
-        dataclasses.replace(s, document=d, track=track_of(d)) for s, d in zip(made, document, strict=False)
-    ]
-    first = '<p class="lead">mini-v1 1.0 / small-2T'
-    assert first in text(open_site(Fixed([*made, *paid]), live=True), "")
-    assert first not in text(open_site(Fixed([*made, paid[0]]), live=True), ""), "nothing to compare yet"
+    store = Store(tmp_path / "board.db")
+    for method in ("a", "bb", "ccc"):
+        runs.make(tmp_path / method, method, 0.6)
+        store.add(tmp_path / method)
+    assert "/ small (" in str(home_track(store))
+    for method, first in (("a", "small"), ("bb", "small-2T")):  # of one there is nothing to compare yet
+        folder = tmp_path / f"paid-{method}"
+        result.write(folder, runs.make(folder, method, 0.6).model_copy(update={"budget": budget}))
+        store.add(folder)
+        assert f"/ {first} (" in str(home_track(store))
+    store.close()
 
 
 def test_an_empty_board_says_how_to_make_a_result() -> None:
@@ -276,6 +281,7 @@ def test_an_empty_board_says_how_to_make_a_result() -> None:
 def test_a_submission_that_is_not_published_has_no_page(tmp_path: Path) -> None:
     waiting = standing(tmp_path / "x", "m", 0.5)
     object.__setattr__(waiting, "state", "flagged")
+    object.__setattr__(waiting, "public", False)
     site = open_site(Fixed([waiting]), live=True)
     with pytest.raises(Missing):
         site.get(links.submission(waiting.id))

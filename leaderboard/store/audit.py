@@ -56,6 +56,12 @@ def head(session: Session) -> Audit | None:
     return session.scalar(select(Audit).order_by(Audit.seq.desc()).limit(1))
 
 
+def head_of(session: Session) -> tuple[int, str, str]:
+    """Number, hash and time of the newest link; 0, START and "" if there is none."""
+    link = head(session)
+    return (0, START, "") if link is None else (link.seq, link.hash, json.loads(link.record)["at"])
+
+
 def verify(session: Session) -> int:
     """Recompute the whole chain; returns its number of links. ChainBroken names the first wrong link."""
     previous, expected = START, 1
