@@ -14,7 +14,7 @@ from metanas.data.suite import load_suite
 @pytest.fixture
 def two(tmp_path: Path) -> tuple[Path, Path]:
     """Two folders; only the second has SST-2's files."""
-    for part in ("train.csv", "dev.csv", "test.csv"):
+    for part in ("train.csv", "validation.csv", "test.csv"):
         (tmp_path / "b/text/sst2").mkdir(parents=True, exist_ok=True)
         (tmp_path / "b/text/sst2" / part).write_text("sentence,label\n")
     (tmp_path / "a").mkdir()
