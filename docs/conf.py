@@ -9,7 +9,9 @@ from typing import Any
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS / "_site"), str(DOCS.parent)]
 
+import docstrings  # noqa: E402
 import reference  # noqa: E402
+import samples  # noqa: E402
 
 project = "MetaNAS-Bench"
 copyright = "MetaNAS-Bench contributors, Apache-2.0"
@@ -19,11 +21,10 @@ exclude_patterns = ["benchmarks/*.txt", "notebooks"]
 source_suffix = {".md": "markdown"}
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
-default_role = "code"  # what stands in single backticks in a docstring
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
-suppress_warnings = ["toc.empty_glob", "myst.header"]  # generated pages go from part to part
+suppress_warnings = ["myst.header"]  # generated pages go from part to part
 html_theme = "pydata_sphinx_theme"
 html_title = "MetaNAS-Bench"
 html_static_path = ["_static"]
@@ -57,7 +58,19 @@ def links_to_pages(app: Any, page: str, text: list[str]) -> None:
     )
 
 
+def unlisted_pages(app: Any, page: str, text: list[str]) -> None:
+    """A page of docs/ that index.md does not list stands under How-to."""
+    if page == "index":
+        listed = set(re.findall(r"^[\w/-]+$", text[0], flags=re.M))
+        others = [name for path in sorted(DOCS.glob("*.md")) if (name := path.stem) not in {*listed, "index"}]
+        text[0] = text[0].replace("howto/*\n", "\n".join(["howto/*", *others, ""]))
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
-    reference.write(DOCS / "reference/generated")
+    generated = DOCS / "reference/generated"
+    reference.write(generated)
+    samples.write(generated)
     app.connect("source-read", links_to_pages)
+    app.connect("source-read", unlisted_pages)
+    app.connect("autodoc-process-docstring", docstrings.as_text)
