@@ -25,6 +25,7 @@ PAGES = sorted(
     for path in (ROOT / "docs").glob(pattern)
     if path.stem not in ("changelog", "contributing", "security")
 )
+PAGES += [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 FETCHED = {"src", "srcset", "data", "poster", "background"}  # attributes whose address a browser asks for
 RELATIONS = {
     "stylesheet",
@@ -114,7 +115,7 @@ def commands_in(text: str) -> Iterator[list[str]]:
     """The words of every `metanas` command in the code blocks of a page; notations are skipped."""
     blocks = re.findall(r"(?:^(?: {4}.*)?\n)+", text, flags=re.M)
     blocks += re.findall(r"^```(?:bash|sh|console)?\n(.*?)^```", text, flags=re.M | re.S)
-    for line in "\n".join(blocks).splitlines():
+    for line in re.sub(r"\\\n\s*", "", "\n".join(blocks)).splitlines():
         if found := re.search(r"(?:^|-m |&& )\s*(metanas .*)$", line.strip()):
             words = shlex.split(found[1].rstrip("&"), comments=True)
             if not any("|" in word or word == "..." for word in words):

@@ -40,7 +40,8 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, out = tmp_path_factory.mktemp("source") / "checkout", tmp_path_factory.mktemp("dist")
     skipped = shutil.ignore_patterns(".*", "docs", "runs", "build", "dist", "*.egg-info", "__pycache__")
     shutil.copytree(ROOT, source, ignore=skipped)
-    for document in (*ROOT.glob("docs/*.md"), *ROOT.glob("docs/notebooks/*.ipynb")):
+    parts = ("*.md", "*.py", "_site/*.py", "concepts/*.*", "howto/*.md", "notebooks/*.ipynb")
+    for document in chain(*(ROOT.glob(f"docs/{part}") for part in parts)):
         target = source / document.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(document, target)
@@ -70,6 +71,7 @@ def built(dist: Path) -> tuple[set[str], set[str], str]:
 def test_the_source_distribution_can_test_itself(built: tuple[set[str], set[str], str]) -> None:
     sdist, _, _ = built
     wanted = {"Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "pyproject.toml", "docs/domains.md"}
+    wanted |= {"docs/conf.py", "docs/_site/reference.py", "docs/concepts/episode.svg"}
     wanted |= {"CITATION.cff", "examples/new_method.py", "examples/agent_task/TASK.md"}
     wanted |= {path.name for path in ROOT.glob("requirements*.txt")}
     tests = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py")}

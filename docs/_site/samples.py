@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metanas.base.errors import DataError
-from metanas.data.adapter import DOMAINS, Examples
+from metanas.data.adapter import DOMAINS
 from metanas.data.domain import Domain
+from metanas.data.store import Store
 from metanas.data.suite import load_suite
 
 SUITE = "mini-v1"
@@ -24,19 +25,18 @@ def write(folder: Path) -> None:
         synthetic = " (synthetic)" if DOMAINS[name].synthetic else ""
         text += f"## {name}: {DOMAINS[name].modality}{synthetic}\n\n"
         try:
-            text += _samples(name, Domain.open(name, None, suite.of(name)).store.examples, folder)
+            text += _samples(name, Domain.open(name, None, suite.of(name)).store, folder)
         except (DataError, ModuleNotFoundError) as error:
             text += f"Not shown, since its data was not there when this page was built: {error}\n\n"
     (folder / "samples.md").write_text(text, encoding="utf-8")
 
 
-def _samples(name: str, examples: Examples, folder: Path) -> str:
-    rows = []
+def _samples(name: str, store: Store, folder: Path) -> str:
+    examples, rows = store.examples, []
     for label in examples.splits["test"][:CLASSES]:
         of_class = np.flatnonzero(examples.labels == examples.classes.index(label))
         rows.append((label, of_class[:EACH]))
-    if "text" in examples.extra:
-        texts = examples.extra["text"]
+    if texts := store.extra.get("text"):
         lines = [f"| {label} | {', '.join(texts[i] for i in of_class)} |\n" for label, of_class in rows]
         return "| class | examples |\n| --- | --- |\n" + "".join(lines) + "\n"
     pictures = [[_picture(examples.x[i]) for i in of_class] for _, of_class in rows]
