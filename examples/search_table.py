@@ -39,6 +39,6 @@ class HillClimb:
 table = metanas.load_table("table-v1")
 for domain in table.domains:
     for name in ("hill-climb", "random"):
-        searched = search(table, name, domain, queries=50, repetitions=20)
+        searched = search(table, name, domain, queries=50, repetitions=10)
         print(f"{domain:13} {name:11} regret after 10, 25, 50 queries: ", end="")
         print("  ".join(searched.at(queries) for queries in (10, 25, 50)))
