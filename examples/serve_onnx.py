@@ -56,7 +56,8 @@ print(f"{network.architecture}: largest difference to PyTorch {export(network, q
 serving = server(path)
 threading.Thread(target=serving.serve_forever, daemon=True).start()
 address = f"http://127.0.0.1:{serving.server_port}"
-answer = json.load(urlopen(address, data=json.dumps(queries[:8].tolist()).encode()))
+with urlopen(address, data=json.dumps(queries[:8].tolist()).encode()) as reply:
+    answer = json.load(reply)
 serving.shutdown()
 serving.server_close()
 print(f"the server's classes:  {answer}")
