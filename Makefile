@@ -12,7 +12,7 @@ demo: $(VENV)/installed
 		--method reptile --method maml --method scratch --method protonet $(seeds_$(BUDGET))
 
 test: $(VENV)/installed-dev check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

@@ -12,6 +12,7 @@ import httpx
 
 from leaderboard.bundle.names import Members, bundle_digest
 from leaderboard.bundle.pack import to_zip
+from metanas.base import redact
 from metanas.base.errors import InvalidValue, MetanasError
 
 SECONDS, DRAWING_SECONDS = 60.0, 330.0  # timeouts: of a request, and of one that draws episodes
@@ -31,7 +32,7 @@ class Client:
 
     def __init__(self, server: str, token: str = "") -> None:
         self._server, self._headers = server.rstrip("/"), {}
-        self._shown = re.sub(r"(?<=//)[^/]*@", "***@", self._server)
+        self._shown = redact.address(self._server)
         token = token.strip()  # as from a file that ends with a line break
         if not re.fullmatch(r"[!-~]*", token):
             raise InvalidValue("the token has a space, a line break or another character that no token has")
@@ -118,7 +119,7 @@ class Client:
     def _without_secrets(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return text.replace(self._server, self._shown)
+        return redact.without(text, self._server)
 
     def _json(self, answer: httpx.Response) -> Any:
         try:

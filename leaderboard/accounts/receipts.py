@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from leaderboard.bundle.names import canonical
+from metanas.base import json_text
 from metanas.base.errors import MetanasError
 
 
@@ -100,13 +101,13 @@ def verify(text: str | bytes, key: str | None = None) -> Mapping[str, Any]:
     key: the server's public key in hexadecimal, from a trusted source; None: only the one in the receipt.
     """
     try:
-        receipt = json.loads(text)
+        receipt = json_text.loads(text)
         body = {name: value for name, value in receipt.items() if name != "ed25519"}
         signer, signature = receipt["server_key"], bytes.fromhex(receipt["ed25519"])
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer)).verify(signature, canonical(body))
     except InvalidSignature as error:
         raise ReceiptError("the signature does not fit: this receipt was changed or forged") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReceiptError(f"not a receipt: {error!r:.200}") from error
     if key is not None and key != signer:
         raise ReceiptError(f"signed by {signer}, not by the key you trust, {key}")

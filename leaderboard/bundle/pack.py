@@ -27,8 +27,9 @@ def collect(run: Path, about: Mapping[str, Any]) -> Members:
     BundleError if the run is not finished or a field is wrong.
     """
     members = {name: (run / name).read_bytes() for name in FILES if name != ENTRY and (run / name).is_file()}
-    if result.SUBMISSION not in members:
-        raise refuse(result.SUBMISSION, f"missing in {run}", hint="give the folder of a finished run")
+    for name in (result.SUBMISSION, result.PREDICTIONS):
+        if name not in members:
+            raise refuse(name, f"missing in {run}, or no file", hint="give the folder of a finished run")
     domains = sorted({task.domain for task in result.parse(members[result.SUBMISSION]).tasks})
     files = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}

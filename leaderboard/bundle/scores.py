@@ -5,7 +5,6 @@ counts right answers; no score that a submitter wrote is used. Command line, sta
 call it directly, the server in a restricted process (`sandbox.py`). Next: `document.py` gives scores as JSON.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboard.bundle.names import ARCHITECTURE, CURVES, Members
+from metanas.base import json_text
 from metanas.evaluation import controls, result
 from metanas.evaluation.curves import grids
 from metanas.evaluation.gains import Answers as Asked
@@ -126,7 +126,7 @@ def architectures(content: bytes | None) -> dict[str, Any]:
     if content is None:
         return {}
     try:
-        tasks: dict[str, Any] = dict(json.loads(content)["tasks"])
+        tasks: dict[str, Any] = dict(json_text.loads(content)["tasks"])
         return {task: dict(entry) for task, entry in tasks.items()}
     except (ValueError, KeyError, TypeError) as error:
         raise result.ResultError(f"{ARCHITECTURE}: not what metanas writes: {error!r}") from error

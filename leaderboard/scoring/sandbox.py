@@ -21,6 +21,7 @@ from threading import Lock
 from leaderboard.bundle.problem import BundleError, Problem
 from leaderboard.bundle.scores import Scored
 from leaderboard.scoring.transport import ScorerDied, from_wire
+from metanas.base import json_text
 from metanas.evaluation.result import SUBMISSION
 
 ANSWER_MOST = 64 * 2**20  # bytes
@@ -76,7 +77,7 @@ class Sandbox:
                 os.close(theirs)
         if not content:
             raise ScorerDied("ended without an answer: a limit was passed, or it crashed")
-        answer = json.loads(content)
+        answer = json_text.loads(content)
         if "problems" in answer:
             raise BundleError([Problem(**problem) for problem in answer["problems"]])
         return from_wire(answer, files[SUBMISSION].read_bytes())

@@ -7,7 +7,6 @@ every commit reaches the disk (WAL, synchronous=FULL). Comes after `models.py`; 
 
 import fcntl
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from sqlalchemy import URL, Engine, create_engine, event, inspect, make_url, tex
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 
+from metanas.base import redact
 from metanas.base.errors import InvalidValue
 
 HEAD = "0003"  # the newest migration; a test compares it with Alembic's
@@ -58,7 +58,7 @@ class Database:
             with self._usable():
                 self._migrate()
         except DBAPIError as error:
-            raise StoreError(f"{shown(self.url)} cannot be opened: {error.orig}") from error
+            raise StoreError(f"{shown(self.url)} cannot be opened: {_reason(self.url, error)}") from error
 
     @property
     def sqlite(self) -> bool:
@@ -85,7 +85,7 @@ class Database:
         except DBAPIError as error:
             if type(error) not in (OperationalError, DatabaseError):
                 raise  # a constraint, or a mistake of ours
-            reason = " ".join(str(error.orig).split())
+            reason = _reason(self.url, error)
             remedy = next((do for fault, do in REMEDIES.items() if fault in reason), "")
             raise StoreUnusable(f"{shown(self.url)} cannot be used: {reason}{remedy}") from error
 
@@ -162,8 +162,7 @@ def parse(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:  # a port that is no number is a ValueError
         raise StoreError(
-            "--db wants a file or a URL like postgresql://user@host/name, got "
-            f"{re.sub(r'(?<=://).*@', '***@', url)!r}"
+            f"--db wants a file or a URL like postgresql://user@host/name, got {redact.address(url)!r}"
         ) from error
     if parsed.get_backend_name() == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
@@ -174,7 +173,12 @@ def parse(url: str) -> URL:
 
 def shown(url: URL) -> str:
     """A URL as messages show it: without password, and without options, which may hold one too."""
-    return url.set(query={}).render_as_string(hide_password=True)
+    return redact.address(url.render_as_string(hide_password=False))
+
+
+def _reason(url: URL, error: DBAPIError) -> str:
+    reason = " ".join(str(error.orig).split())
+    return redact.without(reason, url.render_as_string(hide_password=False))
 
 
 def _engine(url: URL) -> Engine:

@@ -11,14 +11,22 @@ from typing import Any
 from metanas.base.errors import DamagedFile
 
 
+def loads(text: str | bytes) -> Any:
+    """The value of a JSON text; ValueError if it is none, or nested too deeply to be read."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def parse(text: str | bytes, source: str, remedy: str, *, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     """The JSON object of a text. DamagedFile if it is cut, another value, or lacks one of `keys`.
 
     source: where it stands; remedy: what to do, as the end of the message.
     """
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:  # not UTF-8 is a ValueError
+        value = loads(text)
+    except ValueError as error:  # not UTF-8 is a ValueError
         raise DamagedFile(f"{source} is damaged ({error}); {remedy}") from error
     if not isinstance(value, dict):
         raise DamagedFile(f"{source} is damaged (not an object: {value!r:.40}); {remedy}")

@@ -13,6 +13,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from metanas.base import json_text
 from metanas.base.atomic import cache_folder, write_atomically
 
 Entry = dict[str, Any]
@@ -35,8 +36,8 @@ def once(path: Path, measure: Callable[[], Entry], fits: Callable[[Entry], bool]
 def load(path: Path) -> Entry | None:
     """The JSON object in a file; None if there is no such file, or something else in it."""
     try:
-        entry = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        entry = json_text.loads(path.read_bytes())
+    except (OSError, ValueError):
         return None
     return entry if isinstance(entry, dict) else None
 

@@ -48,7 +48,11 @@ class Range:
             ("at most", self.most),
             ("less than", self.below),
         )
-        words = [f"{text} {bound:g}" for text, bound in named if bound is not None]
+        words = [
+            f"{text} {bound if isinstance(bound, int) else f'{bound:g}'}"
+            for text, bound in named
+            if bound is not None
+        ]
         return ", ".join(words if self.finite else [*words, "or .inf"])
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -60,12 +64,14 @@ class Range:
         return core_schema.with_info_after_validator_function(check, handler(source))
 
 
-Steps = Annotated[int, Range(least=0)]  # of an optimizer; 0: none
-Count = Annotated[int, Range(least=1)]
+MANY = 10_000_000  # more of anything that is counted is a slip of the hand, and fits no memory
+Steps = Annotated[int, Range(least=0, most=MANY)]  # of an optimizer; 0: none
+Count = Annotated[int, Range(least=1, most=MANY)]
+Size = Annotated[int, Range(least=1, most=100_000)]  # of a network: channels, layers, units
 Rate = Annotated[float, Range(least=0)]  # a learning rate or step size; 0: nothing moves
 Weight = Annotated[float, Range(least=0)]  # of a term in a loss; 0: without it
 NonNegative = Annotated[float, Range(least=0)]
-Number = Annotated[int, Range(least=0)]
+Number = Annotated[int, Range(least=0, most=MANY)]
 Share = Annotated[float, Range(least=0, most=1)]
 Positive = Annotated[float, Range(above=0)]
 Limit = Annotated[float, Range(above=0, finite=False)]  # of a norm; infinity: no limit

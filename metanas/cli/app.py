@@ -192,12 +192,22 @@ def _exit_code(error: Exception) -> int | None:
         return 2
     if isinstance(error, ModuleNotFoundError) and extras.missing(error) is not None:
         return 2
-    return None
+    return 2 if _is_memory(error) else None
+
+
+def _is_memory(error: Exception) -> bool:
+    """Whether memory did not do: of the machine, for which torch has no class of its own, or of a card."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
 
 
 def _message(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
         return extras.missing(error) or str(error)
+    if _is_memory(error):
+        reason = next(filter(None, str(error).splitlines()), "").strip()
+        return f"out of memory: {reason}; give a smaller space.channels or budget.tasks, or fewer --jobs"
     return str(error) or type(error).__name__
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from metanas.base import redact
 from metanas.base.atomic import write_atomically
 from metanas.base.plugins import load
 from metanas.cli.common import BOARD, AsJson, Database, Studies, fail, group
@@ -79,5 +80,5 @@ def check_pull(
 
 def _existing(db: str) -> str:
     if "://" not in db and not Path(db).exists():
-        fail(f"there is no leaderboard at {db}; `metanas run ...` makes one")
+        fail(f"there is no leaderboard at {redact.address(db)}; `metanas run ...` makes one")
     return db

@@ -19,6 +19,7 @@ from typing import Any, TypedDict
 import numpy as np
 from filelock import FileLock
 
+from metanas.base import json_text
 from metanas.base.atomic import cache_folder, flushed, sha256
 from metanas.base.errors import DataError, InvalidValue, MetanasError
 from metanas.data import duplicates, identity
@@ -128,7 +129,7 @@ def about(name: str, root: Path | None = None) -> About:
     """A built domain's summary, without opening its arrays. DataError if it is not built, or damaged."""
     folder = folder_of(name, root)
     try:
-        fields = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        fields = json_text.loads((folder / "about.json").read_text(encoding="utf-8"))
         classes = {split: len(names) for split, names in fields["splits"].items()}
         return About(
             fingerprint=fields["fingerprint"],
@@ -234,7 +235,7 @@ def _scale(modality: Modality, examples: Examples) -> tuple[list[float], list[fl
 
 def _open(name: str, folder: Path) -> Store:
     try:
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        about = json_text.loads((folder / "about.json").read_text(encoding="utf-8"))
         for file, expected in about["files"].items():
             if sha256(folder / file) != expected:
                 raise InvalidValue(f"{file} does not have the SHA-256 it was written with")

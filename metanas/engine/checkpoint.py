@@ -11,7 +11,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from metanas.base import distributed
+from metanas.base import distributed, json_text
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import DamagedFile, DataError
 from metanas.method import State
@@ -48,13 +48,13 @@ def load(path: Path) -> Trained | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            about = json.loads(file.metadata()["about"])
+            about = json_text.loads(file.metadata()["about"])
             names = about.get("names") or file.keys()  # safetensors sorts; a method may rely on its order
             state = State({name: file.get_tensor(name) for name in names})
         flags = {name: bool(about.get(name, False)) for name in ("done", "selected")}
         devices = tuple(about.get("devices", ("cpu",)))
         return Trained(state, int(about["iteration"]), float(about["seconds"]), **flags, devices=devices)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise DamagedFile(f"the checkpoint {path} is damaged ({error}); delete it to start again") from error
 
 

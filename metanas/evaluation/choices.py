@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.spatial.distance import jensenshannon
 
+from metanas.base import json_text
 from metanas.evaluation.result import ResultError, read_table, write_table
 from metanas.evaluation.statistics import Floats, domain_of
 
@@ -147,10 +148,10 @@ def _choices(table: pa.Table) -> Choices:
     try:
         column = table.column("choices").combine_chunks()
         flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
-        groups = json.loads((table.schema.metadata or {}).get(b"groups", b"{}"))
+        groups = json_text.loads((table.schema.metadata or {}).get(b"groups", b"{}"))
         values = flat.reshape(table.num_rows, -1) if table.num_rows else np.zeros((0, 0))
         shapes = {name: (int(first), tuple(shape)) for name, (first, shape) in groups.items()}
-    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise ResultError(f"{CHOICES}: choices: {error}") from error
     return Choices(shapes, table.column("task").to_pylist(), table.column("seed").to_pylist(), values)
 

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from metanas.base import json_text
 from metanas.evaluation.result import ResultError, Task, content_of, parse_table, read_table, write_table
 from metanas.evaluation.statistics import View
 
@@ -138,8 +139,8 @@ def _versioned(tables: Sequence[pa.Table]) -> pa.Table:
 def _check_version(table: pa.Table) -> None:
     text = (table.schema.metadata or {}).get(b"controls", b"")
     try:
-        version = json.loads(text)["schema_version"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        version = json_text.loads(text)["schema_version"]
+    except (ValueError, TypeError, KeyError):
         version = None
     if version != VERSION:
         raise ResultError(f"{CONTROLS}: schema_version: expected {VERSION}, got {version!r:.80}")

@@ -6,7 +6,6 @@ Scores are not stored: `read` checks the files and recomputes the labels of the 
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from metanas.base import json_text
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import MetanasError
 from metanas.data.episode import EVALUATION_SEED, EpisodeShape
@@ -240,8 +240,8 @@ def check(document: bytes, predictions: bytes, *, evaluation_seed: int = EVALUAT
 def parse(document: bytes) -> Submission:
     """The content of submission.json, checked. ResultError names the field of whatever is wrong."""
     try:
-        content = json.loads(document)
-    except (ValueError, RecursionError) as error:
+        content = json_text.loads(document)
+    except ValueError as error:
         raise ResultError(f"{SUBMISSION}: not JSON: {error}") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > NEWEST:

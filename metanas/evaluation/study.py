@@ -7,7 +7,6 @@ scores those.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
+from metanas.base import json_text
 from metanas.base.errors import InvalidValue
 from metanas.data.episode import EVALUATION_SEED
 from metanas.data.sampler import query_labels
@@ -160,14 +160,14 @@ def parse(folder: Path) -> Study:
     """study.json of a folder, checked. ResultError names the field of whatever is wrong."""
     content = content_of(folder / STUDY)
     try:
-        return Study.model_validate(json.loads(content))
+        return Study.model_validate(json_text.loads(content))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         message = first["msg"].removeprefix("Value error, ")
         where = f"{field}: {message}, got {first['input']!r:.80}" if field else message
         raise ResultError(f"{STUDY}: {where}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ResultError(f"{STUDY}: not JSON: {error}") from error
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from metanas.base import json_text
 from metanas.base.errors import InvalidValue
 from metanas.base.registry import UnknownName
 from metanas.space.candidates import ACTIVATIONS, OPS
@@ -159,7 +160,7 @@ class Architecture:
     @classmethod
     def from_json(cls, text: str) -> "Architecture":
         """The architecture that `to_json` wrote. InvalidValue says what is wrong with the text."""
-        fields = json.loads(text)
+        fields = json_text.loads(text)
         version = fields.pop("schema_version", None)
         if version != SCHEMA_VERSION:
             raise InvalidValue(f"architecture.schema_version: expected {SCHEMA_VERSION}, got {version!r}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from metanas.base.errors import InvalidValue
-from metanas.base.ranges import Count, Positive
+from metanas.base.ranges import Positive, Size
 from metanas.base.registry import Registry
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class NetworkConfig:
     """
 
     kind: str = "supernet"
-    width: Count = 64
-    depth: Count = 2
+    width: Size = 64
+    depth: Size = 2
     norm: Literal["layer", "batch"] = "layer"
     eps: Positive = 1e-5
     down: Literal["pool", "stride"] = "pool"

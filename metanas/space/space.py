@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Annotated, Literal, get_args
 
 from metanas.base.errors import InvalidValue
-from metanas.base.ranges import Count, Number, Range
+from metanas.base.ranges import Number, Range, Size
 from metanas.base.registry import UnknownName
 from metanas.data.episode import TaskSpec
 from metanas.space.candidates import ACTIVATIONS, OPS
@@ -50,19 +50,19 @@ class SearchSpace:
 
     ops: tuple[str, ...] = ("conv3", "conv5", "maxpool3", "avgpool3", "gru", "attn", "fc", "skip")
     activations: tuple[str, ...] = ("relu", "tanh", "sigmoid")
-    layers: Count = 3
-    channels: Count = 32
+    layers: Size = 3
+    channels: Size = 32
     reductions: tuple[Number, ...] = (0,)
     residual: bool = True
     nodes: Annotated[int, Range(least=0, most=4)] = 0
     relaxation: RelaxationName = "softmax"
-    partial: Count = 1
+    partial: Size = 1
     strategy: str = "all"
     cost: Cost = Cost()
     architecture: str = ""
     merge: bool = True
     stem: StemName = "conv"
-    patch: Count = 4
+    patch: Size = 4
     sampling: Sampling = "mixture"
     levels: Levels = "shared"
     normed: bool = False

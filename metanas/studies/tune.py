@@ -8,7 +8,6 @@ same command resumes an interrupted search, and several at once share the work.
 import hashlib
 import json
 import math
-import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +29,7 @@ from optuna.study import MaxTrialsCallback
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
-from metanas.base import yaml_text
+from metanas.base import redact, yaml_text
 from metanas.base.errors import DataError
 from metanas.data.datasets import Datasets
 from metanas.engine.config import ConfigError, RunConfig, as_overrides, known_keys, resolve, settings_of
@@ -187,6 +186,11 @@ def _create_study(**about: Any) -> optuna.Study:
             return optuna.create_study(**about)
         except (IntegrityError, ProgrammingError, optuna.exceptions.StorageInternalError):
             time.sleep(wait)
+        except (ImportError, ValueError) as error:  # a database that Optuna or this machine does not have
+            reason = redact.without(" ".join(str(error).split()), about["storage"])
+            raise StorageError(
+                f"--storage {redact.address(about['storage'])} cannot be used: {reason}; give sqlite:///FILE"
+            ) from error
     return optuna.create_study(**about)
 
 
@@ -196,11 +200,11 @@ def _usable(storage: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError, ModuleNotFoundError) as error:
-        shown = re.sub(r"(?s)(?<=://).*@|^[^/]*@", "***@", storage).partition("?")[0]
         cause = next((e for e in (error, error.__cause__) if isinstance(e, DBAPIError)), error)
-        reason = " ".join(str(getattr(cause, "orig", cause)).replace(storage, shown).split())
+        reason = redact.without(" ".join(str(getattr(cause, "orig", cause)).split()), storage)
         raise StorageError(
-            f"--storage {shown} cannot be used: {reason}; give another sqlite:///FILE, or move it away"
+            f"--storage {redact.address(storage)} cannot be used: {reason}; give another sqlite:///FILE, "
+            "or move it away"
         ) from error
 
 

@@ -5,7 +5,6 @@ domain, seed, split and number of shots; its metadata say how it was made (`Abou
 needs only its layers. Accuracies are in [0, 1]. Searchers may look at split "val" alone.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from metanas.base import json_text
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import DamagedFile, DataError, InvalidValue
 from metanas.base.registry import UnknownName
@@ -276,10 +276,10 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 def _about(path: Path, content: bytes) -> About:
     try:
         metadata = pq.read_schema(pa.BufferReader(content)).metadata or {}
-        fields = json.loads(metadata[b"about"])
+        fields = json_text.loads(metadata[b"about"])
         if not isinstance(fields, dict):
             raise ValueError(f"its metadata are {fields!r:.40}")
-    except (pa.ArrowException, OSError, KeyError, ValueError, RecursionError) as error:
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise DamagedFile(f"{path} is not a table of architectures: {error}") from error
     if (found := fields.get("schema_version")) != SCHEMA_VERSION:
         raise DataError(f"{path}: schema_version is {found!r}, this metanas reads {SCHEMA_VERSION}")

@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
-from metanas.cli.app import app
+from metanas.cli.app import app, main
 from metanas.evaluation import controls, result
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,18 @@ def metanas(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
 
 def run(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     return metanas("run", "--budget", "smoke", "--seeds", "0", *TINY, *words, cwd=cwd)
+
+
+def test_memory_that_does_not_do_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["metanas", "list", "domains"])
+    monkeypatch.setattr("metanas.cli.app.app", lambda *words, **options: torch.empty(10**16))
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    printed = capsys.readouterr().err
+    assert printed.startswith("metanas: out of memory: ") and printed.count("\n") == 1
+    assert "give a smaller space.channels" in printed
 
 
 @pytest.mark.parametrize("kind", ["domains", "suites", "methods", "ops", "activations", "strategies"])

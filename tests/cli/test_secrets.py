@@ -59,6 +59,27 @@ def test_a_line_break_at_the_end_of_a_token_is_no_part_of_it(bundle: Path, metan
     [
         (("status", "x", "--server", f"http://ada:{PLANTED}@127.0.0.1:1"), 4),
         (("status", "x", "--server", f"http://ada:{PLANTED}@127.0.0.1:port"), 4),
+        *(
+            (("status", "x", "--server", url), 4)
+            for url in (
+                f"ada:{PLANTED}@127.0.0.1:1",
+                f"http://ada:a/{PLANTED}@127.0.0.1:1",
+                f"http://ada:{PLANTED}/a@127.0.0.1:1",
+                f"http://ada:a@{PLANTED}@127.0.0.1:1",
+                f"http://ada:a?{PLANTED}@127.0.0.1:1",
+                f"http://ada:{PLANTED}#a@127.0.0.1:1",
+                f"http://127.0.0.1:1/?key={PLANTED}",
+            )
+        ),
+        *(
+            (("leaderboard", "show", "--db", url), code)
+            for url, code in (
+                (f"postgresql://ada:a@{PLANTED}@127.0.0.1:1/x", 3),
+                (f"postgresql://ada:{PLANTED}/a@127.0.0.1:1/x", 3),
+                (f"ada:{PLANTED}@127.0.0.1/x", 2),
+            )
+        ),
+        ((*TUNE.split(), f"postgresql://ada:a@{PLANTED}@127.0.0.1:1/x"), 3),
         (("leaderboard", "show", "--db", DATABASE), 3),
         (("leaderboard", "show", "--db", HIDDEN), 3),
         (("leaderboard", "serve", "--port", "0", "--db", DATABASE), 3),

@@ -117,3 +117,22 @@ def test_a_damaged_database_of_trials_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"tune.db cannot be used: file is not a database; give another"):
         run(path, 1)
     assert StorageError.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "storage", ["mysql://ada:secret@h/x?password=secret", "redis://:secret@h", "x://secret@h"]
+)
+def test_a_database_that_optuna_lacks_is_one_line_without_a_password(storage: str) -> None:
+    config = resolve("maml", "mini-v1", budget="smoke", domains=["langid"])
+    with pytest.raises(StorageError, match="cannot be used: .*; give") as raised:
+        tune(
+            config,
+            ranges("maml", ["weight_rate=0.001..1.0"]),
+            overrides=(),
+            trials=1,
+            sampler="random",
+            storage=storage,
+            episodes=4,
+            data=Datasets.open(config.suite),
+        )
+    assert "secret" not in str(raised.value)

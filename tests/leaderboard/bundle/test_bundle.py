@@ -38,6 +38,19 @@ def test_a_run_is_packed_and_validated_by_the_program(metanas: Program, tmp_path
     assert metanas("validate", "run.zip") == (0, "run.zip: valid\n", "")
 
 
+def test_a_run_that_is_damaged_is_not_packed_and_says_why(metanas: Program, tmp_path: Path) -> None:
+    bundles.run(tmp_path / "run")
+    (tmp_path / "run" / "architecture.json").write_text("[" * 100_000)
+    code, _, error = metanas("pack", "run", *ABOUT)
+    assert code == 3 and error.startswith("metanas: architecture.json:") and error.count("\n") == 0
+    code, _, error = metanas("leaderboard", "add", "run", "--db", "board.db")
+    assert code == 3 and "architecture.json" in error and error.count("\n") == 0
+    (tmp_path / "run" / "predictions.parquet").unlink()
+    (tmp_path / "run" / "predictions.parquet").mkdir()
+    code, _, error = metanas("pack", "run", *ABOUT)
+    assert code == 3 and error.startswith("metanas: predictions.parquet: missing in run, or no file")
+
+
 def test_what_is_wrong_comes_with_file_field_and_hint_and_code_3(metanas: Program, tmp_path: Path) -> None:
     files = bundles.members(tmp_path / "run")
     wrong = to_zip(bundles.resealed({**files, "README.md": b""}, README_md=b"\xff"))
