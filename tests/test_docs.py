@@ -26,6 +26,7 @@ PAGES = sorted(
     if path.stem not in ("changelog", "contributing", "security")
 )
 PAGES += [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+COMMANDS: Any = get_command(app)
 FETCHED = {"src", "srcset", "data", "poster", "background"}  # attributes whose address a browser asks for
 RELATIONS = {
     "stylesheet",
@@ -120,7 +121,7 @@ def commands_in(text: str) -> Iterator[list[str]]:
 
 def fault(words: list[str]) -> str:
     """What is wrong with a command: "" if it exists and has these options."""
-    command: Any = get_command(app)
+    command = COMMANDS
     rest = list(words)
     while hasattr(command, "commands"):
         if not rest or rest[0] not in command.commands:
