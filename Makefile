@@ -27,6 +27,7 @@ lowest: # the lowest versions that pyproject.toml allows, in an environment of t
 	test -x $(VENV)-lowest/bin/python || $(PYTHON) -m venv $(VENV)-lowest
 	$(PYTHON) -m tests.lowest > $(VENV)-lowest/lowest.txt
 	$(VENV)-lowest/bin/python -m pip install --quiet -r $(VENV)-lowest/lowest.txt
+	$(VENV)-lowest/bin/python -m pip install --quiet --no-deps -e .
 	$(VENV)-lowest/bin/python -m tests.lowest --check
 
 $(VENV)/installed: requirements.txt pyproject.toml
