@@ -189,4 +189,11 @@ class Method(Protocol):
         return {}
 
 
-METHODS: "Registry[type[Method]]" = Registry("method", "METHODS", ("baselines",), "metanas.methods")
+METHODS: "Registry[type[Method]]" = Registry(
+    "method",
+    "METHODS",
+    ("baselines",),
+    "metanas.methods",
+    like="metanas.method.Method",
+    needs=("trains", "Settings", *(name for name in vars(Method) if not name.startswith("_"))),
+)

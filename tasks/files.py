@@ -71,7 +71,12 @@ def _csv(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
     with file.open(newline="", encoding="utf-8-sig") as lines:
         reader = csv.DictReader(lines, strict=True)
         _check_columns(file, names, reader.fieldnames or ())
-        return [tuple(row[name] for name in names) for row in reader]
+        rows = []
+        for row in reader:
+            if None in row:  # where DictReader puts what has no column
+                raise DataError(f"{file}: line {reader.line_num} has more cells than the header has columns")
+            rows.append(tuple(row[name] for name in names))
+        return rows
 
 
 def _jsonl(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -97,6 +102,8 @@ def _check_columns(file: Path, wanted: tuple[str, ...], columns: Iterable[str]) 
     for name in wanted:
         if name not in columns:
             raise DataError(f"{file}: no column {name!r}; it has {', '.join(columns)}")
+        if columns.count(name) > 1:
+            raise DataError(f"{file}: the column {name!r} stands {columns.count(name)} times in the header")
 
 
 def members(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:

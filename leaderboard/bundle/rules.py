@@ -1,29 +1,47 @@
 """Rules for submissions to a shared board: a known suite and budget, its pinned data and episodes.
 
-Each check yields problems (`problem.py`) with a field of submission.json. A board on one's own machine takes
-any run; a shared one ranks only answers to the pinned episodes. Called by `scoring/validate.py`.
+A board knows the built-in and installed suites and those that its administrator added (`store/suites.py`);
+whoever asks for a check says how a suite is found (`FindSuite`). Each check yields problems (`problem.py`)
+with a field of submission.json. A board on one's own machine takes any run; a shared one ranks only answers
+to the pinned episodes. Called by `scoring/validate.py`.
 """
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from leaderboard.bundle.problem import Problem
-from metanas.base.plugins import folder
+from metanas.data import manifest
 from metanas.data.suite import Suite, load_suite, names
 from metanas.evaluation.result import SUBMISSION, Submission, Task
 
 DOMAINS_MOST, SEEDS_MOST, ANSWERS_MOST = 64, 20, 20_000_000
+FindSuite = Callable[[str], Suite | None]
+ROUNDING = 1.01  # of training operations: the ends of a method's phases fall between iterations
 
 
-def problems(submission: Submission) -> Iterator[Problem]:
-    """Every rule that a submission breaks."""
+def installed(name: str) -> Suite | None:
+    """The built-in or installed suite of that name, None if there is none."""
+    return load_suite(name) if name in names() else None
+
+
+def given(suite: Suite) -> FindSuite:
+    """A finder of one suite, beside the built-in and installed ones."""
+    return lambda name: suite if name == suite.name else installed(name)
+
+
+def problems(
+    submission: Submission, find: FindSuite = installed, *, elsewhere: bool = False
+) -> Iterator[Problem]:
+    """Every rule that a submission breaks.
+
+    elsewhere: a suite that is not found here is left to the board that it is sent to.
+    """
     yield from sizes(submission.tasks, submission.seeds)
-    if submission.suite not in names():
-        known = ", ".join(names())
-        yield _problem("suite", f"no suite named {submission.suite!r:.80}", f"there are: {known}")
+    suite = find(submission.suite)
+    if suite is None:
+        if not elsewhere:
+            yield unknown(submission.suite)
         return
-    suite = load_suite(submission.suite)
     if submission.suite_version != suite.version:
         yield _problem(
             "suite_version",
@@ -35,6 +53,18 @@ def problems(submission: Submission) -> Iterator[Problem]:
         wanted = f"at least {len(suite.seeds)} different ones, e.g. --seeds {','.join(map(str, suite.seeds))}"
         yield _problem("seeds", f"got {list(submission.seeds)[:20]}", wanted)
     yield from pinned(submission.tasks, suite)
+
+
+def unknown(suite: str, file: str = SUBMISSION) -> Problem:
+    """The problem of a suite that a board does not have, with what its administrator can do."""
+    if suite.endswith(" (changed)"):
+        hint = "a suite with other settings is not ranked; run the suite itself, or make one of your own"
+    else:
+        hint = (
+            f"there are: {', '.join(names())}; the administrator of the board can add it: "
+            "metanas leaderboard suite add FILE.yaml"
+        )
+    return _problem("suite", f"no suite named {suite!r:.80}", hint, file)
 
 
 def sizes(tasks: Sequence[Task], seeds: Sequence[int], file: str = SUBMISSION) -> Iterator[Problem]:
@@ -63,6 +93,9 @@ def _budget(submission: Submission, suite: Suite) -> Iterator[Problem]:
         yield _problem(
             "budget", f"{dict(submission.budget)!r:.200} is not the budget {name!r}", f"it is {wanted}"
         )
+    spent, allowed = submission.costs.train_flops, suite.budgets[name].flops
+    if spent is not None and allowed is not None and spent > allowed * ROUNDING:
+        yield _problem("costs.train_flops", f"{spent:g}, the budget {name!r} allows {allowed:g}")
     for i, task in enumerate(submission.tasks):
         if task.episodes != wanted["eval_episodes"]:
             yield _problem(
@@ -72,8 +105,7 @@ def _budget(submission: Submission, suite: Suite) -> Iterator[Problem]:
 
 def pinned(tasks: Sequence[Task], suite: Suite, file: str = SUBMISSION) -> Iterator[Problem]:
     """Tasks that the suite does not have, or whose data or episodes are not the pinned ones."""
-    path = folder("tasks") / "manifests" / f"{suite.name}.json"
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    pins = manifest.of(suite)
     for i, task in enumerate(tasks):
         if task.domain not in suite.domains:
             hint = f"it has {', '.join(suite.domains)}"
@@ -84,12 +116,12 @@ def pinned(tasks: Sequence[Task], suite: Suite, file: str = SUBMISSION) -> Itera
                 f"tasks.{i}", f"{suite.name} has no episodes {task.shape} of {task.domain}", hint, file
             )
         else:
-            yield from _matches(i, task, manifest.get(task.domain, {}), file)
+            yield from _matches(i, task, pins.get(task.domain, {}), file)
 
 
-def _matches(i: int, task: Task, manifest: dict[str, Any], file: str) -> Iterator[Problem]:
-    """Compare a task's hashes of data and episodes with the manifest of its domain."""
-    entry = manifest.get("sample" if task.sample else "full")
+def _matches(i: int, task: Task, pinned: dict[str, Any], file: str) -> Iterator[Problem]:
+    """Compare a task's hashes of data and episodes with what its domain is pinned on."""
+    entry = pinned.get("sample" if task.sample else "full")
     if entry is None:
         yield _problem(f"tasks.{i}.sample", f"{task.domain} is not pinned as {task.sample=}", file=file)
         return

@@ -1,4 +1,4 @@
-"""Ranked boards: one per track, methods sorted by mean accuracy, with rank ranges from paired tests.
+"""Ranked boards: one per track, methods by mean accuracy, with ranks and their distance to the best.
 
 Comes after `standing.py` (the submissions with their scores) and before `web/` (the pages). Values that are
 costly and seldom needed are computed on first access.
@@ -12,7 +12,8 @@ import numpy as np
 
 from leaderboard.ranking.standing import Standing
 from metanas.evaluation.batch_intervals import intervals
-from metanas.evaluation.ranking import Friedman, friedman, rank, rank_range
+from metanas.evaluation.one_to_many import Resolution
+from metanas.evaluation.ranking import Friedman, Ranked, friedman, rank
 from metanas.evaluation.result import Task
 from metanas.evaluation.statistics import Interval, View, domain_of
 
@@ -24,8 +25,7 @@ class Line:
     standing: Standing
     overall: Interval  # of the mean accuracy over the board's tasks
     tasks: Mapping[str, Interval]  # accuracy by task name
-    first: int  # 1 + number of methods significantly better
-    last: int  # number of methods that are not significantly worse
+    place: Ranked  # ranks, difference to the best and family
 
     @property
     def method(self) -> str:
@@ -35,7 +35,7 @@ class Line:
     @property
     def ranks(self) -> str:
         """Its rank or range of ranks, as text."""
-        return rank_range(self.first, self.last)
+        return self.place.ranks
 
     @cached_property
     def view(self) -> View:
@@ -79,6 +79,7 @@ class Board:
     track: str
     tasks: tuple[Task, ...]
     lines: tuple[Line, ...]
+    resolution: Resolution | None  # what differences can be told; None with one family
 
     @cached_property
     def by_method(self) -> dict[str, Line]:
@@ -96,6 +97,11 @@ class Board:
         return {name: self.by_method[name].view for name in selected}
 
     @cached_property
+    def founders(self) -> tuple[str, ...]:
+        """The methods by rank, of each family of near-identical ones the first alone."""
+        return tuple(line.method for line in self.lines if line.place.family == line.method)
+
+    @cached_property
     def friedman(self) -> Friedman | None:
         """Friedman's test of all methods; None if there are too few tasks or methods."""
         return friedman(self.views())
@@ -104,21 +110,24 @@ class Board:
 def rank_track(track: str, standings: Sequence[Standing], domain: str = "") -> Board:
     """Rank the submissions of a track on all tasks, or on those of one domain.
 
+    Of near-identical methods the one that was accepted first gives the family its name.
+
     standings: at least one, all with the same tasks.
     """
+    standings = sorted(standings, key=lambda s: (s.accepted, s.id))
     tasks = tuple(t for t in standings[0].document.tasks if domain in ("", t.domain))
     names = tuple(task.name for task in tasks)
     views = {s.method: {name: s.accuracies[name] for name in names} for s in standings}
     by_task = {name: intervals({m: {name: view[name]} for m, view in views.items()}) for name in names}
     index = {standing.method: i for i, standing in enumerate(standings)}
+    ranking = rank(views)
     lines = [
         Line(
             standings[index[place.name]],
             place.mean,
             {name: per_method[index[place.name]] for name, per_method in by_task.items()},
-            place.first,
-            place.last,
+            place,
         )
-        for place in rank(views)
+        for place in ranking.methods
     ]
-    return Board(track, tasks, tuple(lines))
+    return Board(track, tasks, tuple(lines), ranking.resolution)

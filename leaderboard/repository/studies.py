@@ -5,7 +5,7 @@ not ranked; its accuracies and tests are recomputed from its predictions (`metan
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,8 @@ from leaderboard.bundle import parquet, rules, slugs, strict_json
 from leaderboard.bundle.entry import is_name
 from leaderboard.bundle.names import KIB, MIB
 from leaderboard.bundle.problem import BundleError, Problem, refuse
-from metanas.data.suite import load_suite, names
+from metanas.data import manifest
+from metanas.data.suite import Pins, load_suite, names
 from metanas.evaluation import study, transfer
 from metanas.evaluation.result import ResultError
 from metanas.evaluation.study import ANSWERS, SCHEMA, STUDY, Answered, Study
@@ -114,8 +115,16 @@ def _place(document: Study, place: PurePosixPath) -> list[Problem]:
 def _suite(document: Study) -> list[Problem]:
     """Its data and episodes must be the pinned ones of its suite."""
     if document.suite not in names():
-        known = ", ".join(names())
-        return [Problem(STUDY, f"no suite named {document.suite!r:.80}", field="suite", hint=known)]
+        return [rules.unknown(document.suite, STUDY)]
     if problems := list(rules.sizes(document.tasks, document.seeds, STUDY)):
         return problems
-    return list(rules.pinned(document.tasks, load_suite(document.suite), STUDY))
+    suite = load_suite(document.suite)
+    return [*_test_only(document, manifest.of(suite)), *rules.pinned(document.tasks, suite, STUDY)]
+
+
+def _test_only(document: Study, pins: Pins) -> Iterator[Problem]:
+    """A domain that can be trained on must have the row that its column is compared with."""
+    for name in document.test_only:
+        if any(entry["classes"]["train"] for entry in pins.get(name, {}).values()):
+            hint = f"it has meta-train classes: add --train {name}"
+            yield Problem(STUDY, f"{name!r:.80} is not test-only", field="test_only", hint=hint)

@@ -18,10 +18,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from leaderboard.bundle import rules
 from leaderboard.bundle.names import canonical
 from leaderboard.bundle.problem import BundleError
 from leaderboard.scoring.transport import to_wire
 from leaderboard.scoring.validate import decode, validate
+from metanas.base.ranges import STORED
+from metanas.data.suite import Suite
 from metanas.evaluation import result
 
 MESSAGE_MOST, HANDLES_MOST = 2**16, 16  # bytes of a message; file descriptors with it
@@ -56,11 +59,16 @@ def _warm_up() -> None:
 def _score(message: dict[str, Any], handles: list[int]) -> None:
     """In the forked process: drop rights, read the files, score them, write the answer, exit.
 
-    message: "names" of the files, "limits" (see `give_up`), "secret" (see `validate.decode`; 0: a bundle).
-    handles: one file descriptor per name, then the pipe.
+    message: "names" of the files, "limits" (see `give_up`), "secret" (see `validate.decode`; 0: a bundle),
+    "suite": whether a file with the suite follows. handles: one file descriptor per name, that of the suite,
+    then the pipe.
     """
     give_up(message["limits"])
     *files, answer = handles
+    find: rules.FindSuite = rules.installed
+    if message["suite"]:
+        with os.fdopen(files.pop(), "rb") as file:
+            find = rules.given(Suite.model_validate_json(file.read(), context=STORED))
     members = {}
     for name, handle in zip(message["names"], files, strict=True):
         with os.fdopen(handle, "rb") as file:
@@ -70,7 +78,7 @@ def _score(message: dict[str, Any], handles: list[int]) -> None:
         if secret:
             scored = decode(members, result.parse(members[result.SUBMISSION]), secret=secret)
         else:
-            scored = validate(members)
+            scored = validate(members, find)
         content = to_wire(scored)
     except BundleError as error:
         content = canonical({"problems": [problem.as_json() for problem in error.problems]})

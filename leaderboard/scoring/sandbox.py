@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Lock
 
 from leaderboard.bundle.problem import BundleError, Problem
@@ -52,18 +53,29 @@ class Sandbox:
         with self._lock:
             self._started()
 
-    def run(self, files: Mapping[str, Path], *, secret: int = 0) -> Scored:
+    def run(self, files: Mapping[str, Path], *, secret: int = 0, suite: bytes | None = None) -> Scored:
         """Scores of a bundle. BundleError if it is not valid, ScorerDied if its process did not answer.
 
         files: name -> path. secret: 0, or the seed of a challenge's labels; then `files` are only the
-        predictions and a submission.json that the board wrote.
+        predictions and a submission.json that the board wrote. suite: one that was added to the board, as
+        JSON.
         """
-        request = {"names": list(files), "limits": asdict(self._limits), "secret": str(secret)}
+        request = {
+            "names": list(files),
+            "limits": asdict(self._limits),
+            "secret": str(secret),
+            "suite": suite is not None,
+        }
         message = json.dumps(request).encode()
         ours, theirs = os.pipe()
         try:
             with ExitStack() as opened:
                 handles = [opened.enter_context(path.open("rb")).fileno() for path in files.values()]
+                if suite is not None:
+                    given = opened.enter_context(TemporaryFile())
+                    given.write(suite)
+                    given.seek(0)
+                    handles.append(given.fileno())
                 with self._lock:
                     socket.send_fds(self._started(), [message], [*handles, theirs])
             os.close(theirs)

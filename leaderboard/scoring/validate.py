@@ -14,6 +14,7 @@ from leaderboard.bundle import entry, parquet, rules, strict_json
 from leaderboard.bundle.entry import Entry, from_pydantic
 from leaderboard.bundle.names import ARCHITECTURE, CURVES, ENTRY, README, Members
 from leaderboard.bundle.problem import BundleError, Problem, refuse
+from leaderboard.bundle.rules import FindSuite
 from leaderboard.bundle.scores import Scored, score
 from metanas.evaluation import controls, curves
 from metanas.evaluation.result import PREDICTIONS, SCHEMA, SUBMISSION, ResultError, Submission
@@ -30,8 +31,11 @@ class Inspected:
     submission: Submission
 
 
-def inspect(members: Members) -> Inspected:
-    """Check the JSON files, hashes and rules of a bundle. BundleError lists all problems."""
+def inspect(members: Members, find: FindSuite = rules.installed, *, elsewhere: bool = False) -> Inspected:
+    """Check the JSON files, hashes and rules of a bundle. BundleError lists all problems.
+
+    find, elsewhere: see `rules.problems`.
+    """
     about = entry.parse(members[ENTRY])
     document = strict_json.parse(SUBMISSION, members[SUBMISSION])
     try:
@@ -43,15 +47,15 @@ def inspect(members: Members) -> Inspected:
     problems = [*_hashes(members, about, submission), *_names(submission)]
     if README in members:
         problems += _readme(members[README])
-    problems += rules.problems(submission)
+    problems += rules.problems(submission, find, elsewhere=elsewhere)
     if problems:
         raise BundleError(problems)
     return Inspected(members, about, submission)
 
 
-def validate(members: Members) -> Scored:
+def validate(members: Members, find: FindSuite = rules.installed, *, elsewhere: bool = False) -> Scored:
     """Check everything: `inspect`, then decode and score the predictions. BundleError lists the problems."""
-    return decode(members, inspect(members).submission)
+    return decode(members, inspect(members, find, elsewhere=elsewhere).submission)
 
 
 def decode(members: Members, submission: Submission, *, secret: int = 0) -> Scored:

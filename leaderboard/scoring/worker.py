@@ -70,7 +70,7 @@ class Worker:
         if leased is None:
             return False
         try:
-            scored = self.sandbox.run(self._files(leased))
+            scored = self.sandbox.run(self._files(leased), suite=self._suite(leased))
         except BundleError as error:
             self._reject(leased, error)
         except (ScorerDied, OSError, ValueError) as error:
@@ -95,6 +95,13 @@ class Worker:
         with self.store.database.read() as session:
             query = select(File.name, File.sha256).where(File.submission_id == leased.submission)
             return {name: self.store.blobs.path(sha) for name, sha in session.execute(query)}
+
+    def _suite(self, leased: Lease) -> bytes | None:
+        """The suite of a submission as the scorer gets it, if it is one that was added to this board."""
+        with self.store.database.read() as session:
+            name = session.get_one(Submission, leased.submission).parsed.suite
+        suite = self.store.suites.find(name) if name in self.store.suites.added() else None
+        return None if suite is None else suite.model_dump_json().encode()
 
     def _reject(self, leased: Lease, error: BundleError) -> None:
         with self.store.database.write() as session:

@@ -50,7 +50,7 @@ class Acceptance:
         """
         assert actor.account is not None
         try:
-            inspected = inspect(reading.read_zip(content))
+            inspected = inspect(reading.read_zip(content), self.store.suites.find)
             for member in inspected.members.values():
                 self.store.blobs.put(member)
             with self.store.database.write() as session:

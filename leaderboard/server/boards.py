@@ -3,7 +3,6 @@
 They use the boards and views of the pages (`web/`), so page and API never differ.
 """
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -13,14 +12,14 @@ from starlette.exceptions import HTTPException
 from leaderboard.ranking.board import Board
 from leaderboard.repository.studies import numbers
 from leaderboard.server.caching import TaggedRoute
+from leaderboard.server.identity import CurrentContext
 from leaderboard.server.reads import ERRORS, Json
 from leaderboard.web import links
 from leaderboard.web.query import QueryError
 from leaderboard.web.site import Site
 from leaderboard.web.views import compare, pareto
-from metanas.base.plugins import folder
+from metanas.data import manifest
 from metanas.data.sealed import sealable
-from metanas.data.suite import load_suite, names
 from metanas.evaluation.paired import pairs
 
 router = APIRouter(prefix="/api/v1", tags=["boards"], responses=ERRORS, route_class=TaggedRoute)
@@ -29,22 +28,22 @@ Name = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
 @router.get("/benchmarks")
-def benchmarks() -> Json:
+def benchmarks(context: CurrentContext) -> Json:
     """The suites that this board knows: name, version and summary."""
-    suites = [load_suite(name) for name in names()]
+    suites = context.store.suites.all()
     return {"benchmarks": [{"name": s.name, "version": s.version, "summary": s.summary} for s in suites]}
 
 
 @router.get("/benchmarks/{name}")
-def benchmark(name: Name) -> Json:
+def benchmark(name: Name, context: CurrentContext) -> Json:
     """A suite: its protocol, the hashes of its data and episodes, and the domains that can be challenged."""
-    if name not in names():
-        raise HTTPException(404, f"no suite named {name!r}; there are: {', '.join(names())}")
-    suite = load_suite(name)
-    path = folder("tasks") / "manifests" / f"{name}.json"
+    suite = context.store.suites.find(name)
+    if suite is None:
+        known = ", ".join(found.name for found in context.store.suites.all())
+        raise HTTPException(404, f"no suite named {name!r}; there are: {known}")
     return {
-        "suite": suite.model_dump(mode="json"),
-        "pinned": json.loads(path.read_text(encoding="utf-8")),
+        "suite": suite.model_dump(mode="json", exclude={"origin"}),
+        "pinned": manifest.of(suite),
         "challenges": [domain for domain in suite.domains if sealable(domain)],
     }
 

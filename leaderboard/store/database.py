@@ -164,6 +164,8 @@ def parse(url: str) -> URL:
         raise StoreError(
             f"--db wants a file or a URL like postgresql://user@host/name, got {redact.address(url)!r}"
         ) from error
+    if parsed.get_backend_name() == "sqlite" and not parsed.database:
+        raise StoreError(f"--db {url!r} names no file; give one, like sqlite:///runs/leaderboard.db")
     if parsed.get_backend_name() == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":

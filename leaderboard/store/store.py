@@ -18,6 +18,7 @@ from leaderboard.bundle.scores import Scored, score
 from leaderboard.store.blobs import Blobs
 from leaderboard.store.database import Database, alone
 from leaderboard.store.models import Detail, Event, File, Method, Score, Submission, new_id
+from leaderboard.store.suites import Suites
 from metanas.base.atomic import check_writable
 from metanas.evaluation.result import ResultError
 from metanas.evaluation.result import Submission as Document
@@ -48,6 +49,7 @@ class Store:
         self.database = Database(str(url))
         self.data = data or _beside(self.database)
         self.blobs = Blobs(self.data / "blobs")
+        self.suites = Suites(self.data / "suites")
 
     def add(self, folder: Path) -> str:
         """Check, score and publish a run folder; returns its track. ResultError if it is not a valid result.

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from metanas.evaluation.result import Task
 from metanas.evaluation.statistics import Interval
+from metanas.evaluation.tables import points
 
 
 def percent(value: float) -> str:
@@ -52,4 +53,4 @@ def minute(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 
-FILTERS = {f.__name__: f for f in (percent, heading, bar, count, p_value, day, minute)}
+FILTERS = {f.__name__: f for f in (percent, points, heading, bar, count, p_value, day, minute)}

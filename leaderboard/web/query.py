@@ -15,11 +15,12 @@ from metanas.base.errors import InvalidValue
 Query = Mapping[str, Sequence[str]]  # parameter -> its values, as in `?m=a&m=b`
 ROWS = 100  # of the table on one page
 TIERS = ("recomputed", "challenged", "reproduced")
-COLUMNS = ("tasks", "worst", "normalised", "parameters", "training", "seeds", "attempts", "date")
+COLUMNS = ("best", "tasks", "worst", "normalised", "parameters", "training", "seeds", "attempts", "date")
 NAMES = {  # column -> its heading
     "rank": "Rank",
     "method": "Method",
     "mean": "Mean",
+    "best": "Minus best other",
     "worst": "Worst domain",
     "normalised": "Above chance, %",
     "parameters": "Parameters",

@@ -20,7 +20,7 @@ from leaderboard.web.store_source import Stored
 from leaderboard.web.views import exports
 from metanas.base.atomic import write_atomically
 
-NOTE = "a range of ranks where paired tests (Holm, 5 %) cannot tell"
+NOTE = "a range of ranks where comparisons with all others (5 %) cannot tell"
 
 
 def export(store: Store, out: Path, studies: tuple[Shown, ...] = ()) -> Path:

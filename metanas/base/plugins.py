@@ -9,15 +9,18 @@ folders `tasks`, `baselines` and `leaderboard`.
 import ast
 import importlib
 import importlib.util
+import re
 import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
+from typing import NamedTuple
 
 from metanas.base.errors import MetanasError
 
+_OBJECT = re.compile(r"[A-Za-z_][\w.]*(:[A-Za-z_][\w.]*)?")  # module, or module:object
 OURS = ("tasks", "baselines", "leaderboard")  # plain top-level names, so a user's file may hide them
 
 
@@ -27,11 +30,28 @@ class PluginError(MetanasError):
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a registered name is defined, and the first line of its docstring."""
+    """Where a registered name is defined, and the first line of its docstring.
+
+    package, target: of an installed package's entry point, its name with version and its object; else empty.
+    """
 
     name: str
     module: str
     summary: str
+    package: str = ""
+    target: str = ""
+
+    @property
+    def whose(self) -> str:
+        """Package and object, for messages: "birds 0.1 (birds.data:Birds)"."""
+        return f"{self.package} ({self.target})" if self.package else self.module
+
+
+class Foreign(NamedTuple):
+    """What installed packages add to a group: its entries, and a line for each that cannot be taken."""
+
+    entries: tuple[Entry, ...]
+    problems: tuple[str, ...]
 
 
 @cache
@@ -66,9 +86,97 @@ def scan(variable: str, packages: tuple[str, ...], group: str | None = None) -> 
                         f"{entry.name!r} is registered twice: in {entries[entry.name].module} and {module}"
                     )
                 entries[entry.name] = entry
-    for point in entry_points(group=group) if group else ():
-        entries.setdefault(point.name, Entry(point.name, point.module, f"from {point.module}"))
+    for entry in foreign(group).entries if group else ():
+        entries.setdefault(entry.name, entry)
     return dict(sorted(entries.items()))
+
+
+def problems(variable: str, packages: tuple[str, ...], group: str | None = None) -> list[str]:
+    """A line for each entry point of a group that is left out: malformed, or its name is taken."""
+    known = scan(variable, packages, group)
+    added = foreign(group) if group else Foreign((), ())
+    clashes = [
+        f"{group}: {entry.name!r} of {entry.whose} is left out: {known[entry.name].module} has that name; "
+        "choose another"
+        for entry in added.entries
+        if known[entry.name] is not entry
+    ]
+    return [*added.problems, *clashes]
+
+
+@cache
+def foreign(group: str) -> Foreign:
+    """The entry points of a group in all installed packages, in the order of sys.path. Imports nothing.
+
+    Never raises for what a foreign package has in its metadata; that is a line of `problems`.
+    """
+    entries: dict[str, Entry] = {}
+    problems = []
+    for package, distribution in _packages():
+        try:
+            points = list(distribution.entry_points.select(group=group))
+        except Exception as error:  # a line that is none: whatever the parser makes of it
+            problems.append(f"{group}: entry_points.txt of {package} cannot be read: {error}")
+            continue
+        for point in points:
+            if not _OBJECT.fullmatch(point.value):
+                problems.append(
+                    f"{group}: {point.name!r} of {package} is {point.value!r}; it must be module:object"
+                )
+            elif point.name in entries:
+                first = entries[point.name].whose
+                problems.append(
+                    f"{group}: {point.name!r} of {package} ({point.value}) is left out: {first} has that "
+                    "name; choose another"
+                )
+            else:
+                entries[point.name] = Entry(
+                    point.name, point.module, f"from {point.module}", package, point.value
+                )
+    return Foreign(tuple(entries.values()), tuple(problems))
+
+
+@cache
+def _packages() -> tuple[tuple[str, Distribution], ...]:
+    """The installed packages that have entry points for us, by name and version; the first of each name."""
+    found: dict[str, tuple[str, Distribution]] = {}
+    for distribution in distributions():
+        try:
+            text = distribution.read_text("entry_points.txt") or ""
+        except (OSError, UnicodeDecodeError):
+            continue
+        if "[metanas." not in text:
+            continue
+        try:
+            name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+        except Exception:  # no METADATA, or one that is damaged
+            name, version = None, ""
+        name = name or str(distribution.locate_file(""))
+        found.setdefault(name, (f"{name} {version}".strip(), distribution))
+    return tuple(found.values())
+
+
+def forget() -> None:
+    """Look at folders and installed packages anew, after one was added in this process."""
+    for known in (scan, foreign, _packages):
+        known.cache_clear()
+
+
+def load_entry(entry: Entry) -> None:
+    """Import the module of an entry. PluginError names package, object and the fault of a foreign one."""
+    if not entry.package:
+        load(entry.module)
+        return
+    try:
+        plugin: object = importlib.import_module(entry.module)
+        for part in filter(None, entry.target.partition(":")[2].split(".")):
+            plugin = getattr(plugin, part)
+    except (Exception, SystemExit) as error:
+        reason = " ".join(str(error).split())
+        raise PluginError(
+            f"{entry.name!r} of {entry.whose} cannot be loaded ({type(error).__name__}: {reason}); mend or "
+            "remove that package; --debug shows where"
+        ) from error
 
 
 def load(module: str) -> types.ModuleType:
@@ -76,6 +184,23 @@ def load(module: str) -> types.ModuleType:
     if module.partition(".")[0] in OURS:
         folder(module.partition(".")[0])
     return importlib.import_module(module)
+
+
+def place(module: str) -> Path | None:
+    """The folder that an installed package or module lies in, None if there is no such module.
+
+    A package's own folder; the file of a module is not run, but the packages above it are imported.
+    """
+    try:
+        spec = importlib.util.find_spec(module)
+    except Exception:  # whatever the import of a package above it raises
+        return None
+    if spec is None:
+        return None
+    folders = list(spec.submodule_search_locations or ())
+    if folders:
+        return Path(folders[0])
+    return Path(spec.origin).parent if spec.origin else None
 
 
 def _modules(package: str) -> Iterator[tuple[str, Path]]:

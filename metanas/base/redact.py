@@ -3,6 +3,8 @@
 import re
 from urllib.parse import unquote
 
+_SECRET = re.compile("pass|pw|key|token|secret|auth", re.IGNORECASE)  # names of fields of a query
+
 
 def address(url: str) -> str:
     """A URL, or what was meant to be one, for a message: `scheme://user:***@host/path`.
@@ -14,15 +16,18 @@ def address(url: str) -> str:
     if "@" in query:
         return f"{scheme}***"
     login, at, host = rest.rpartition("@")
-    user, colon, _ = login.partition(":")
-    return f"{scheme}{f'{user}:***' if colon else '***'}@{host}" if at else f"{scheme}{host}"
+    user, secret = _login(scheme, login)
+    return f"{scheme}{user}{'***' if secret else ''}@{host}" if at else f"{scheme}{host}"
 
 
 def without(text: str, url: str) -> str:
     """A message about this address in others' words, which may repeat parts of the password or query."""
-    _, rest, query = _parts(url)
-    login = rest.rpartition("@")[0]
-    secrets = [login.partition(":")[2] or login, *(part.partition("=")[2] for part in query.split("&"))]
+    scheme, rest, query = _parts(url)
+    fields = [part.partition("=") for part in query.split("&")]
+    secrets = [
+        _login(scheme, rest.rpartition("@")[0])[1],
+        *(v for key, _, v in fields if _SECRET.search(key)),
+    ]
     if "@" in query:
         secrets += [rest, query]
     parts = {part for secret in secrets for part in (secret, *re.split(r"[:/@?#&=]+", secret))}
@@ -31,6 +36,14 @@ def without(text: str, url: str) -> str:
         if len(part) > 2:  # shorter ones would spoil the words
             text = text.replace(part, "***")
     return text
+
+
+def _login(scheme: str, login: str) -> tuple[str, str]:
+    """What is shown of what stands before the @, and what is not; a database may need no password."""
+    user, colon, password = login.partition(":")
+    if colon or (scheme and not scheme.startswith("http")):
+        return user + colon, password
+    return "", login  # of a server, it may be a token
 
 
 def _parts(url: str) -> tuple[str, str, str]:

@@ -19,13 +19,24 @@ class Registry(Generic[T]):
 
     kind: the word for one plug-in in messages. variable: the name that this registry is bound to in source
     files, by which its plug-ins are found. packages: the folders they are searched in. group: the
-    entry-point group of separately installed packages.
+    entry-point group of separately installed packages. like: the class that they are derived from.
+    needs: the attributes that each must have.
     """
 
-    def __init__(self, kind: str, variable: str, packages: tuple[str, ...], group: str | None = None) -> None:
-        self.kind = kind
+    def __init__(
+        self,
+        kind: str,
+        variable: str,
+        packages: tuple[str, ...],
+        group: str | None = None,
+        *,
+        like: str = "",
+        needs: tuple[str, ...] = (),
+    ) -> None:
+        self.kind, self._like, self._needs = kind, like, needs
         self._where = (variable, packages, group)
         self._things: dict[str, T] = {}
+        self._checked: set[str] = set()  # imported, and complete
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorator: add a class or function under `name`; the same one defined again replaces it.
@@ -42,6 +53,7 @@ class Registry(Generic[T]):
             if known is not None and _identity(known) != _identity(plugin):
                 raise InvalidValue(f"{self.kind} {name!r} is registered twice; choose another name")
             self._things[name] = plugin
+            self._checked.discard(name)
             return plugin
 
         return add
@@ -53,6 +65,10 @@ class Registry(Generic[T]):
             known.setdefault(name, plugins.Entry(name, "", ""))
         return [known[name] for name in sorted(known)]
 
+    def problems(self) -> list[str]:
+        """A line for each foreign entry point that is left out; imports nothing."""
+        return plugins.problems(*self._where)
+
     def __iter__(self) -> Iterator[str]:
         return (entry.name for entry in self.entries())
 
@@ -60,13 +76,39 @@ class Registry(Generic[T]):
         return any(name == known for known in self)
 
     def __getitem__(self, name: str) -> T:
-        """The plug-in of that name, imported if need be. UnknownName names the closest known one."""
-        if name not in self._things:
-            entry = plugins.scan(*self._where).get(name)
-            if entry is None:
-                raise UnknownName(self.kind, name, tuple(self))
-            plugins.load(entry.module)
+        """The plug-in of that name, imported if need be. UnknownName names the closest known one.
+
+        PluginError for one of a foreign package that cannot be loaded, has another name or is incomplete.
+        """
+        if name in self._checked and name in self._things:
+            return self._things[name]
+        entry = plugins.scan(*self._where).get(name)
+        if entry is None and name not in self._things:
+            raise UnknownName(self.kind, name, tuple(self))
+        if entry is not None and name not in self._things:
+            plugins.load_entry(entry)
+        if entry is not None:
+            self._check(entry)
+        self._checked.add(name)
         return self._things[name]
+
+    def _check(self, entry: plugins.Entry) -> None:
+        """PluginError unless an imported module registered what its entry promises, with all it needs."""
+        plugin = self._things.get(entry.name)
+        if plugin is None:
+            theirs = [name for name, other in self._things.items() if _identity(other)[0] == entry.module]
+            registered = (
+                f"registers {', '.join(map(repr, theirs))}" if theirs else f"registers no {self.kind}"
+            )
+            raise plugins.PluginError(
+                f"{self.kind} {entry.name!r} of {entry.whose}: {entry.module} {registered}; the entry point "
+                "must have the name that is registered"
+            )
+        if missing := [need for need in self._needs if not hasattr(plugin, need)]:
+            raise plugins.PluginError(
+                f"{self.kind} {entry.name!r} of {entry.whose} has no {', '.join(missing)}; derive it from "
+                f"{self._like}, or set what is missing"
+            )
 
 
 def _identity(plugin: object) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""`metanas leaderboard serve | token | backup | restore | verify | verify-receipt`: a leaderboard server."""
+"""`metanas leaderboard serve | token | suite | backup | restore | verify | verify-receipt`: a server."""
 
 import gc
 import socket
@@ -17,6 +17,7 @@ Data = Annotated[
     Path | None, typer.Option(help="Folder of stored files and keys. Default: next to the SQLite file.")
 ]
 tokens = group("Access tokens of those who submit results.")
+suites = group("Suites that this board ranks besides the built-in ones.")
 
 
 def hook(app: typer.Typer) -> None:
@@ -24,6 +25,7 @@ def hook(app: typer.Typer) -> None:
     for command in (serve, backup, restore, verify, verify_receipt):
         app.command()(command)
     app.add_typer(tokens, name="token")
+    app.add_typer(suites, name="suite")
 
 
 def serve(
@@ -124,6 +126,38 @@ def revoke(token: int, db: Database = BOARD, data: Data = None) -> None:
             session, "administrator", "revoke", row.account.name, {"token": token}
         )
     print(f"token {token} is revoked")
+
+
+@suites.command("add")
+def add_suite(
+    file: Annotated[Path, typer.Argument(help="The suite's YAML file; its manifest lies beside it.")],
+    db: Database = BOARD,
+    data: Data = None,
+) -> None:
+    """Add a suite to the board, also while it is served: its submissions are then scored and ranked."""
+    with _store(db, data) as store:
+        suite = store.suites.add(file)
+        with store.database.write() as session:
+            about = {"version": suite.version, "domains": list(suite.domains)}
+            load("leaderboard.accounts.audit").append(session, "administrator", "suite", suite.name, about)
+    print(f"{suite.name} {suite.version}: {', '.join(suite.domains)}")
+
+
+@suites.command("list")
+def list_suites(db: Database = BOARD, data: Data = None, as_json: AsJson = False) -> None:
+    """List the suites of the board: name, version, and whether it was added here."""
+    with _store(db, data) as store:
+        added = store.suites.added()
+        rows = [
+            {
+                "name": suite.name,
+                "version": suite.version,
+                "origin": "added" if suite.name in added else "installed",
+                "summary": suite.summary,
+            }
+            for suite in store.suites.all()
+        ]
+    print_rows(rows, ("name", "version", "origin", "summary"), as_json=as_json)
 
 
 def backup(out: Path, db: Database = BOARD, data: Data = None) -> None:

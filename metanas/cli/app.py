@@ -18,6 +18,7 @@ from metanas.cli import (
     board,
     bundle,
     challenge,
+    common,
     compare,
     data,
     evaluate,
@@ -25,6 +26,7 @@ from metanas.cli import (
     new,
     report,
     reproduce,
+    suite,
     table,
     transfer,
     tune,
@@ -36,12 +38,14 @@ from metanas.cli.common import (
     Database,
     Device,
     Precision,
-    Root,
+    Roots,
     Workers,
+    data_root,
     fail,
     names,
     numbers,
     print_rows,
+    warn,
 )
 
 app = typer.Typer(
@@ -67,6 +71,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(arch.app, name="arch")
 app.add_typer(challenge.app, name="challenge")
 app.add_typer(table.app, name="table")
+app.add_typer(suite.app, name="suite")
 for command in (compare.compare, evaluate.evaluate, report.report, reproduce.reproduce, transfer.transfer):
     app.command()(command)
 app.command()(tune.tune)
@@ -104,15 +109,17 @@ def list_command(
     if kind not in KINDS:
         fail(f"nothing of kind {kind!r} to list; there are: {', '.join((*KINDS, 'settings'))}")
     print_rows(listing.rows(kind), ("name", "summary"), as_json=as_json)
+    for problem in listing.problems(kind):
+        warn(problem)
 
 
 @app.command()
 def run(
     method: Annotated[list[str], typer.Option("--method", help="A method; may be given several times.")],
-    suite: Annotated[str, typer.Option(help="A suite.")] = "mini-v1",
+    suite: Annotated[str, typer.Option(help="A suite: a name, or a YAML file.")] = "mini-v1",
     domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: the suite's.")] = "",
-    budget: Annotated[str, typer.Option(help="smoke | small | full")] = "small",
+    budget: Annotated[str, typer.Option(help="smoke | small | full | small-2T ...")] = "small",
     out: Annotated[Path | None, typer.Option(help="Run folder (with several methods: its parent).")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
     workers: Workers = 0,
@@ -122,7 +129,7 @@ def run(
         list[str] | None,
         typer.Option("--set", help="key=value, e.g. steps=3, suite.shots=[1], tracking=wandb"),
     ] = None,
-    root: Root = None,
+    root: Roots = None,
     controls: Controls = True,
     db: Database = BOARD,
     pages: Annotated[Path | None, typer.Option(help="Folder to write the leaderboard's pages to.")] = None,
@@ -147,10 +154,10 @@ def run(
     if out is not None and len(configs) > 1:
         folders = [out / c.method for c in configs]
     else:
-        folders = [out or Path("runs") / suite / budget / c.method for c in configs]
+        folders = [out or Path("runs") / c.suite.name / budget / c.method for c in configs]
     grids.run(
         list(zip(configs, folders, strict=True)),
-        root=root,
+        root=data_root(root),
         jobs=jobs,
         workers=workers,
         controls=controls,
@@ -169,6 +176,7 @@ def main() -> NoReturn:
     words = sys.argv[1:]
     if debug := "--debug" in words:
         words.remove("--debug")
+        common.debug = True
     interrupt.listen()
     try:
         code = app(words, standalone_mode=False)
@@ -180,7 +188,7 @@ def main() -> NoReturn:
             sys.exit(130)
         if debug or (code := _exit_code(error)) is None:
             raise
-        _print_error(_message(error))
+        warn(_message(error))
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -209,10 +217,6 @@ def _message(error: Exception) -> str:
         reason = next(filter(None, str(error).splitlines()), "").strip()
         return f"out of memory: {reason}; give a smaller space.channels or budget.tasks, or fewer --jobs"
     return str(error) or type(error).__name__
-
-
-def _print_error(message: str) -> None:
-    print(f"metanas: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

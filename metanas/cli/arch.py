@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from metanas.base.atomic import write_atomically
-from metanas.cli.common import AsJson, Root, fail, group, print_rows
+from metanas.cli.common import AsJson, Roots, data_root, fail, group, print_rows
 
 app = group("Discrete architectures: show one, list or export those that a run derived.")
 Domain = Annotated[str, typer.Option("--domain", help="A domain of the run's suite.")]
@@ -86,13 +86,13 @@ def export(
     out: Annotated[Path | None, typer.Option(help="The file. Default: in the run folder.")] = None,
     seed: Annotated[int, typer.Option(help="A seed of the run.")] = 0,
     episode: Annotated[int, typer.Option(min=0, help="The pinned test episode to adapt to.")] = 0,
-    root: Root = None,
+    root: Roots = None,
 ) -> None:
     """Adapt to a test episode, derive its architecture with the adapted weights, export and check it."""
     from metanas.models.export import export as write
     from metanas.studies.derive import derived
 
-    net, x = derived(run, domain, seed=seed, episode=episode, root=root)
+    net, x = derived(run, domain, seed=seed, episode=episode, root=data_root(root))
     path = out or run / f"{domain}-seed{seed}-episode{episode}.{kind}"
     gap = write(net, x, path, kind)
     print(

@@ -6,20 +6,28 @@ Imports no torch. Exit codes: 2 usage, 3 the bundle is not valid, 4 the server c
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from metanas.base import yaml_text
 from metanas.base.atomic import write_atomically
 from metanas.base.plugins import load
-from metanas.cli.common import AsJson, fail
+from metanas.base.ranges import STORED
+from metanas.cli.common import AsJson, fail, warn
+
+if TYPE_CHECKING:
+    from metanas.data.suite import Suite
 
 Server = Annotated[str, typer.Option(envvar="METANAS_SERVER", help="The server's address: http://host:port")]
 Secret = Annotated[
     str, typer.Option("--token", envvar="METANAS_TOKEN", help="Access token from the administrator: mnas_...")
 ]
 Reason = Annotated[str, typer.Option(help="The reason; it is public.")]
+SuiteFile = Annotated[
+    Path | None,
+    typer.Option("--suite", help="YAML file of a suite of one's own, to check the bundle against."),
+]
 LOCAL = "http://127.0.0.1:8000"
 
 
@@ -58,28 +66,32 @@ def pack(
     entry |= {key: value for key, value in options.items() if value is not None}
     packing = load("leaderboard.bundle.pack")
     members = packing.collect(run, entry)
-    load("leaderboard.scoring.validate").validate(members)
+    load("leaderboard.scoring.validate").validate(members, _finder(_suite_of(run)))
     path = out or run.with_suffix(".zip")
     write_atomically(path, packing.to_zip(members))
     print(path)
 
 
-def validate(bundle: Path, as_json: AsJson = False) -> None:
+def validate(bundle: Path, suite: SuiteFile = None, as_json: AsJson = False) -> None:
     """Check a bundle (a folder or a zip) as the server does."""
     checking, reading = load("leaderboard.scoring.validate"), load("leaderboard.bundle.reading")
     try:
-        checking.validate(reading.read(bundle))
+        members = reading.read(bundle)
+        scored = checking.validate(members, _finder(_read_suite(suite)), elsewhere=suite is None)
     except load("leaderboard.bundle.problem").BundleError as error:
         if not as_json:
             raise
         print(json.dumps({"valid": False, "problems": [p.as_json() for p in error.problems]}, indent=1))
         raise typer.Exit(3) from None
     print(json.dumps({"valid": True, "problems": []}) if as_json else f"{bundle}: valid")
+    if suite is None:
+        _tell_of_an_unknown_suite(scored.submission.suite)
 
 
 def score(bundle: Path) -> None:
     """Recompute and print all scores of a bundle as JSON, byte for byte as the server does."""
-    scored = load("leaderboard.scoring.validate").validate(load("leaderboard.bundle.reading").read(bundle))
+    members = load("leaderboard.bundle.reading").read(bundle)
+    scored = load("leaderboard.scoring.validate").validate(members, elsewhere=True)
     print(load("leaderboard.scoring.document").of_scored(scored).decode(), end="")
 
 
@@ -92,7 +104,8 @@ def submit(
 ) -> None:
     """Send a bundle to a leaderboard, save the receipt, and wait for the scores."""
     members = load("leaderboard.bundle.reading").read(bundle)
-    load("leaderboard.scoring.validate").validate(members)
+    scored = load("leaderboard.scoring.validate").validate(members, elsewhere=True)
+    _tell_of_an_unknown_suite(scored.submission.suite)
     client = load("leaderboard.client").Client(server, token)
     answer = client.submit(members)
     path = receipt or bundle.with_name(bundle.stem + ".receipt.json")
@@ -142,6 +155,40 @@ def _watch(client: Any, submission: str) -> None:
         time.sleep(0.3)
     if state not in ("published", "flagged"):
         raise typer.Exit(3)
+
+
+def _suite_of(run: Path) -> "Suite | None":
+    """The suite of a run if it is one of the user's own: config.yaml has it with its manifest."""
+    from metanas.data.suite import Suite
+
+    config = yaml_text.read(run / "config.yaml") if (run / "config.yaml").exists() else None
+    fields = config.get("suite") if isinstance(config, dict) else None
+    if not isinstance(fields, dict) or "origin" not in fields:
+        return None
+    return Suite.model_validate(fields, context=STORED).original
+
+
+def _read_suite(file: Path | None) -> "Suite | None":
+    from metanas.data.suite import load_suite
+
+    return None if file is None else load_suite(file)
+
+
+def _finder(suite: "Suite | None") -> Any:
+    """How `validate` finds suites: this one, and those that everybody has."""
+    rules = load("leaderboard.bundle.rules")
+    return rules.installed if suite is None else rules.given(suite)
+
+
+def _tell_of_an_unknown_suite(name: str) -> None:
+    """Say on stderr that only a board with the suite can tell whether the result is on its episodes."""
+    from metanas.data.suite import names
+
+    if name not in names():
+        warn(
+            f"{name} is not a suite that everybody has: data and episodes are checked by a board that has it "
+            "(metanas leaderboard suite add), or here with metanas validate --suite FILE.yaml"
+        )
 
 
 def _about(path: Path | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from metanas.base import json_text
 from metanas.base.atomic import write_atomically
 from metanas.base.plugins import load
 from metanas.cli.bundle import LOCAL, Secret, Server
-from metanas.cli.common import AsJson, Device, Root, fail, group
+from metanas.cli.common import AsJson, Device, Roots, data_root, fail, group
 
 ABOUT, EPISODES, PREDICTIONS = "challenge.json", "episodes.safetensors", "predictions.parquet"
 Run = Annotated[Path, typer.Argument(help="The run that was submitted, with its checkpoints.")]
@@ -65,14 +65,16 @@ def start(
 
 
 @app.command()
-def predict(run: Run, folder: Folder, device: Device = "auto", root: Root = None) -> None:
+def predict(run: Run, folder: Folder, device: Device = "auto", root: Roots = None) -> None:
     """Predict the episodes with every seed of the run."""
     from metanas.data.sealed import SealedTask
     from metanas.engine.runtime import Runtime
     from metanas.studies import answer_sealed
 
     tasks = [SealedTask.of(task) for task in _about(folder)["tasks"]]
-    answer_sealed.predict(run, folder / EPISODES, tasks, folder / PREDICTIONS, root, Runtime(device))
+    answer_sealed.predict(
+        run, folder / EPISODES, tasks, folder / PREDICTIONS, data_root(root), Runtime(device)
+    )
     print(folder / PREDICTIONS)
 
 

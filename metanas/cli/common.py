@@ -1,13 +1,23 @@
 """Shared by the commands: option types, parsing of lists, usage errors, printing rows. Imports no torch."""
 
 import json
+import sys
+import traceback
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-Root = Annotated[
-    Path | None, typer.Option("--data-root", envvar="METANAS_DATA", help="Folder with the data sets.")
+if TYPE_CHECKING:  # it imports numpy
+    from metanas.data.roots import DataRoot
+
+Roots = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--data-root",
+        envvar="METANAS_DATA",
+        help="Folder with data sets, or a datasets.yaml with a folder for each domain; may be repeated.",
+    ),
 ]
 Database = Annotated[
     str, typer.Option("--db", envvar="METANAS_LEADERBOARD", help="The leaderboard: an SQLite file or a URL.")
@@ -39,7 +49,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AcrossTracks = Annotated[
     bool, typer.Option("--across-tracks", help="Compare runs of unequal budgets too; every table says so.")
 ]
+Baseline = Annotated[
+    str | None, typer.Option("--baseline", help="Compare every other method with this one, too.")
+]
 BOARD = "runs/leaderboard.db"
+debug = False  # whether --debug was given; `app.main` sets it
 
 
 def group(summary: str) -> typer.Typer:
@@ -47,9 +61,27 @@ def group(summary: str) -> typer.Typer:
     return typer.Typer(help=summary, no_args_is_help=True)
 
 
+def data_root(given: list[Path] | None) -> "DataRoot":
+    """What `--data-root` gives, as one value. InvalidValue for a wrong datasets.yaml."""
+    from metanas.data import roots
+
+    return roots.data_root(given)
+
+
 def fail(message: str) -> NoReturn:
     """Stop with a usage error: `message` on one line of stderr, exit code 2."""
     raise typer.BadParameter(message)
+
+
+def warn(message: str) -> None:
+    """Print one line on stderr, under the program's name."""
+    print(f"metanas: {message}", file=sys.stderr)
+
+
+def show_traceback(error: Exception) -> None:
+    """With --debug, the traceback of an error that is shown as a row and stops nothing."""
+    if debug:
+        traceback.print_exception(error)
 
 
 def print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from metanas.cli.common import AcrossTracks, AsJson, fail
+from metanas.cli.common import AcrossTracks, AsJson, Baseline, fail
 
 
 def compare(
@@ -16,8 +16,9 @@ def compare(
     as_markdown: Annotated[bool, typer.Option("--md", help="Print Markdown.")] = False,
     as_tex: Annotated[bool, typer.Option("--tex", help="Print LaTeX.")] = False,
     across_tracks: AcrossTracks = False,
+    baseline: Baseline = None,
 ) -> None:
-    """Compare runs of one track on the same episodes: scores, rank ranges and paired tests."""
+    """Compare runs of one track on the same episodes: scores, ranks, the distance to the best, tests."""
     from rich.console import Console
 
     from metanas.evaluation import tables
@@ -29,7 +30,7 @@ def compare(
     if as_json + as_markdown + as_tex > 1:
         fail("give one of --json, --md and --tex")
     loaded = load_runs(runs, across_tracks=across_tracks)
-    comparison = compare_views({name: run.scores.view() for name, run in loaded.items()})
+    comparison = compare_views({name: run.scores.view() for name, run in loaded.items()}, baseline=baseline)
     if as_json:
         gained = gains({name: Answers(run.scores.view(), run.controls) for name, run in loaded.items()})
         document = dataclasses.asdict(comparison) | {

@@ -7,19 +7,21 @@ from typing import Annotated
 import typer
 
 from metanas.base.atomic import write_atomically
-from metanas.cli.common import AsJson, Root, fail, group, print_rows
+from metanas.cli.common import AsJson, Roots, data_root, fail, group, print_rows, show_traceback, warn
 
 app = group("Data sets of the suites: status, preparation, a look at episodes.")
 Names = Annotated[list[str] | None, typer.Argument(help="Domains; default: those of the suite.")]
 
 
 @app.command()
-def status(root: Root = None, as_json: AsJson = False) -> None:
+def status(root: Roots = None, as_json: AsJson = False) -> None:
     """Show which data is ready (full or a sample) or missing, and how to get it."""
     from metanas.cli import listing
 
-    rows = listing.data_status(root)
+    rows = listing.data_status(data_root(root), show_traceback)
     print_rows(rows, ("name", "state", "data", "fingerprint", "repeats", "next"), as_json=as_json)
+    for problem in listing.problems("domains"):
+        warn(problem)
 
 
 @app.command()
@@ -27,7 +29,7 @@ def prepare(
     domains: Names = None,
     suite: Annotated[str, typer.Option(help="A suite, for all its domains.")] = "",
     refresh: Annotated[bool, typer.Option(help="Build anew from the source, also what is ready.")] = False,
-    root: Root = None,
+    root: Roots = None,
 ) -> None:
     """Download (unless --data-root is given), build and verify data, so that runs start at once."""
     from metanas.data import prepare as preparing
@@ -38,7 +40,7 @@ def prepare(
         fail("name domains, or a suite: --suite core-v1")
     failed = 0
     names = list(dict.fromkeys(names))
-    for outcome in preparing.prepare(names, root, refresh=refresh, on_progress=_progress):
+    for outcome in preparing.prepare(names, data_root(root), refresh=refresh, on_progress=_progress):
         if outcome.problem:
             failed += 1
             print(f"{outcome.name:<16} {outcome.action:<8} {outcome.problem}")
@@ -53,12 +55,12 @@ def prepare(
 
 
 @app.command()
-def verify(domains: Names = None, root: Root = None) -> None:
+def verify(domains: Names = None, root: Roots = None) -> None:
     """Check every file of what was built against its SHA-256, and the data against what suites pin."""
     from metanas.data import prepare as preparing
     from metanas.data.adapter import DOMAINS
 
-    found = list(preparing.verify(list(dict.fromkeys(domains or DOMAINS)), root))
+    found = list(preparing.verify(list(dict.fromkeys(domains or DOMAINS)), data_root(root)))
     for name, state, detail in found:
         print(f"{name:<16} {state:<8} {detail}")
     if bad := [checked.name for checked in found if not checked.is_good]:
@@ -73,24 +75,28 @@ def show(
     split: Annotated[str, typer.Option(help="Meta-split: train | val | test")] = "test",
     episode: Annotated[int, typer.Option(min=0, help="Index of the episode.")] = 0,
     shots: Annotated[int, typer.Option(min=1, help="Support examples per class.")] = 5,
-    root: Root = None,
+    root: Roots = None,
 ) -> None:
     """Write an episode as an HTML page: images, texts, or waveforms with spectrograms."""
     from metanas.data import episode_page
 
-    print(episode_page.write(domain, out, suite=suite, split=split, episode=episode, shots=shots, root=root))
+    print(
+        episode_page.write(
+            domain, out, suite=suite, split=split, episode=episode, shots=shots, root=data_root(root)
+        )
+    )
 
 
 @app.command()
 def table(
-    suite: Annotated[str, typer.Option(help="A suite; default: all.")] = "",
+    suite: Annotated[str, typer.Option(help="A suite; default: all that are built in.")] = "",
     out: Annotated[Path | None, typer.Option(help="File to write it to. Default: print it.")] = None,
 ) -> None:
     """Print the domains as a Markdown table, from the pinned manifests; needs no data."""
     from metanas.data import manifest
-    from metanas.data.suite import names
+    from metanas.data.suite import built_in
 
-    text = manifest.page([suite] if suite else names())
+    text = manifest.page([suite] if suite else built_in())
     if out is None:
         print(text, end="")
     else:

@@ -5,19 +5,21 @@ from typing import Annotated
 
 import typer
 
-from metanas.cli.common import Device, Precision, Root, names
+from metanas.cli.common import Device, Precision, Roots, data_root, names
 
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder with checkpoints.")],
     suite: Annotated[str, typer.Option(help="Suite of the test episodes. Default: the run's own.")] = "",
     domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
-    budget: Annotated[str, typer.Option(help="Gives the number of episodes: smoke | small | full")] = "small",
+    budget: Annotated[
+        str, typer.Option(help="Gives the number of episodes: smoke | small | full | small-2T ...")
+    ] = "small",
     out: Annotated[Path | None, typer.Option(help="The new run folder. Default: RUN/on-SUITE.")] = None,
     curves: Annotated[bool, typer.Option(help="Also accuracy after 0,1,2,5,10,20 steps.")] = False,
     device: Device = "auto",
     precision: Precision = "float32",
-    root: Root = None,
+    root: Roots = None,
 ) -> None:
     """Predict pinned test episodes with the checkpoints of a run; writes a new run folder."""
     from metanas.engine.runtime import Runtime
@@ -25,5 +27,7 @@ def evaluate(
 
     runtime = Runtime(device, precision)
     chosen = names(domains)
-    folder = reevaluate.reevaluate(run, suite, chosen, budget, out, root, curves=curves, runtime=runtime)
+    folder = reevaluate.reevaluate(
+        run, suite, chosen, budget, out, data_root(root), curves=curves, runtime=runtime
+    )
     print(folder)

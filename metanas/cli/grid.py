@@ -12,8 +12,9 @@ from metanas.cli.common import (
     Database,
     Device,
     Precision,
-    Root,
+    Roots,
     Workers,
+    data_root,
     executor_kind,
     fail,
     names,
@@ -26,7 +27,7 @@ def grid(
     suites: Annotated[str, typer.Option(help="Suites: a,b.")] = "mini-v1",
     domains: Annotated[str, typer.Option(help="Domains of every suite: a,b. Default: all.")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: each suite's.")] = "",
-    budget: Annotated[str, typer.Option(help="smoke | small | full")] = "small",
+    budget: Annotated[str, typer.Option(help="smoke | small | full | small-2T ...")] = "small",
     out: Annotated[Path, typer.Option(help="Folder of the run folders SUITE/BUDGET/METHOD.")] = Path("runs"),
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
     workers: Workers = 0,
@@ -34,7 +35,7 @@ def grid(
     precision: Precision = "float32",
     executor: Annotated[str, typer.Option(help="local | ray")] = "local",
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as for `run`.")] = None,
-    root: Root = None,
+    root: Roots = None,
     controls: Controls = True,
     db: Database = BOARD,
 ) -> None:
@@ -58,7 +59,14 @@ def grid(
                 seeds=numbers(seeds),
                 overrides=overrides or (),
             )
-            runs.append((resolved, out / suite / budget / method))
+            runs.append((resolved, out / resolved.suite.name / budget / method))
     grids.run(
-        runs, root=root, jobs=jobs, kind=kind, workers=workers, controls=controls, db=db, runtime=runtime
+        runs,
+        root=data_root(root),
+        jobs=jobs,
+        kind=kind,
+        workers=workers,
+        controls=controls,
+        db=db,
+        runtime=runtime,
     )

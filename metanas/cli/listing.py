@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metanas.base.errors import DataError
+from metanas.base.errors import DataError, MetanasError
+from metanas.base.plugins import PluginError
 from metanas.base.registry import Registry
+from metanas.data.roots import DataRoot
 
 if TYPE_CHECKING:  # the command line starts quickly
     from metanas.data import store
@@ -25,22 +26,39 @@ _REGISTRIES = {  # imported when they are listed: the command line starts quickl
 def rows(kind: str) -> Rows:
     """Name and summary of everything of a kind (`KINDS` in `app.py`)."""
     if kind in _REGISTRIES:
-        module, _, variable = _REGISTRIES[kind].partition(":")
-        registry: Registry[object] = getattr(import_module(module), variable)
-        return [{"name": e.name, "summary": e.summary, "module": e.module} for e in registry.entries()]
+        entries = _registry(kind).entries()
+        return [{"name": e.name, "summary": e.summary, "module": e.module} for e in entries]
     from metanas.data import suite
     from metanas.space import strategy
     from metanas.studies import paper_rows
     from metanas.tables import definition
 
+    suites = {found.name: found.summary for found in suite.readable()}
     files: dict[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
-        "suites": (suite.names(), lambda name: suite.load_suite(name).summary),
+        "suites": (tuple(suites), lambda name: suites[name]),
         "strategies": (strategy.names(), lambda name: strategy.load(name).summary),
         "tables": (definition.names(), lambda name: definition.load_definition(name).summary),
         "rows": (paper_rows.names(), lambda name: paper_rows.load(name).summary),
     }
     names, summary = files[kind]
     return [{"name": name, "summary": summary(name)} for name in names]
+
+
+def problems(kind: str) -> list[str]:
+    """A line for each entry point of an installed package that is left out of a kind."""
+    if kind == "suites":
+        from metanas.data import suite
+
+        return suite.problems()
+    if kind not in _REGISTRIES:
+        return []
+    return _registry(kind).problems()
+
+
+def _registry(kind: str) -> Registry[object]:
+    module, _, variable = _REGISTRIES[kind].partition(":")
+    registry: Registry[object] = getattr(import_module(module), variable)
+    return registry
 
 
 def settings(method: str) -> Rows:
@@ -52,8 +70,11 @@ def settings(method: str) -> Rows:
     return [{"key": s.key, "values": s.values, "default": s.default} for s in found]
 
 
-def data_status(root: Path | None) -> Rows:
-    """Per domain: ready, refused, to be built or missing; what data; fingerprint; repeats; next step."""
+def data_status(root: DataRoot, on_broken: Callable[[PluginError], None] = lambda error: None) -> Rows:
+    """Per domain: ready, refused, to be built or missing; what data; fingerprint; repeats; next step.
+
+    on_broken: is told of a domain of another package that cannot be loaded; it is a row as well.
+    """
     from metanas.data import manifest, store
     from metanas.data.adapter import DOMAINS
 
@@ -71,6 +92,13 @@ def data_status(root: Path | None) -> Rows:
                 row |= {"state": "to be built", "next": f"metanas data prepare {name}, or on first use"}
         except DataError as error:
             row |= {"state": "missing", "next": str(error)}
+        except PluginError as error:
+            on_broken(error)
+            rows.append(row | {"state": "broken", "next": str(error)})
+        except MetanasError as error:
+            row |= {"state": "wrong", "next": str(error)}
+            rows.append(row)
+            continue
         if unknown := [remote.path for remote in DOMAINS[name].remotes if not remote.digest]:
             row["next"] += f" (no SHA-256 known beforehand: {', '.join(unknown)})"
         rows.append({key: text.strip() for key, text in row.items()})

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from metanas.cli.common import BOARD, Database, Device, Precision, Root, Workers, numbers
+from metanas.cli.common import BOARD, Database, Device, Precision, Roots, Workers, data_root, numbers
 
 if TYPE_CHECKING:
     from metanas.studies.paper_rows import Figure, Row, Scale
@@ -24,7 +24,7 @@ def reproduce(
         list[str] | None,
         typer.Option("--set", help="key=value; replaces settings of the row."),
     ] = None,
-    root: Root = None,
+    root: Roots = None,
     db: Database = BOARD,
 ) -> None:
     """Run a row of a paper's table; print the published accuracy, ours with its interval, and a verdict."""
@@ -52,7 +52,7 @@ def reproduce(
         if is_first:
             print(f"{loaded.paper}, {loaded.table}\n{loaded.protocol}")
             print(f"expected: {setup.hours} hours. {setup.note}")
-        grid.run([(config, folder)], root=root, jobs=jobs, workers=workers, db=db, runtime=runtime)
+        grid.run([(config, folder)], root=data_root(root), jobs=jobs, workers=workers, db=db, runtime=runtime)
         if is_first:
             _show(loaded, scale, folder)
 

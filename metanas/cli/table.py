@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from metanas.base.atomic import write_atomically
-from metanas.cli.common import AsJson, Root, executor_kind, group, names, numbers, print_rows
+from metanas.cli.common import AsJson, Roots, data_root, executor_kind, group, names, numbers, print_rows
 
 app = group("Tables of stand-alone accuracies: build one, look into it, search on it.")
 Name = Annotated[str, typer.Option("--table", help="A table by name, or a .parquet file.")]
@@ -22,7 +22,7 @@ def build(
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes, one thread each.")] = os.cpu_count()
     or 1,
     executor: Annotated[str, typer.Option(help="local | ray")] = "local",
-    root: Root = None,
+    root: Roots = None,
 ) -> None:
     """Train every listed architecture alone on every domain; the same command goes on after a kill."""
     from rich.progress import Progress
@@ -35,7 +35,7 @@ def build(
     kind = executor_kind(executor)
     with Progress() as progress:
         bar = progress.add_task(f"{loaded.name}: architectures x domains x seeds", total=None)
-        for done, total in table_build.build(loaded, folder, root=root, jobs=jobs, kind=kind):
+        for done, total in table_build.build(loaded, folder, root=data_root(root), jobs=jobs, kind=kind):
             progress.update(bar, completed=done, total=total)
     print(folder / f"{loaded.name}.parquet")
 
@@ -113,7 +113,7 @@ def tau(
     seeds: Annotated[str, typer.Option(help="Seeds of the run: 0,1. Default: all.")] = "",
     episodes: Annotated[int, typer.Option(min=1, help="Meta-validation episodes per domain and shots.")] = 40,
     out: Annotated[Path | None, typer.Option(help="A JSON file to write to as well.")] = None,
-    root: Root = None,
+    root: Roots = None,
 ) -> None:
     """Kendall's tau between a supernet's ranking with inherited weights and the stand-alone one."""
     from metanas.engine import config
@@ -124,7 +124,9 @@ def tau(
     chosen = numbers(seeds) or config.of_run(run).seeds
     rows = []
     for seed in chosen:
-        listed, accuracies = table_tau.inherited(loaded, run, seed=seed, episodes=episodes, root=root)
+        listed, accuracies = table_tau.inherited(
+            loaded, run, seed=seed, episodes=episodes, root=data_root(root)
+        )
         rows += [{"seed": seed, **vars(t)} for t in table_tau.kendall(loaded, accuracies, listed)]
     if out is not None:
         write_atomically(out, (json.dumps(rows, indent=1) + "\n").encode())

@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from metanas.cli.common import Device, Precision, Root, executor_kind, names, numbers
+from metanas.cli.common import Device, Precision, Roots, data_root, executor_kind, names, numbers
 
 
 def transfer(
     method: Annotated[str, typer.Option(help="A method.")],
     train: Annotated[list[str], typer.Option(help="Meta-training domains a,b; loo; lom. May be repeated.")],
     test: Annotated[str, typer.Option(help="Test domains a,b. Default: all of the suite's.")] = "",
-    suite: Annotated[str, typer.Option(help="A suite.")] = "mini-v1",
+    suite: Annotated[str, typer.Option(help="A suite: a name, or a YAML file.")] = "mini-v1",
     domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: the suite's.")] = "",
-    budget: Annotated[str, typer.Option(help="smoke | small | full")] = "small",
+    budget: Annotated[str, typer.Option(help="smoke | small | full | small-2T ...")] = "small",
     parts: Annotated[bool, typer.Option(help="Also weights only, swapped architectures, neither.")] = True,
     out: Annotated[Path | None, typer.Option(help="The study's folder.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
@@ -25,7 +25,7 @@ def transfer(
     precision: Precision = "float32",
     executor: Annotated[str, typer.Option(help="local | ray")] = "local",
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as for `run`.")] = None,
-    root: Root = None,
+    root: Roots = None,
 ) -> None:
     """Evaluate sets of meta-training domains on test domains; the same command resumes a killed study."""
     from rich.console import Console
@@ -48,10 +48,10 @@ def transfer(
         seeds=numbers(seeds),
         overrides=overrides or (),
     )
-    folder = out or Path("runs") / "transfer" / suite / budget / method
+    folder = out or Path("runs") / "transfer" / resolved.suite.name / budget / method
     tests = names(test)
     variants = VARIANTS if parts else VARIANTS[:1]
-    pieces = study.plan(resolved, train, tests, variants, folder, root, runtime)
+    pieces = study.plan(resolved, train, tests, variants, folder, data_root(root), runtime)
     cards = int(runtime.place.type == "cuda")
     done = executors.run(study.work, pieces, jobs=jobs, kind=kind, cards=cards)
     for _ in track(done, f"{method}: rows x seeds", total=len(pieces)):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from metanas.cli.common import Device, Precision, Root, names
+from metanas.cli.common import Device, Precision, Roots, data_root, names
 
 
 def tune(
@@ -16,15 +16,15 @@ def tune(
         list[str] | None,
         typer.Option("--over", help="key=low..high or key=a|b. Default: learning rates and channels."),
     ] = None,
-    suite: Annotated[str, typer.Option(help="A suite.")] = "mini-v1",
+    suite: Annotated[str, typer.Option(help="A suite: a name, or a YAML file.")] = "mini-v1",
     domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
-    budget: Annotated[str, typer.Option(help="smoke | small | full")] = "small",
+    budget: Annotated[str, typer.Option(help="smoke | small | full | small-2T ...")] = "small",
     episodes: Annotated[int, typer.Option(min=1, help="Meta-validation episodes per task.")] = 100,
     device: Device = "auto",
     precision: Precision = "float32",
     storage: Annotated[str, typer.Option(help="Database of the trials.")] = "sqlite:///runs/tune.db",
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as for `run`.")] = None,
-    root: Root = None,
+    root: Roots = None,
 ) -> None:
     """Search hyperparameters on meta-validation episodes; repeat to resume, or run several at once."""
     from metanas.data.datasets import Datasets
@@ -51,7 +51,7 @@ def tune(
         sampler=sampler,
         storage=storage,
         episodes=episodes,
-        data=Datasets.open(config.suite, root),
+        data=Datasets.open(config.suite, data_root(root)),
         runtime=runtime,
     )
     print(f"best of {best.trials} trials: {100 * best.accuracy:.2f} % on meta-validation")

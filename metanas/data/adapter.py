@@ -4,6 +4,7 @@ One adapter is one file in `tasks/`. `files.py` has the base class of adapters t
 caches what an adapter returns.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from metanas.base import plugins
+from metanas.base.errors import InvalidValue
 from metanas.base.registry import Registry
 from metanas.data.episode import Modality, Split
 
@@ -90,4 +93,62 @@ class Remote:
     digest: str = ""
 
 
-DOMAINS: "Registry[type[Adapter]]" = Registry("domain", "DOMAINS", ("tasks",), "metanas.domains")
+class Domains(Registry[type[Adapter]]):
+    """All domains: those of files in Python and of installed packages, and YAML files of your own.
+
+    The latter are `*.yaml` in the folders and the files that METANAS_DOMAINS names (default: the folder
+    `domains` of the working directory), and have the name of their file (`tasks/declared/spec.py`).
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "domain",
+            "DOMAINS",
+            ("tasks",),
+            "metanas.domains",
+            like="metanas.data.adapter.Adapter",
+            needs=(*Adapter.__annotations__, "locate", "load", "clips"),
+        )
+        self._declared: dict[Path, tuple[str, type[Adapter]]] = {}  # by file: its content, its adapter
+
+    def entries(self) -> list[plugins.Entry]:
+        """Name, file and summary of every domain, sorted by name; reads no YAML."""
+        known = {entry.name: entry for entry in super().entries()}
+        for path in declared_files():
+            known.setdefault(path.stem, plugins.Entry(path.stem, str(path), f"declared in {path}"))
+        return [known[name] for name in sorted(known)]
+
+    def __getitem__(self, name: str) -> type[Adapter]:
+        """The adapter of that name. UnknownName; InvalidValue for a wrong YAML file or a taken name."""
+        files = [path for path in declared_files() if path.stem == name]
+        if not files:
+            return super().__getitem__(name)
+        other = next((entry.module for entry in super().entries() if entry.name == name), None)
+        if other is not None or len(files) > 1:
+            raise InvalidValue(
+                f"domain {name!r} is that of {other or files[1]}; give {files[0]} another name"
+            )
+        return self._of_file(name, files[0])
+
+    def _of_file(self, name: str, path: Path) -> type[Adapter]:
+        content = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        known = self._declared.get(path)
+        if known is None or known[0] != content:
+            made: type[Adapter] = plugins.load("tasks.declared.adapter").of_file(name, path)
+            self._declared[path] = known = (content, made)
+        return known[1]
+
+
+def declared_files() -> list[Path]:
+    """The YAML files of METANAS_DOMAINS, in its order; those of a folder sorted."""
+    found: list[Path] = []
+    for part in filter(None, os.environ.get("METANAS_DOMAINS", "domains").split(os.pathsep)):
+        path = Path(part).absolute()
+        if path.is_dir():
+            found += sorted(path.glob("*.yaml"))
+        elif path.suffix == ".yaml":
+            found.append(path)
+    return found
+
+
+DOMAINS = Domains()

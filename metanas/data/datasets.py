@@ -1,16 +1,17 @@
 """The opened data of a suite: one value that is made once a process and handed to whatever needs data."""
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from metanas.base.errors import InvalidValue
 from metanas.base.ranges import STORED
 from metanas.data import manifest
 from metanas.data import suite as suites
 from metanas.data.domain import Domain
 from metanas.data.episode import EpisodeShape
+from metanas.data.roots import DataRoot, data_root
 from metanas.data.suite import Suite
 
 
@@ -21,26 +22,22 @@ class Datasets(Mapping[str, Domain]):
     arrives.
     """
 
-    def __init__(self, suite: Suite, root: Path | None, domains: Mapping[str, Domain], pinned: bool) -> None:
+    def __init__(self, suite: Suite, root: DataRoot, domains: Mapping[str, Domain], pinned: bool) -> None:
         self.suite, self.root, self.pinned = suite, root, pinned
         self._domains = dict(domains)
 
     @classmethod
-    def open(cls, suite: Suite, root: Path | None = None, *, pinned: bool = True) -> "Datasets":
+    def open(cls, suite: Suite, root: DataRoot = None, *, pinned: bool = True) -> "Datasets":
         """Build or open every domain of the suite. root: the data folder; None for pip's and downloaded data.
 
         pinned: require the fingerprints and episodes that the suite was pinned on. DataError names the domain
         and what is missing or differs; InvalidValue if a domain is too small for the suite's episodes.
         """
         domains = {name: Domain.open(name, root, suite.of(name)) for name in suite.domains}
-        for name, domain in domains.items():
+        for domain in domains.values():
             if pinned:
                 manifest.check(domain, suite)
-            for shape in suite.shapes(name):
-                domain.tables["test"].check(shape)
-            if domain.trains:
-                for shape in suite.train_shapes(name):
-                    domain.tables["train"].check(shape)
+            check_shapes(domain, suite)
         return cls(suite, root, domains, pinned)
 
     def __getitem__(self, name: str) -> Domain:
@@ -53,28 +50,47 @@ class Datasets(Mapping[str, Domain]):
         return len(self._domains)
 
     def tasks(self) -> list[tuple[Domain, EpisodeShape]]:
-        """What a run is tested on: every domain in every shape of the suite."""
-        return [(domain, shape) for domain in self.values() for shape in self.suite.shapes(domain.name)]
+        """What a run is tested on: every domain, but those for meta-validation alone, in every shape."""
+        return self._tasks(self.suite.tested)
+
+    def validation_tasks(self) -> list[tuple[Domain, EpisodeShape]]:
+        """What meta-validation looks at: the suite's domains for it alone, else those of the tests.
+
+        Always of their meta-validation classes (`engine/validation.py`).
+        """
+        return self._tasks(self.suite.validation or self.suite.tested)
+
+    def trained(self) -> tuple[Domain, ...]:
+        """The domains that meta-training may draw from."""
+        return tuple(self[name] for name in self.suite.tested)
+
+    def _tasks(self, names: Sequence[str]) -> list[tuple[Domain, EpisodeShape]]:
+        return [(self[name], shape) for name in names for shape in self.suite.shapes(name)]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open_once, (self.suite.model_dump_json(), self.root, self.pinned)
 
 
 @cache
-def _open_once(suite: str, root: Path | None, pinned: bool) -> Datasets:
+def _open_once(suite: str, root: DataRoot, pinned: bool) -> Datasets:
     return Datasets.open(Suite.model_validate_json(suite, context=STORED), root, pinned=pinned)
 
 
-def data_root(given: Path | str | None) -> Path | None:
-    """The folder of the data sets: as given, else METANAS_DATA, else None for pip's and downloaded data."""
-    chosen = given or os.environ.get("METANAS_DATA")
-    return Path(chosen) if chosen else None
+def check_shapes(domain: Domain, suite: Suite) -> None:
+    """InvalidValue if a domain is too small for the suite's episodes, or has no test classes."""
+    if "test" not in domain.tables:
+        raise InvalidValue(f"{domain.name} has no test classes; a suite tests all of its domains")
+    for shape in suite.shapes(domain.name):
+        domain.tables["test"].check(shape)
+    if domain.trains:
+        for shape in suite.train_shapes(domain.name):
+            domain.tables["train"].check(shape)
 
 
 class LoadedSuite(Suite):
     """A suite that opens its own data: what `metanas.load_suite` returns."""
 
-    def open(self, root: Path | str | None = None, *, pinned: bool = True) -> Datasets:
+    def open(self, root: Path | str | Sequence[Path | str] | None = None, *, pinned: bool = True) -> Datasets:
         """See `Datasets.open`."""
         return Datasets.open(self.plain(), data_root(root), pinned=pinned)
 

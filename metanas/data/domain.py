@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,8 @@ from metanas.data.episode import (
     TaskSpec,
     split_named,
 )
-from metanas.data.sampler import ClassTable, class_tables, sample
+from metanas.data.roots import DataRoot
+from metanas.data.sampler import ClassTable, Indices, class_tables, sample
 from metanas.data.store import Store, open_store
 from metanas.data.suite import DomainOptions
 from metanas.data.tasks import TaskDataset
@@ -67,6 +67,8 @@ class Domain:
         self.tables: dict[Split, ClassTable] = class_tables(store.name, self._labels(), splits, groups)
         if self.options.group_disjoint:
             self.tables["test"] = replace(self.tables["test"], disjoint=True)
+        if self.options.imbalanced:
+            self.tables = {split: replace(table, imbalanced=True) for split, table in self.tables.items()}
         if self.options.augment and self.modality != "speech":
             raise InvalidValue(f"{self.name}: augment masks spectrograms, and this is {self.modality}")
         self._x = torch.from_numpy(self._inputs())
@@ -76,7 +78,7 @@ class Domain:
         labels = np.asarray(self.store.examples.labels)
         if not self.options.distinct:
             return labels
-        return np.where(duplicates.distinct(self.name, self.store.examples), labels, -1)
+        return np.where(duplicates.distinct(self.name, self.store.examples, self.contents), labels, -1)
 
     def _inputs(self) -> NDArray[Any]:
         """The array (n, *input_shape) that tasks are drawn from: `x`, or the word tokens."""
@@ -95,7 +97,7 @@ class Domain:
         return "train" in self.tables
 
     @classmethod
-    def open(cls, name: str, root: Path | None = None, options: DomainOptions | None = None) -> "Domain":
+    def open(cls, name: str, root: DataRoot = None, options: DomainOptions | None = None) -> "Domain":
         """Build or open the domain's store. UnknownName for the name, DataError for missing data.
 
         root: the data folder, None for downloads and pip data.
@@ -145,7 +147,7 @@ class Domain:
             self.spec(shape.ways),
             Batch(support, torch.from_numpy(drawn.support_y)),
             Batch(query, torch.from_numpy(drawn.query_y)),
-            self._classes(drawn.support, shape) if split == "train" else None,
+            self._classes(drawn, shape) if split == "train" else None,
         )
 
     def tasks(
@@ -169,9 +171,10 @@ class Domain:
         self.tables[short].check(shape)
         return TaskDataset(partial(self.episodes, short, shape, seed), size)
 
-    def _classes(self, support: Ints, shape: EpisodeShape) -> Tensor:
+    def _classes(self, drawn: Indices, shape: EpisodeShape) -> Tensor:
         """The meta-train class, counted from 0, that each label of a task stands for: (T, ways)."""
-        rows = support.reshape(len(support), shape.ways, shape.shots)[:, :, 0]
+        first = (drawn.support_y[:, None] == np.arange(shape.ways)[:, None]).argmax(-1)  # (T, ways)
+        rows = np.take_along_axis(drawn.support, first, axis=1)
         return torch.from_numpy(self._train_classes[self.store.examples.labels[rows]])
 
     @cached_property

@@ -54,21 +54,21 @@ def count(drawn: Indices, content: Ints, train: Ints) -> Repeats:
     )
 
 
-def of_examples(examples: Examples) -> RepeatedExamples:
-    """The repeated meta-test examples of a data set."""
-    content, rows = contents(examples.x), _rows(examples)
+def of_examples(examples: Examples, content: Ints) -> RepeatedExamples:
+    """The repeated meta-test examples of a data set. content: (n,) as `contents` numbers it."""
+    rows = _rows(examples)
     test, train = (content[rows[split]] if split in rows else content[:0] for split in ("test", "train"))
     return RepeatedExamples(
         examples=len(test), twice=len(test) - len(np.unique(test)), train=int(np.isin(test, train).sum())
     )
 
 
-def distinct(name: str, examples: Examples) -> NDArray[np.bool_]:
+def distinct(name: str, examples: Examples, content: Ints) -> NDArray[np.bool_]:
     """Which examples stay (n,): the first of each content in its split, none that is in meta-train as well.
 
     InvalidValue if a class has none left.
     """
-    content, rows = contents(examples.x), _rows(examples)
+    rows = _rows(examples)
     keep = np.zeros(len(content), bool)
     for split, mine in rows.items():
         _, first = np.unique(content[mine], return_index=True)

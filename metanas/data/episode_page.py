@@ -20,8 +20,9 @@ from metanas.base.atomic import write_atomically
 from metanas.base.errors import InvalidValue
 from metanas.data.adapter import DOMAINS
 from metanas.data.episode import EVALUATION_SEED, EpisodeShape, Split
-from metanas.data.sampler import sample
-from metanas.data.suite import Suite, load_suite, names
+from metanas.data.roots import DataRoot, root_of
+from metanas.data.sampler import ClassTable, sample
+from metanas.data.suite import Suite, load_suite, readable
 
 SCALE = {"image": 3, "speech": 3}  # screen pixels per pixel
 WHO = {"image": "drawer", "speech": "speaker", "text": "author"}  # what `Examples.groups` are
@@ -36,13 +37,12 @@ class _Shown:
     group: str
 
 
-def write(
-    name: str, out: Path, *, suite: str, split: str, episode: int, shots: int, root: Path | None
-) -> Path:
+def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: int, root: DataRoot) -> Path:
     """Write the page of one pinned episode to `out` and return it.
 
-    suite: its name; empty for the first suite that has the domain. split: train, val or test. InvalidValue if
-    there is no such split or it is too small for the shape, UnknownName, DataError for missing data.
+    suite: its name; empty for the first suite that has the domain, if any. split: train, val or test.
+    InvalidValue if there is no such split or it is too small for the shape, UnknownName, DataError for
+    missing data.
     """
     from metanas.data.domain import Domain
 
@@ -51,13 +51,13 @@ def write(
     if split not in domain.tables:
         raise InvalidValue(f"{name} has no split {split!r}; it has: {', '.join(domain.tables)}")
     at: Split = next(known for known in get_args(Split) if known == split)
-    shape = EpisodeShape(protocol.ways_of(name), shots, protocol.of(name).queries or protocol.queries)
+    shape = _shape(protocol, domain.tables[at], shots)
     drawn = sample(domain.tables[at], EVALUATION_SEED, shape, np.array([episode]))
     examples, adapter = domain.store.examples, DOMAINS[name]()
     rows = np.concatenate([drawn.support[0], drawn.query[0]]).tolist()
     extra, clips = domain.store.extra, {}
     if "clip" in extra:
-        clips = dict(adapter.clips(root, sorted({extra["clip"][row] for row in rows})))
+        clips = dict(adapter.clips(root_of(root, name), sorted({extra["clip"][row] for row in rows})))
 
     def shown(row: int) -> _Shown:
         group = "" if examples.groups is None else f"{WHO[domain.modality]} {int(examples.groups[row])}"
@@ -70,7 +70,7 @@ def write(
 
     classes = [
         {
-            "name": examples.classes[int(examples.labels[drawn.support[0, way * shots]])],
+            "name": examples.classes[int(examples.labels[drawn.support[0, drawn.support_y[0] == way][0]])],
             "support": [shown(row) for row in drawn.support[0, drawn.support_y[0] == way].tolist()],
             "query": [shown(row) for row in drawn.query[0, drawn.query_y[0] == way].tolist()],
         }
@@ -137,11 +137,21 @@ def _uri(kind: str, content: bytes) -> str:
 
 
 def _suite_of(domain: str, suite: str) -> Suite:
-    """The suite of that name, or if it is empty the first one that has the domain."""
+    """The suite of that name, or if it is empty the first one that has the domain, else the embedded one."""
     if suite:
         return load_suite(suite)
     DOMAINS[domain]  # UnknownName names the closest one
-    return next(candidate for candidate in map(load_suite, names()) if domain in candidate.domains)
+    having = (candidate for candidate in readable() if domain in candidate.domains)
+    return next(having, load_suite("mini-v1"))
+
+
+def _shape(protocol: Suite, table: ClassTable, shots: int) -> EpisodeShape:
+    """The shape of the suite's episodes; of a domain that it does not have, as much as the split holds."""
+    name = table.domain
+    ways, queries = protocol.ways_of(name), protocol.of(name).queries or protocol.queries
+    if name in protocol.domains:
+        return EpisodeShape(ways, shots, queries)
+    return EpisodeShape(min(ways, len(table.sizes)), shots, min(queries, int(table.sizes.min()) - shots))
 
 
 def _template() -> Any:

@@ -59,8 +59,11 @@ def code(adapter: type[Adapter]) -> str:
 def settings(name: str, adapter: type[Adapter]) -> list[object]:
     """What else decides of data that is files: the class splits (`tasks/splits`) and the full set's size.
 
-    A split counts if it has the domain's name or stands in its adapter's file.
+    A split counts if it has the domain's name or stands in its adapter's file. Of a domain that a YAML file
+    declares, all that it says.
     """
+    if (declared := getattr(adapter, "settings", None)) is not None:
+        return [declared]
     if not adapter.remotes:
         return []
     source = _sources(adapter.__module__).get(adapter.__module__, "")

@@ -1,28 +1,24 @@
 """Manifests: the data fingerprints and episode hashes that a suite was pinned on.
 
-`python -m metanas.data.manifest SUITE [DATA_ROOT]` writes `tasks/manifests/<suite>.json`. A run checks it, so
-that a changed package or file is an error that shows both hashes, never a silently different score. The
-entries for the full data set and for a sample of it stand side by side.
+`metanas suite pin SUITE` writes `tasks/manifests/<suite>.json`, or `<suite>.manifest.json` beside the file of
+a suite of your own. A run checks it, so that a changed package or file is an error that shows both hashes,
+never a silently different score. The entries for the full data set and a sample of it stand side by side.
 """
 
-import json
 import re
-import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metanas.base import plugins
-from metanas.base.atomic import write_atomically
-from metanas.base.errors import DataError
+from metanas.base.errors import DamagedFile, DataError
 from metanas.data import duplicates
+from metanas.data import suite as suites
 from metanas.data.adapter import DOMAINS
 from metanas.data.duplicates import Repeats
 from metanas.data.episode import EVALUATION_SEED, SPLITS, EpisodeShape, Split
 from metanas.data.sampler import digest, sample
-from metanas.data.suite import Suite, load_suite, names
+from metanas.data.suite import Pins, Suite, load_suite, names
 
 if TYPE_CHECKING:  # the table of the manifests is written without torch
     from metanas.data.domain import Domain
@@ -30,16 +26,14 @@ if TYPE_CHECKING:  # the table of the manifests is written without torch
 PINNED: tuple[Split, ...] = ("val", "test")
 
 
-def path(suite: str) -> Path:
-    """The manifest file of a suite; it need not exist."""
-    return plugins.folder("tasks") / "manifests" / f"{suite}.json"
+def read(suite: str) -> Pins:
+    """The manifest of a built-in or installed suite, empty if there is none. DamagedFile."""
+    return suites.read_pins(suites.file_of(suite)) if suite in names() else {}
 
 
-def read(suite: str) -> dict[str, dict[str, Any]]:
-    """Entries by domain, then by kind of data ("full" or "sample"); empty if there is no manifest."""
-    file = path(suite)
-    entries: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return entries
+def of(suite: Suite) -> Pins:
+    """What a suite is pinned on: its own manifest, or that of its name."""
+    return read(suite.name) if suite.origin is None else suite.origin.pins
 
 
 def episodes_hash(domain: "Domain", shape: EpisodeShape, episodes: int, split: Split = "test") -> str:
@@ -85,7 +79,7 @@ def repeats(domain: "Domain", shape: EpisodeShape, episodes: int) -> Repeats:
 
 def pinned_repeats(suite: str, domain: str, fingerprint: str) -> dict[str, str]:
     """What is repeated in a suite's pinned test episodes, in words, by shape; for the data pinned so."""
-    for entry in read(suite).get(domain, {}).values():
+    for entry in _readable(suite).get(domain, {}).values():
         if entry["fingerprint"] == fingerprint:
             return _repeats_shown(entry)
     return {}
@@ -110,9 +104,12 @@ def _queries(shape: str) -> int:
 def check(domain: "Domain", suite: Suite) -> None:
     """DataError with both hashes if the data or the test episodes are not what the suite was pinned on."""
     kind = "sample" if domain.store.examples.sample else "full"
-    pinned = read(suite.name).get(domain.name, {}).get(kind)
+    pinned = of(suite).get(domain.name, {}).get(kind)
     if pinned is None:
-        raise DataError(f"{domain.name} ({kind}) is not pinned in {suite.name}; it has no manifest entry")
+        raise DataError(
+            f"{domain.name} ({kind}) is not pinned in {suite.name}; it has no manifest entry (metanas suite "
+            "pin makes one)"
+        )
     if domain.store.fingerprint != pinned["fingerprint"]:
         raise DataError(
             f"{domain.name}: the data has fingerprint {domain.store.fingerprint}, {suite.name} was pinned on "
@@ -131,14 +128,23 @@ def check(domain: "Domain", suite: Suite) -> None:
 
 def _draws_otherwise(domain: str, suite: Suite) -> bool:
     """Whether the domain's options are not those that the suite was pinned with (it is "changed")."""
-    return suite.name in names() and suite.of(domain) != load_suite(suite.name).of(domain)
+    known = suite.origin is not None or suite.name in names()
+    return known and suite.of(domain) != suite.original.of(domain)
 
 
 def pins(name: str, *, sample: bool) -> dict[str, str | None]:
     """The fingerprint that each suite with this domain pins for the kind of data; None for another kind."""
     kind = "sample" if sample else "full"
-    entries = {suite: entry for suite in names() if (entry := read(suite).get(name))}
+    entries = {suite: entry for suite in names() if (entry := _readable(suite).get(name))}
     return {suite: entry.get(kind, {}).get("fingerprint") for suite, entry in entries.items()}
+
+
+def _readable(suite: str) -> Pins:
+    """The same as `read`, but nothing where an installed package's manifest is damaged."""
+    try:
+        return read(suite)
+    except DamagedFile:
+        return {}
 
 
 def refusal(name: str, fingerprint: str, *, sample: bool) -> str:
@@ -157,19 +163,6 @@ def refusal(name: str, fingerprint: str, *, sample: bool) -> str:
     )
 
 
-def write(suite: Suite, root: Path | None) -> None:
-    """Pin a suite on the data below `root`; entries for the other kind of data are kept."""
-    from metanas.data.domain import Domain
-
-    entries = read(suite.name)
-    for name in suite.domains:
-        domain = Domain.open(name, root, suite.of(name))
-        kind = "sample" if domain.store.examples.sample else "full"
-        entries.setdefault(name, {})[kind] = describe(domain, suite)
-    text = json.dumps(entries, indent=1, sort_keys=True) + "\n"
-    write_atomically(path(suite.name), text.encode())
-
-
 COLUMNS = (
     "domain",
     "modality",
@@ -184,10 +177,10 @@ COLUMNS = (
 )
 
 
-def page(suites: Iterable[str]) -> str:
+def page(chosen: Iterable[str]) -> str:
     """The domains of these suites as a Markdown page, from the manifests and the adapters alone."""
     lines = ["# Domains", "", "Made by `metanas data table --out docs/domains.md`; do not edit."]
-    for name in suites:
+    for name in chosen:
         suite = load_suite(name)
         lines += ["", f"## {suite.name} {suite.version}", "", suite.summary, ""]
         lines += [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
@@ -207,7 +200,7 @@ def page(suites: Iterable[str]) -> str:
 
 
 def _rows(suite: Suite) -> Iterator[tuple[str, ...]]:
-    entries = read(suite.name)
+    entries = of(suite)
     for name in suite.domains:
         adapter = DOMAINS[name]
         for kind, pinned in sorted(entries.get(name, {}).items()):
@@ -224,7 +217,3 @@ def _rows(suite: Suite) -> Iterator[tuple[str, ...]]:
                 ", ".join(hashes),
                 "; ".join(f"{shape} {words}" for shape, words in _repeats_shown(pinned).items()) or "none",
             )
-
-
-if __name__ == "__main__":
-    write(load_suite(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)

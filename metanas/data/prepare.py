@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
-from metanas.base.errors import DataError
+from metanas.base.errors import DataError, MetanasError
+from metanas.base.plugins import PluginError
 from metanas.data import manifest, store
 from metanas.data.adapter import DOMAINS
 from metanas.data.download import DownloadProgress
 from metanas.data.files import FromFiles
+from metanas.data.roots import DataRoot, root_of
 
 
 class Prepared(NamedTuple):
@@ -25,7 +26,7 @@ class Prepared(NamedTuple):
 
 def prepare(
     names: Sequence[str],
-    root: Path | None,
+    root: DataRoot,
     *,
     refresh: bool = False,
     on_progress: DownloadProgress = lambda file, received, total: None,
@@ -42,7 +43,7 @@ def prepare(
             _obtain(name, root, on_progress)
             action = "ready" if store.is_ready(name, root) and not refresh else "built"
             opened = store.open_store(name, root, refresh=refresh)
-        except DataError as error:
+        except (MetanasError, OSError) as error:
             yield Prepared(name, "failed", time.monotonic() - began, problem=str(error))
             continue
         seconds = time.monotonic() - began
@@ -52,9 +53,9 @@ def prepare(
         yield Prepared(name, action, seconds, opened.examples.sample, opened.fingerprint)
 
 
-def _obtain(name: str, root: Path | None, on_progress: DownloadProgress) -> None:
+def _obtain(name: str, root: DataRoot, on_progress: DownloadProgress) -> None:
     adapter = DOMAINS[name]()
-    if root is not None or not isinstance(adapter, FromFiles):
+    if root_of(root, name) is not None or not isinstance(adapter, FromFiles):
         return
     try:
         adapter.locate(None)
@@ -63,7 +64,10 @@ def _obtain(name: str, root: Path | None, on_progress: DownloadProgress) -> None
 
 
 class Verified(NamedTuple):
-    """What a domain's cache is. state: whole | other | damaged | missing; detail: what was found."""
+    """What a domain's cache is. state: whole | other | damaged | missing | broken; detail: what was found.
+
+    broken: the package that has the domain cannot be loaded.
+    """
 
     name: str
     state: str
@@ -75,7 +79,7 @@ class Verified(NamedTuple):
         return self.state in ("whole", "missing")
 
 
-def verify(names: Sequence[str], root: Path | None) -> Iterator[Verified]:
+def verify(names: Sequence[str], root: DataRoot) -> Iterator[Verified]:
     """Check every file of the domains' caches against its SHA-256, and the data against what suites pin.
 
     Nothing is built. "other": whole, but no suite was pinned on such data, so that every run refuses it.
@@ -86,7 +90,10 @@ def verify(names: Sequence[str], root: Path | None) -> Iterator[Verified]:
                 yield Verified(name, "missing", f"not built: metanas data prepare {name}")
                 continue
             opened = store.open_store(name, root)
-        except DataError as error:
+        except PluginError as error:
+            yield Verified(name, "broken", str(error))
+            continue
+        except (MetanasError, OSError) as error:
             state = "damaged" if "damaged" in str(error) else "missing"
             yield Verified(name, state, str(error))
             continue

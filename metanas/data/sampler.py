@@ -7,7 +7,7 @@ the leaderboard recomputes every score from the predictions alone (`query_labels
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ ATTEMPTS = 64  # orders of groups that are tried for one task
 class Indices(NamedTuple):
     """The examples of T tasks as rows of the store, and their labels in [0, ways)."""
 
-    support: Ints  # (T, ways * shots), class by class
+    support: Ints  # (T, ways * shots), class by class; of equal size unless the table is imbalanced
     support_y: Ints  # (T, ways * shots)
     query: Ints  # (T, ways * queries), shuffled: a place says nothing of the class
     query_y: Ints  # (T, ways * queries)
@@ -35,7 +35,8 @@ class ClassTable:
 
     rows: (n,) store rows, class by class. starts: (C + 1,) where each class begins in `rows`.
     groups: (n,) speaker or drawer of each row, None where the domain has none. disjoint: no group has
-    examples in both the support and the query set of a task.
+    examples in both the support and the query set of a task. imbalanced: the classes of a support set differ
+    in size (`support_sizes`).
     """
 
     domain: str
@@ -44,6 +45,7 @@ class ClassTable:
     starts: Ints
     groups: Ints | None = None
     disjoint: bool = False
+    imbalanced: bool = False
 
     @classmethod
     def build(
@@ -69,19 +71,24 @@ class ClassTable:
 
     def holds(self, shape: EpisodeShape) -> bool:
         """Whether there are enough classes for such a task, and enough examples of each."""
-        return shape.ways <= len(self.sizes) and shape.shots + shape.queries <= int(self.sizes.min())
+        needed = self.drawn(shape).shots + shape.queries
+        return shape.ways <= len(self.sizes) and needed <= int(self.sizes.min())
+
+    def drawn(self, shape: EpisodeShape) -> EpisodeShape:
+        """The shape with the most shots that a class of such a task can have."""
+        return replace(shape, shots=most_shots(shape)) if self.imbalanced else shape
 
     def check(self, shape: EpisodeShape) -> None:
         """InvalidValue with the numbers if the split is too small for such a task."""
-        needed, smallest = shape.shots + shape.queries, int(self.sizes.min())
+        shots, smallest = self.drawn(shape).shots, int(self.sizes.min())
         if shape.ways > len(self.sizes):
             raise InvalidValue(
                 f"{self.domain}/{self.split} has {len(self.sizes)} classes, too few for {shape.ways} ways"
             )
-        if needed > smallest:
+        if shots + shape.queries > smallest:
             raise InvalidValue(
-                f"{self.domain}/{self.split} has a class with {smallest} examples, "
-                f"too few for {shape.shots} shots + {shape.queries} queries"
+                f"{self.domain}/{self.split} has a class with {smallest} examples, too few for "
+                f"{'up to ' if self.imbalanced else ''}{shots} shots + {shape.queries} queries"
             )
 
 
@@ -110,7 +117,8 @@ def sample(table: ClassTable, seed: int, shape: EpisodeShape, episodes: Ints) ->
     InvalidValue if the split is too small, or its groups cannot be kept apart (`ClassTable.disjoint`).
     """
     table.check(shape)
-    count, ways, per_class = len(episodes), shape.ways, shape.shots + shape.queries
+    drawn = table.drawn(shape)
+    count, ways, per_class = len(episodes), shape.ways, drawn.shots + shape.queries
     address = (table.domain, table.split, seed, shape)
     streams = (episodes[:, None] * ways + np.arange(ways)).ravel()  # one per class of a task
     bits, inside, order = philox.words_of(
@@ -120,19 +128,51 @@ def sample(table: ClassTable, seed: int, shape: EpisodeShape, episodes: Ints) ->
     )
     classes = _subset(np.full(count, len(table.sizes)), bits[:, :ways], bits[:, ways:])  # (T, ways)
     if table.disjoint:
-        places = _groups_apart(table, seed, shape, episodes, classes)
+        places = _groups_apart(table, seed, drawn, episodes, classes)
     else:
         chosen = _subset(table.sizes[classes].ravel(), inside[:, :per_class], inside[:, per_class:])
         places = table.starts[classes].ravel()[:, None] + chosen
     rows = table.rows[places].reshape(count, ways, per_class)
     query_y = _shuffled(order, shape)
     turn = _occurrence(query_y, ways)
+    sizes = np.full((count, ways), shape.shots)
+    if table.imbalanced:
+        sizes = support_sizes(shape, philox.words(_key("sizes", *address), episodes, ways))
+    taken = np.arange(drawn.shots) < sizes[:, :, None]  # (T, ways, shots)
+    labels = np.broadcast_to(np.arange(ways)[None, :, None], taken.shape)
     return Indices(
-        support=rows[:, :, : shape.shots].reshape(count, -1),
-        support_y=np.tile(np.repeat(np.arange(ways), shape.shots), (count, 1)),
-        query=rows[np.arange(count)[:, None], query_y, shape.shots + turn],
+        support=rows[:, :, : drawn.shots][taken].reshape(count, -1),
+        support_y=labels[taken].reshape(count, -1),
+        query=rows[np.arange(count)[:, None], query_y, drawn.shots + turn],
         query_y=query_y,
     )
+
+
+SPREAD = 4  # how much larger a class of an imbalanced support set is than another, at most (about)
+
+
+def support_sizes(shape: EpisodeShape, bits: NDArray[np.uint32]) -> Ints:
+    """Support examples of each class of T imbalanced tasks (T, ways): ways * shots in all. bits: (T, ways).
+
+    After Meta-Dataset (Triantafillou et al., 2020, sec. 3.2): a class has a weight in [1, SPREAD), drawn
+    uniformly, and its share of the examples follows it. Unlike there the set's size is fixed, class sizes in
+    the data do not count, and every class has two examples (one at one shot): leave-one-out needs them. In
+    integers, so that every machine draws the same.
+    """
+    weights = 2**16 + philox.below((SPREAD - 1) * 2**16, bits)
+    least = min(2, shape.shots)
+    extra, total = shape.ways * (shape.shots - least), weights.sum(1, keepdims=True)
+    shares, rests = np.divmod(extra * weights, total)
+    left = extra - shares.sum(1, keepdims=True)  # to the classes with the largest remainders
+    rank = np.argsort(np.argsort(-rests, axis=1, kind="stable"), axis=1, kind="stable")
+    sizes: Ints = least + shares + (rank < left)
+    return sizes
+
+
+def most_shots(shape: EpisodeShape) -> int:
+    """The most support examples that `support_sizes` gives a class."""
+    least = min(2, shape.shots)
+    return least + -(-shape.ways * (shape.shots - least) * SPREAD // (SPREAD + shape.ways - 1))
 
 
 def digest(indices: Indices) -> str:

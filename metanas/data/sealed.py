@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas.base.errors import InvalidValue
+from metanas.base.plugins import PluginError
 from metanas.data.adapter import DOMAINS
 from metanas.data.episode import EpisodeShape, Ints
 from metanas.data.sampler import query_labels
@@ -73,8 +74,11 @@ class Inputs(NamedTuple):
 
 
 def sealable(domain: str) -> bool:
-    """Whether the domain exists and can generate new classes."""
-    return domain in DOMAINS and issubclass(DOMAINS[domain], MakesClasses)
+    """Whether the domain exists, can be loaded and can generate new classes."""
+    try:
+        return domain in DOMAINS and issubclass(DOMAINS[domain], MakesClasses)
+    except PluginError:  # of an installed package that is broken
+        return False
 
 
 def labels(secret: int, task: SealedTask) -> Ints:

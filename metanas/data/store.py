@@ -25,6 +25,8 @@ from metanas.base.errors import DataError, InvalidValue, MetanasError
 from metanas.data import duplicates, identity
 from metanas.data.adapter import DOMAINS, Examples
 from metanas.data.episode import Modality, Split
+from metanas.data.examples_check import check_adapter, check_examples, check_inputs
+from metanas.data.roots import DataRoot, root_of
 
 ARRAYS = ("x", "words", "labels", "groups")
 FORMAT = 4  # version of the cache folder's layout
@@ -71,16 +73,17 @@ def fingerprint(name: str, recipe: str, examples: Examples) -> str:
     return sha.hexdigest()
 
 
-def folder_of(name: str, root: Path | None) -> Path:
+def folder_of(name: str, root: DataRoot) -> Path:
     """The cache folder of a domain, named by all that decides its content (`identity.py`). DataError.
 
     Whatever changes gives a new folder: a source file, also one inside a folder, a package's version, the
     recipe, the class splits, the code that generates the data.
     """
     kind = DOMAINS[name]
+    check_adapter(name, kind)
     adapter = kind()
     try:
-        stamps = identity.stamps(adapter.locate(root))
+        stamps = identity.stamps(adapter.locate(root_of(root, name)))
     except OSError as error:
         raise DataError(f"{name}: {error.filename} cannot be read: {error.strerror}") from error
     versions = [(package, _version(package, name)) for package in adapter.packages]
@@ -89,7 +92,7 @@ def folder_of(name: str, root: Path | None) -> Path:
     return cache_folder() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def open_store(name: str, root: Path | None = None, *, refresh: bool = False) -> Store:
+def open_store(name: str, root: DataRoot = None, *, refresh: bool = False) -> Store:
     """The domain's store, built if need be. DataError if the source is missing or the cache is damaged.
 
     refresh: build it anew from the source, whatever is there.
@@ -120,12 +123,12 @@ def _alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def is_ready(name: str, root: Path | None = None) -> bool:
+def is_ready(name: str, root: DataRoot = None) -> bool:
     """Whether `open_store` would find a built cache. DataError if the source is missing."""
     return folder_of(name, root).is_dir()
 
 
-def about(name: str, root: Path | None = None) -> About:
+def about(name: str, root: DataRoot = None) -> About:
     """A built domain's summary, without opening its arrays. DataError if it is not built, or damaged."""
     folder = folder_of(name, root)
     try:
@@ -142,11 +145,12 @@ def about(name: str, root: Path | None = None) -> About:
         raise _damaged(folder, error) from error
 
 
-def _build(name: str, root: Path | None, folder: Path) -> None:
-    adapter = DOMAINS[name]()
+def _build(name: str, root: DataRoot, folder: Path) -> None:
+    adapter, place = DOMAINS[name](), root_of(root, name)
     try:
-        examples = adapter.load(root)
-        _check_classes(name, examples)
+        examples = check_inputs(name, adapter.modality, adapter.load(place))
+        content = duplicates.contents(examples.x)
+        check_examples(name, adapter.modality, examples, content)
     except MetanasError:
         raise
     except (
@@ -159,7 +163,7 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
         ValueError,
     ) as error:
         # an adapter met a name, a number or a shape in the files that it did not expect
-        located = ", ".join(map(str, list(adapter.locate(root))[:3]))
+        located = ", ".join(map(str, list(adapter.locate(place))[:3]))
         raise DataError(
             f"{name}: {located or 'its data'} cannot be read ({type(error).__name__}: {error}); is it the "
             "data set in the layout of its publisher? --debug shows where"
@@ -187,7 +191,7 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
             "vocabulary": examples.vocabulary,
             "words": len(examples.extra.get("vocabulary", ())),
             "scale": _scale(adapter.modality, examples),
-            "repeats": duplicates.of_examples(examples),
+            "repeats": duplicates.of_examples(examples, content),
         }
         with flushed(temporary / "about.json") as file:
             file.write(json.dumps(about).encode())
@@ -201,18 +205,6 @@ def _build(name: str, root: Path | None, folder: Path) -> None:
         shutil.rmtree(folder.with_name(f".{folder.name}.old"), ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _check_classes(name: str, examples: Examples) -> None:
-    """DataError if a label is of no class, or a class of a split has no examples."""
-    number = len(examples.classes)
-    if wrong := [label for label in np.unique(examples.labels) if not 0 <= label < number]:
-        raise DataError(f"{name}: label {wrong[0]} of {number} classes, which count from 0")
-    counts = np.bincount(examples.labels, minlength=len(examples.classes))
-    filled = {c for c, count in zip(examples.classes, counts, strict=True) if count}
-    for split, classes in examples.splits.items():
-        if empty := [c for c in classes if c not in filled]:
-            raise DataError(f"{name}: class {empty[0]!r} of {split} has no examples")
 
 
 def _scale(modality: Modality, examples: Examples) -> tuple[list[float], list[float]] | None:

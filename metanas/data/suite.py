@@ -1,20 +1,37 @@
 """Suites: versioned lists of domains with a protocol, one YAML file each in `tasks/suites/`. No torch.
 
-What a suite's data and pinned episodes must be is in `manifest.py`; `datasets.py` opens a suite's data.
+Other packages add theirs through the entry points `metanas.suites`, and a path is a suite of one's own; both
+have their manifest beside the YAML file. What a suite's data and pinned episodes must be is in `manifest.py`;
+`datasets.py` opens a suite's data.
 """
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from metanas.base import plugins, yaml_text
-from metanas.base.errors import InvalidValue
+from metanas.base import json_text, plugins, yaml_text
+from metanas.base.errors import InvalidValue, MetanasError
 from metanas.base.ranges import Count, Number, Positive, Range, Seed
 from metanas.base.registry import UnknownName
 from metanas.data.episode import EpisodeShape
 
 Ways = Annotated[int, Range(least=2)]
+_LATER = ("origin", "imbalanced", "validation")  # fields of a suite that came after suites were first stored
+Pins = dict[str, dict[str, Any]]  # by domain, then by kind of data ("full" or "sample"): `manifest.describe`
+GROUP = "metanas.suites"
 Tested = Annotated[int, Range(least=2, why="an interval of accuracies needs two")]
 
 
@@ -49,10 +66,23 @@ class DomainOptions(BaseModel):
     ways: Ways | None = None  # a domain of four classes has 4-way tasks
     queries: Count | None = None
     group_disjoint: bool = False  # no speaker or drawer of a test episode is in both of its sets
+    imbalanced: bool = False  # support sets whose classes differ in size (`sampler.support_sizes`)
     distinct: bool = False  # repeated examples are left out (`duplicates.py`)
     augment: bool = False  # speech: SpecAugment in meta-training (`augment.py`)
     tokens: Literal["bytes", "words"] = "bytes"  # text: words come from the meta-train classes
     vectors: Path | None = None  # text, words: a file of word vectors, which are not trained
+
+
+class Origin(BaseModel):
+    """The file of a suite that is neither built in nor installed, as it was read, and its manifest.
+
+    A run keeps it in config.yaml, and a board that was given the suite keeps it too.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    suite: dict[str, Any]
+    pins: Pins
 
 
 class Suite(BaseModel):
@@ -73,6 +103,45 @@ class Suite(BaseModel):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     budgets: dict[str, Budget]
     options: dict[str, DomainOptions] = {}  # by domain
+    imbalanced: bool = False  # of all domains
+    validation: tuple[str, ...] = ()  # domains for meta-validation alone; (): each domain's own val classes
+    origin: Origin | None = None  # None: built in, or of an installed package
+
+    @field_validator("domains", "shots", "seeds")
+    @classmethod
+    def _once(cls, values: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        """Each value stands once: a task that stands twice would be answered twice."""
+        twice = [value for value in values if values.count(value) > 1]
+        if twice and not (info.context or {}).get("stored"):
+            raise ValueError(f"{twice[0]!r} stands {values.count(twice[0])} times, each may stand once")
+        return values
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> "Suite":
+        """Validation domains are of the suite, and not all of it."""
+        if unknown := [name for name in self.validation if name not in self.domains]:
+            raise ValueError(f"validation: {unknown[0]!r} is not among {', '.join(self.domains)}")
+        if not self.tested:
+            raise ValueError("validation: no domain is left for training and tests")
+        return self
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """The domains of meta-training and tests: all but those for meta-validation alone."""
+        return tuple(name for name in self.domains if name not in self.validation)
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Later fields are left out where they have no effect: stored suites keep their form."""
+        fields: dict[str, Any] = handler(self)
+        return {key: value for key, value in fields.items() if value or key not in _LATER}
+
+    @property
+    def original(self) -> "Suite":
+        """The suite as its file has it, before any override. UnknownName if it is not here any more."""
+        if self.origin is None:
+            return load_suite(self.name)
+        return Suite.model_validate({**self.origin.suite, "origin": self.origin.model_dump()})
 
     @property
     def label(self) -> str:
@@ -80,10 +149,10 @@ class Suite(BaseModel):
 
         Fewer domains or numbers of shots, other seeds and budgets do not change a suite.
         """
-        if self.name not in names():
+        if self.origin is None and self.name not in names():
             return self.name
-        own = load_suite(self.name)
-        fields = {"version", "ways", "queries", "train_queries", "train_ways", "episodes"}
+        own = self.original
+        fields = {"version", "ways", "queries", "train_queries", "train_ways", "episodes", "validation"}
         same = self.model_dump(include=fields) == own.model_dump(include=fields)
         fewer = set(self.shots) <= set(own.shots) and set(self.domains) <= set(own.domains)
         options = all(self.of(domain) == own.of(domain) for domain in self.domains)
@@ -91,7 +160,8 @@ class Suite(BaseModel):
 
     def of(self, domain: str) -> DomainOptions:
         """The options of a domain, the defaults if the suite has none for it."""
-        return self.options.get(domain, DomainOptions())
+        options = self.options.get(domain, DomainOptions())
+        return options.model_copy(update={"imbalanced": True}) if self.imbalanced else options
 
     def ways_of(self, domain: str) -> int:
         """The number of classes in an episode of this domain."""
@@ -109,26 +179,113 @@ class Suite(BaseModel):
 
 
 def folder() -> Path:
-    """The folder of the suites' YAML files."""
+    """The folder of the built-in suites' YAML files."""
     return plugins.folder("tasks") / "suites"
 
 
 def names() -> tuple[str, ...]:
-    """The names of all suites, sorted."""
+    """The names of all built-in and installed suites, sorted."""
+    return tuple(sorted(_files()))
+
+
+def built_in() -> tuple[str, ...]:
+    """The names of the suites in `tasks/suites`, sorted."""
     return tuple(sorted(path.stem for path in folder().glob("*.yaml")))
+
+
+def readable() -> Iterator[Suite]:
+    """All built-in and installed suites by name, without installed ones whose file is wrong (`problems`)."""
+    for name in names():
+        try:
+            yield load_suite(name)
+        except MetanasError:
+            if name in built_in():
+                raise
+
+
+def problems() -> list[str]:
+    """A line for each suite of an installed package that is left out, or whose file is missing or wrong."""
+    found = list(plugins.foreign(GROUP).problems)
+    for entry in plugins.foreign(GROUP).entries:
+        whose = f"{GROUP}: {entry.name!r} of {entry.whose}"
+        if entry.name in built_in():
+            found.append(f"{whose} is left out: there is a built-in suite of that name; choose another")
+        elif (file := _installed(entry)) is None:
+            found.append(f"{whose}: there is no {entry.name}.yaml beside the module {entry.module}")
+        else:
+            try:
+                read(file)
+            except MetanasError as error:
+                found.append(f"{whose}: {error}")
+    return found
+
+
+def _files() -> dict[str, Path]:
+    """The YAML file of every built-in and installed suite, by name; built-in ones come first."""
+    ours = {name: folder() / f"{name}.yaml" for name in built_in()}
+    installed = {entry.name: _installed(entry) for entry in plugins.foreign(GROUP).entries}
+    return {name: path for name, path in {**installed, **ours}.items() if path is not None}
+
+
+def _installed(entry: plugins.Entry) -> Path | None:
+    """The YAML file of an installed suite, in the folder of its module; None if it is not there."""
+    place = plugins.place(entry.module)
+    path = None if place is None else place / f"{entry.name}.yaml"
+    return path if path is not None and path.is_file() else None
+
+
+def file_of(name: str | Path) -> Path:
+    """The YAML file of a suite: of that name, or a path that ends in .yaml or .yml. UnknownName."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    files = _files()
+    if str(name) not in files:
+        raise UnknownName("suite", str(name), tuple(sorted(files)))
+    return files[str(name)]
+
+
+def manifest_of(file: Path) -> Path:
+    """The manifest of a suite's YAML file; it need not exist. Built-in ones have a folder of their own."""
+    if file.parent == folder():
+        return plugins.folder("tasks") / "manifests" / f"{file.stem}.json"
+    return file.with_suffix(".manifest.json")
+
+
+def read_pins(file: Path) -> Pins:
+    """The manifest beside a suite's YAML file, empty if there is none. DamagedFile if it is not one."""
+    path = manifest_of(file)
+    if not path.exists():
+        return {}
+    return json_text.read(path, f"pin the suite again: metanas suite pin {file}")
+
+
+def read(file: Path) -> Suite:
+    """The suite in a YAML file. InvalidValue says what is wrong in it."""
+    try:
+        return Suite.model_validate(yaml_text.read(file))
+    except (InvalidValue, ValidationError) as error:
+        raise InvalidValue(f"{file} does not describe a suite: {error}") from error
 
 
 def load_suite(name: str | Path) -> Suite:
     """The suite of that name, or the one in a YAML file: a path that ends in .yaml or .yml.
 
-    UnknownName names the closest one; InvalidValue says what is wrong in the file.
+    A file's suite has its manifest with it (`origin`), unless it has the name of a built-in or installed one,
+    whose manifest then holds. UnknownName names the closest one; InvalidValue says what is wrong in the file.
     """
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        if str(name) not in names():
-            raise UnknownName("suite", str(name), names())
-        path = folder() / f"{name}.yaml"
-    try:
-        return Suite.model_validate(yaml_text.read(path))
-    except (InvalidValue, ValidationError) as error:
-        raise InvalidValue(f"{path} does not describe a suite: {error}") from error
+    file = file_of(name)
+    suite = read(file)
+    if str(name) in names() or suite.name in names():
+        return suite
+    origin = Origin(suite=suite.model_dump(mode="json"), pins=read_pins(file))
+    return suite.model_copy(update={"origin": origin})
+
+
+def check_name(name: str) -> None:
+    """InvalidValue unless a suite may have this name, which is used in addresses and file names."""
+    if re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name) is None:
+        raise InvalidValue(
+            f"a suite's name has lower-case letters, digits, '.', '_' and '-', at most 64, beginning with a "
+            f"letter or digit, got {name!r:.80}"
+        )

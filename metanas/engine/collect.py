@@ -140,7 +140,7 @@ def keep_costs(
         if batches is not None:
             costs["train_flops"] = flops.train_flops(method, state, batches, trained.iteration)
         costs |= flops.answer_flops(method, state, tasks)
-        if batches and (select := selection(method, tasks)) is not None:
+        if batches and (select := selection(method, seed_run.data.validation_tasks())) is not None:
             early = flops.count(lambda: select(state, EARLY_TASKS)) * len(method.selects_at())
             costs["select_flops"] = early + flops.count(lambda: select(state))
     write_atomically(seed_run.costs, json.dumps(costs).encode())

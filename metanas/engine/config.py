@@ -20,6 +20,7 @@ from metanas.base import yaml_text
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import InvalidValue
 from metanas.base.ranges import STORED
+from metanas.data.adapter import DOMAINS
 from metanas.data.suite import Budget, Suite, load_suite
 from metanas.method import METHODS, Method
 from metanas.space.strategy import as_text
@@ -72,6 +73,7 @@ def resolve(
         raise ConfigError(f"no budget named {budget!r} in {base.name}; there are: {', '.join(base.budgets)}")
     if unknown := [domain for domain in domains if domain not in base.domains]:
         raise ConfigError(f"{base.name} has no domain {unknown[0]!r}; it has: {', '.join(base.domains)}")
+    _check_domains(base, _group(given, "suite"))
     suite_changes = {**_group(given, "suite"), **({"domains": tuple(domains)} if domains else {})}
     tracking = given.pop("tracking", "none")
     if tracking not in ("none", "wandb"):
@@ -97,6 +99,22 @@ def resolve(
         tracking=tracking,
         trials=trials,
     )
+
+
+def _check_domains(base: Suite, changes: Mapping[str, Any]) -> None:
+    """ConfigError for a domain that does not exist, or options of one that the suite does not have."""
+    domains = changes.get("domains", base.domains)
+    known = domains if isinstance(domains, list | tuple) else base.domains  # else the type is refused later
+    for domain in known:
+        if domain not in base.domains and domain not in DOMAINS:
+            raise ConfigError(f"suite.domains: there is no domain {domain!r:.80}; see metanas list domains")
+    options = changes.get("options", {})
+    for domain in options if isinstance(options, dict) else ():
+        if domain not in known:
+            raise ConfigError(
+                f"suite.options: {base.name} has no domain {domain!r:.80}; it has: "
+                f"{', '.join(map(str, known))}"
+            )
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
@@ -209,6 +227,15 @@ def read(path: Path) -> RunConfig:
             f"{path} is damaged or from another version ({reason}); give another run folder, or delete this "
             "one to compute it again"
         ) from error
+
+
+def as_offered(known: RunConfig, asked: RunConfig) -> RunConfig:
+    """`known` with the suite's list of budgets as in `asked`: its own budget is kept apart, in `budget`.
+
+    So a budget that a later version adds to a suite does not make a stored run another one.
+    """
+    suite = known.suite.model_copy(update={"budgets": asked.suite.budgets})
+    return known.model_copy(update={"suite": suite})
 
 
 def difference(known: RunConfig, asked: RunConfig) -> str:

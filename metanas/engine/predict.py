@@ -26,6 +26,10 @@ from metanas.method import Adapted, Method, State
 CHUNK = 10  # episodes adapted side by side
 
 
+class Diverged(MetanasError):
+    """Adapting to a support set gave numbers that are not finite."""
+
+
 class ProtocolError(MetanasError):
     """A method broke a rule of the evaluation."""
 
@@ -142,10 +146,15 @@ def predict_tasks(
 
 
 def checked(probabilities: Tensor, query: Batch) -> Tensor:
-    """ProtocolError unless every query has finite probabilities that sum to 1."""
+    """ProtocolError unless every query has probabilities that sum to 1; Diverged if they are not finite."""
     if probabilities.shape[:2] != query.y.shape:
         raise ProtocolError(
             f"predict returned shape {tuple(probabilities.shape)} for {tuple(query.y.shape)} queries"
+        )
+    if lost := int((~probabilities.isfinite().all(-1)).sum()):
+        raise Diverged(
+            f"the predictions for {lost} of {query.y.numel()} queries are not finite: adapting to the "
+            "support set diverged; lower a learning rate (--set weight_rate=...) or the number of test_steps"
         )
     sums = probabilities.sum(-1)
     if not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):

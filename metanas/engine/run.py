@@ -43,15 +43,16 @@ def prepare(
 ) -> list[SeedRun]:
     """Make the run folder and return what is to be done; nothing if the run is complete.
 
-    A complete run of some of the seeds grows: what these have stays. ConfigError if the folder holds another
+    A complete run of some of the seeds grows: what these have stays. One of more seeds loses the others, all
+    but the first: what they have stays, too, for when it grows again. ConfigError if the folder holds another
     run, or for `tracking` without its package.
     """
     tracking.check(config)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.yaml"
     known = configs.read(path) if path.exists() else None
-    if known is not None and known != config:
-        if not _grows(known, config):
+    if known is not None and (known := configs.as_offered(known, config)) != config:
+        if not (_grows(known, config) or _shrinks(known, config)):
             raise ConfigError(
                 f"{folder} holds a run with other settings ({configs.difference(known, config)}); give "
                 "another --out, or delete it"
@@ -68,6 +69,11 @@ def _grows(known: RunConfig, config: RunConfig) -> bool:
     """Whether `config` is `known` with more seeds."""
     same = known.model_copy(update={"seeds": config.seeds}) == config
     return same and set(known.seeds) < set(config.seeds)
+
+
+def _shrinks(known: RunConfig, config: RunConfig) -> bool:
+    """Whether `config` is `known` with fewer seeds; the first, whose operations were counted, must stay."""
+    return known.seeds[0] == config.seeds[0] and _grows(config, known)
 
 
 def work(seed_run: SeedRun, report: ProgressCallback) -> None:
@@ -92,7 +98,7 @@ def _work(seed_run: SeedRun, report: ProgressCallback) -> None:
             workers=seed_run.workers,
             runtime=seed_run.runtime,
             stop=early_stop(config, method, data),
-            select=selection(method, data.tasks()),
+            select=selection(method, data.validation_tasks()),
             on_progress=lambda i: report("meta-training", i * units // max(iterations, 1)),
             log=tracker.log,
         )
@@ -112,7 +118,7 @@ def _work(seed_run: SeedRun, report: ProgressCallback) -> None:
 
 def meta_batches(config: RunConfig, data: Datasets, seed: int) -> MetaBatchSampler:
     """The meta-training batches of this seed."""
-    return MetaBatchSampler(tuple(data.values()), config.suite.train_shapes, config.budget.tasks, seed)
+    return MetaBatchSampler(data.trained(), config.suite.train_shapes, config.budget.tasks, seed)
 
 
 def num_iterations(config: RunConfig, method: Method, sampler: MetaBatchSampler) -> int:
@@ -138,6 +144,6 @@ def early_stop(config: RunConfig, method: Method, data: Datasets) -> EarlyStop |
         return None
 
     def check(state: State) -> float:
-        return accuracy(method, state, data.tasks(), budget.check_episodes)
+        return accuracy(method, state, data.validation_tasks(), budget.check_episodes)
 
     return EarlyStop(budget.check_every, budget.patience, check)

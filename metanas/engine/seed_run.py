@@ -56,14 +56,14 @@ class SeedRun:
         """Units of progress: meta-training iterations and test episodes."""
         method, suite, budget = METHODS[self.config.method], self.config.suite, self.config.budget
         train = budget.iterations if method.trains else 0
-        return train + budget.eval_episodes * len(suite.domains) * len(suite.shots)
+        return train + budget.eval_episodes * len(suite.tested) * len(suite.shots)
 
 
 def check_trains(config: RunConfig, data: Datasets) -> None:
     """ConfigError for a method that would have nothing to meta-train on."""
-    if METHODS[config.method].trains and not any(domain.trains for domain in data.values()):
+    if METHODS[config.method].trains and not any(domain.trains for domain in data.trained()):
         raise ConfigError(
-            f"{config.method} has nothing to meta-train on: {', '.join(config.suite.domains)} only has "
+            f"{config.method} has nothing to meta-train on: {', '.join(config.suite.tested)} only has "
             "meta-test classes; add a domain to --domains"
         )
 

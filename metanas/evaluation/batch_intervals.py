@@ -1,13 +1,11 @@
-"""Intervals and pairwise significance of many methods at once, for a leaderboard with a thousand. No torch.
+"""Estimates and differences of many methods at once, for a leaderboard with a thousand. No torch.
 
-The numbers of `statistics.estimate`, `Estimate.p` and `paired.holm`, computed over arrays of methods. The
-variances of all differences come from one matrix product per task. Holm's (1979) step-down compares
-differences in standard errors with a critical value instead of computing half a million p-values: with R
-rejections so far, all pairs with p < level / (pairs - R) are rejected too, until nothing changes. Tests hold
-the results equal to those of one pair at a time.
+The numbers of `statistics.estimate` and `statistics.difference`, computed over arrays of methods. The
+variances of all differences come from one matrix product per task. Tests hold the results equal to those of
+one method or pair at a time. Next: `one_to_many.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +15,9 @@ from scipy.special import stdtrit
 from metanas.evaluation.statistics import PAIRED_SEEDS, Floats, Interval, View, describe, weights
 
 Ints = NDArray[np.intp]
-GRID = np.geomspace(0.5, 1e7, 4_000)  # degrees of freedom at which quantiles are tabulated
 
 
-class _Parts(NamedTuple):
+class Parts(NamedTuple):
     """`statistics.Estimate` of M methods as arrays, and their episodes' means.
 
     mean, seeds_df: (M,). seeds, rest: (M, M), on the diagonal a method's own variance (seeds: nan with one
@@ -40,7 +37,7 @@ class _Parts(NamedTuple):
         return np.where(np.isnan(variance), variance, variance.clip(0))
 
 
-class _Spread(NamedTuple):
+class Spread(NamedTuple):
     """Variances of P means or differences, and what decides their critical values; all (P,)."""
 
     variance: Floats
@@ -51,20 +48,18 @@ class _Spread(NamedTuple):
 
 def intervals(views: Mapping[str, View]) -> list[Interval]:
     """`estimate(view).interval()` of every view, in their order. All views must have the same tasks."""
-    parts = _parts(views)
+    parts = parts_of(views)
     own = {task: scores.var(1, ddof=1) for task, scores in parts.episodes.items()}
     spread = _spread(np.diag(parts.seeds), parts.seeds_df, np.diag(parts.rest), own, parts)
-    half = np.sqrt(_squared_critical(spread, 0.05) * np.maximum(spread.variance, 0))
+    half = np.sqrt(squared_critical(spread, 0.05) * np.maximum(spread.variance, 0))
     return [
         Interval(float(mean), float(mean - h), float(mean + h), describe(view))
         for mean, h, view in zip(parts.mean, half, views.values(), strict=True)
     ]
 
 
-def significantly_better(views: Mapping[str, View], level: float) -> NDArray[np.bool_]:
-    """(M, M): [i, j] is true if method j is better than i, at a family-wise `level` over all pairs (Holm)."""
-    parts = _parts(views)
-    first, second = np.triu_indices(len(parts.mean), 1)
+def spread_of_differences(parts: Parts, first: Ints, second: Ints) -> Spread:
+    """The spread of first - second, for indices (P,) of methods; as `statistics.difference` has it."""
     gaps = {}
     for task, scores in parts.episodes.items():
         product = np.cov(scores) if len(scores) > 1 else scores.var(1, ddof=1)[:, None]
@@ -75,18 +70,14 @@ def significantly_better(views: Mapping[str, View], level: float) -> NDArray[np.
     paired = (df[first] == df[second]) & (df[first] >= PAIRED_SEEDS - 1) | ~(welch > 0)
     between = np.divide(seeds**2, welch, out=df[first].copy(), where=~paired)
     rest = parts.of_differences(parts.rest, first, second)
-    spread = _spread(seeds, between, rest, gaps, parts)
-    size = np.abs(parts.mean[first] - parts.mean[second]) / np.sqrt(np.maximum(spread.variance, 1e-300))
-    rejected = _holm(size, spread, level)
-    better = np.zeros((len(parts.mean), len(parts.mean)), np.bool_)
-    a, b = first[rejected], second[rejected]
-    a_wins = parts.mean[a] > parts.mean[b]
-    better[np.where(a_wins, b, a), np.where(a_wins, a, b)] = True
-    return better
+    return _spread(seeds, between, rest, gaps, parts)
 
 
-def _parts(views: Mapping[str, View]) -> _Parts:
-    """The estimates of all methods; those with equally many seeds are computed in one array."""
+def parts_of(views: Mapping[str, View]) -> Parts:
+    """The estimates of all methods, which must have the same tasks.
+
+    Those with equally many seeds are computed in one array.
+    """
     share, all_views = weights(next(iter(views.values()))), list(views.values())
     mean, seeds, rest = np.zeros(len(views)), np.zeros([len(views)] * 2), np.zeros([len(views)] * 2)
     df, counts = np.ones(len(views)), np.array([len(next(iter(view.values()))) for view in all_views])
@@ -111,12 +102,10 @@ def _parts(views: Mapping[str, View]) -> _Parts:
             df[members] = count - 1
         else:
             seeds[members, members] = np.nan
-    return _Parts(mean, seeds, df, rest, episodes)
+    return Parts(mean, seeds, df, rest, episodes)
 
 
-def _spread(
-    seeds: Floats, seeds_df: Floats, rest: Floats, own: Mapping[str, Floats], parts: _Parts
-) -> _Spread:
+def _spread(seeds: Floats, seeds_df: Floats, rest: Floats, own: Mapping[str, Floats], parts: Parts) -> Spread:
     """`Estimate.variance` of P means or differences. own: per task the variance between episodes (P,)."""
     share = weights(parts.episodes)
     total, welch = np.zeros(len(seeds)), np.zeros(len(seeds))
@@ -131,45 +120,11 @@ def _spread(
     variance = np.where(once, total, np.maximum(seeds + total - rest, rest))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(once | (variance <= 0), 0.0, np.minimum(seeds / variance, 1.0))
-    return _Spread(variance, ratio, np.where(once, episodes_df, seeds_df), episodes_df)
+    return Spread(variance, ratio, np.where(once, episodes_df, seeds_df), episodes_df)
 
 
-def _squared_critical(spread: _Spread, alpha: float) -> Floats:
+def squared_critical(spread: Spread, alpha: float) -> Floats:
     """The square of `Estimate.critical`."""
     of_seeds, of_episodes = (-stdtrit(df, alpha / 2) for df in (spread.seeds_df, spread.episodes_df))
     squared: Floats = (1 - spread.share**2) * of_episodes**2 + spread.share**2 * of_seeds**2
     return squared
-
-
-def _holm(size: Floats, spread: _Spread, level: float) -> NDArray[np.bool_]:
-    """Which pairs are significant (P,). size: differences in standard errors."""
-    rejected = np.zeros(len(size), np.bool_)
-    rows = [np.searchsorted(GRID, df, "right") - 1 for df in (spread.seeds_df, spread.episodes_df)]
-    while not rejected.all():
-        left = np.flatnonzero(~rejected)
-        remaining = _Spread(*(values[left] for values in spread))
-        new = left[_beyond(size[left], remaining, [row[left] for row in rows], level / len(left))]
-        if len(new) == 0:
-            break
-        rejected[new] = True
-    return rejected
-
-
-def _beyond(
-    size: Floats, spread: _Spread, rows: Sequence[NDArray[np.intp]], alpha: float
-) -> NDArray[np.bool_]:
-    """Whether p < alpha, that is, size > critical(alpha): from a table, computed only where it cannot decide.
-
-    rows: for seeds and for episodes, the last entry of GRID that does not exceed the degrees of freedom.
-    """
-    table = -stdtrit(GRID, alpha / 2)  # decreases with the degrees of freedom
-    bounds = []
-    for step in (0, 1):  # the next tabulated value above and below
-        of_seeds, of_episodes = (table[np.clip(row + step, 0, len(GRID) - 1)] for row in rows)
-        bounds.append((1 - spread.share**2) * of_episodes**2 + spread.share**2 * of_seeds**2)
-    most, least = bounds
-    beyond: NDArray[np.bool_] = size**2 > most
-    near = np.flatnonzero(~beyond & (size**2 >= least))
-    exact = _Spread(*(values[near] for values in spread))
-    beyond[near] = size[near] ** 2 > _squared_critical(exact, alpha)
-    return beyond

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from metanas.base.errors import InvalidValue
-from metanas.evaluation.paired import Pair, pairs
+from metanas.evaluation.one_to_many import Against, Resolution, with_baseline
+from metanas.evaluation.paired import LEVEL, Pair, pairs
 from metanas.evaluation.ranking import Friedman, Ranked, friedman, rank, task_ranks
 from metanas.evaluation.statistics import Interval, View, estimate
 
@@ -22,6 +23,9 @@ class Comparison:
     mean_ranks: Mapping[str, float]  # method -> mean over tasks of its rank
     pairs: tuple[Pair, ...]
     friedman: Friedman | None  # None where there are too few methods or tasks
+    resolution: Resolution | None = None  # None where there is nothing to compare
+    baseline: str | None = None
+    with_baseline: tuple[Against, ...] = ()  # every other method minus the baseline
 
     def pair(self, a: str, b: str) -> Pair:
         """The pair of methods a and b, in whichever order it was computed. KeyError if there is none."""
@@ -31,19 +35,26 @@ class Comparison:
         raise KeyError(f"no pair of {a!r} and {b!r}")
 
 
-def compare(views: Mapping[str, View]) -> Comparison:
-    """Order, intervals and paired tests. InvalidValue without a method, or if tasks or episodes differ."""
+def compare(views: Mapping[str, View], *, baseline: str | None = None) -> Comparison:
+    """Order, intervals and paired tests, also of every method with the baseline.
+
+    InvalidValue without a method, if tasks or episodes differ, or if there is no such baseline.
+    """
     if not views:
         raise InvalidValue("nothing to compare")
-    compared = pairs(views)
+    against = with_baseline(views, baseline, LEVEL) if baseline is not None else []
+    compared, ranking = pairs(views), rank(views)
     intervals = {
         name: {task: estimate({task: scores}).interval() for task, scores in view.items()}
         for name, view in views.items()
     }
     return Comparison(
-        tuple(rank(views)),
+        ranking.methods,
         intervals,
         {name: float(row.mean()) for name, row in task_ranks(views).items()},
         tuple(compared),
         friedman(views),
+        ranking.resolution,
+        baseline,
+        tuple(against),
     )

@@ -63,7 +63,10 @@ def predictions(answers: Mapping[str, Answers], seeds: Sequence[int]) -> pa.Tabl
 
 
 def methods(comparison: Comparison) -> pa.Table:
-    """One row a method, best mean first: mean accuracy with its 95 % interval and the ranks it may have."""
+    """One row a method, best mean first: mean accuracy, ranks it may have, and the best other method.
+
+    All intervals are 95 % ones; those of `to_best` (minus the best other) hold all at once.
+    """
     return pa.Table.from_pylist(
         [
             {
@@ -73,6 +76,11 @@ def methods(comparison: Comparison) -> pa.Table:
                 "high": ranked.mean.high,
                 "first_rank": ranked.first,
                 "last_rank": ranked.last,
+                "to_best": ranked.to_best.mean,
+                "to_best_low": ranked.to_best.low,
+                "to_best_high": ranked.to_best.high,
+                "may_be_best": ranked.best,
+                "family": ranked.family,
                 "mean_rank": comparison.mean_ranks[ranked.name],
             }
             for ranked in comparison.methods

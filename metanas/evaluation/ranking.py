@@ -1,7 +1,7 @@
-"""Rankings: methods in order of their means with rank ranges, and Friedman's test over tasks. No torch.
+"""Rankings: methods by mean, with the ranks that each may have and its distance to the best. No torch.
 
-Comes after `paired.py`. The range `Ranked.first..last` is what the data supports; the order of the means is
-only for sorting.
+Comes after `one_to_many.py`, which has the statistics. The range `Ranked.first..last` is what the data
+supports; the order of the means is only for sorting. Also Friedman's test over tasks.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metanas.evaluation.batch_intervals import intervals, significantly_better
+from metanas.evaluation.batch_intervals import intervals
+from metanas.evaluation.families import families
+from metanas.evaluation.one_to_many import OneToMany, Resolution
 from metanas.evaluation.paired import LEVEL
 from metanas.evaluation.statistics import Floats, Interval, View
 
@@ -18,17 +20,32 @@ LEAST_TASKS = 5  # with fewer, Friedman's test has no power
 
 @dataclass(frozen=True)
 class Ranked:
-    """A method's mean, and the range of ranks it may have at a family-wise level of 5 %."""
+    """A method's mean, the ranks it may have, and its difference to the best of all others.
+
+    Families of near-identical methods (`families.py`) count once, and their members share ranks, `to_best`
+    and `best`. With 95 % confidence each range of ranks holds, and so do the `to_best` of all at once.
+    """
 
     name: str
     mean: Interval
-    first: int  # 1 + number of methods significantly better
-    last: int  # number of methods that are not significantly worse, itself included
+    first: int  # 1 + number of families significantly better
+    last: int  # number of families that are not significantly worse, its own included
+    to_best: Interval  # simultaneous, see `OneToMany.to_best`; [low, 0] if it cannot be the best
+    best: bool  # whether it may be the best
+    family: str  # the first method of its family, mostly itself
 
     @property
     def ranks(self) -> str:
         """The range as text, see `rank_range`."""
         return rank_range(self.first, self.last)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Methods by mean, best first, and what differences their numbers of seeds and episodes can tell."""
+
+    methods: tuple[Ranked, ...]
+    resolution: Resolution | None  # None with one family
 
 
 def rank_range(first: int, last: int) -> str:
@@ -53,14 +70,33 @@ class Friedman:
     tasks: int
 
 
-def rank(views: Mapping[str, View]) -> list[Ranked]:
-    """Methods by mean, best first, with rank ranges by Holm's method over all pairs."""
-    better = significantly_better(views, LEVEL)  # [i, j]: j than i
+def rank(views: Mapping[str, View]) -> Ranking:
+    """Methods by mean, with ranks and differences to the best. Of a family its first member is compared.
+
+    views: at least one, all with the same tasks and episodes.
+    """
+    family = families(views)
+    compared = OneToMany({name: views[name] for name in dict.fromkeys(family.values())})
+    first, last = compared.ranks(LEVEL)
+    low, high, best = compared.to_best(LEVEL)
+    gap = compared.to_best_other()
+    place = {name: i for i, name in enumerate(compared.names)}
+    how = f"minus the best of {len(place) - 1} others, simultaneous (MCB)"
     ranked = [
-        Ranked(name, interval, 1 + int(better[i].sum()), len(views) - int(better[:, i].sum()))
-        for i, (name, interval) in enumerate(zip(views, intervals(views), strict=True))
+        Ranked(
+            name,
+            interval,
+            int(first[i]),
+            int(last[i]),
+            Interval(float(gap[i]), float(low[i]), float(high[i]), how),
+            bool(best[i]),
+            family[name],
+        )
+        for name, interval in zip(views, intervals(views), strict=True)
+        for i in [place[family[name]]]
     ]
-    return sorted(ranked, key=lambda r: (-r.mean.mean, r.name))
+    ordered = sorted(ranked, key=lambda r: (-r.mean.mean, r.name))
+    return Ranking(tuple(ordered), compared.resolution(LEVEL))
 
 
 def task_ranks(views: Mapping[str, View]) -> dict[str, Floats]:

@@ -60,14 +60,22 @@ class _Section:
     drawings: Sequence[tuple[str, str]] = ()
 
 
-def build(folders: Sequence[Path], out: Path, *, twins: bool = True, across_tracks: bool = False) -> Path:
+def build(
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    twins: bool = True,
+    across_tracks: bool = False,
+    baseline: str | None = None,
+) -> Path:
     """Write the report on these run and study folders to `out` and return it.
 
     twins: also write the pictures as SVG and PNG files in the folder OUT-pictures. ResultError names the file
     and field of a folder that cannot be read. across_tracks: see `load_runs`.
+    baseline: a run that all others are compared with, too; InvalidValue if it is none of them.
     """
     runs, studies = _sorted(folders, across_tracks)
-    sections = [*(_runs(runs) if runs else []), *(_study(matrix) for matrix in studies)]
+    sections = [*(_runs(runs, baseline) if runs else []), *(_study(matrix) for matrix in studies)]
     environment = Environment(
         loader=PackageLoader("metanas.evaluation"),
         autoescape=True,
@@ -99,11 +107,12 @@ def _sorted(folders: Sequence[Path], across_tracks: bool) -> tuple[dict[str, Run
     return found, [transfer.read(folder) for folder in studies]
 
 
-def _runs(runs: Mapping[str, Run]) -> list[_Section]:
-    comparison = compare({name: run.scores.view() for name, run in runs.items()})
+def _runs(runs: Mapping[str, Run], baseline: str | None) -> list[_Section]:
+    comparison = compare({name: run.scores.view() for name, run in runs.items()}, baseline=baseline)
     scored = tables.scores(runs, comparison)
     sections = [
         _Section("Scores", [scored], [_scores(comparison, scored)]),
+        _Section("Comparisons with one", _with_one(comparison)),
         _Section("Paired comparisons", *_paired(comparison)),
         _architecture(runs),
         _Section("Costs", [tables.costs(runs)], _pareto(runs, comparison)),
@@ -130,6 +139,10 @@ def _scores(comparison: Comparison, table: Table) -> _Picture:
     return _Picture("scores", score_chart.scores("Accuracy with 95 % intervals", values), table)
 
 
+def _with_one(comparison: Comparison) -> list[Table]:
+    return [t for t in (tables.best(comparison), tables.baseline(comparison)) if t.rows]
+
+
 def _paired(comparison: Comparison) -> tuple[list[Table], list[_Picture]]:
     shown = [t for t in (tables.pairs(comparison), tables.tests(comparison)) if t.rows]
     friedman = comparison.friedman
@@ -142,7 +155,7 @@ def _paired(comparison: Comparison) -> tuple[list[Table], list[_Picture]]:
 
 def _architecture(runs: Mapping[str, Run]) -> _Section:
     table = tables.architecture(runs)
-    return _Section(table.title, [table] if table.rows else [])
+    return _Section(table.title, [t for t in (table, tables.judged(runs)) if t.rows])
 
 
 def _pareto(runs: Mapping[str, Run], comparison: Comparison) -> list[_Picture]:

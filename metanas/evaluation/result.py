@@ -186,7 +186,12 @@ def seconds_of(path: Path) -> float:
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """The rows of a Parquet file. ResultError unless it has exactly the columns of `schema`."""
-    return parse_table(path.name, content_of(path), schema)
+    try:
+        return parse_table(str(path), content_of(path), schema)
+    except ResultError as error:
+        if path.parent.name.startswith("seed"):  # a piece of a run
+            raise ResultError(f"{error}; delete it, and the same command makes it again") from error
+        raise
 
 
 def parse_table(file: str, content: bytes, schema: pa.Schema) -> pa.Table:

@@ -64,6 +64,7 @@ class Study(Strict):
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     rows: Annotated[tuple[tuple[str, ...], ...], Field(min_length=1)]  # sets of meta-training domains
     tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
+    test_only: tuple[str, ...] = ()  # test domains without meta-train classes: no row is trained on them
     variants: tuple[Variant, ...]
     environment: dict[str, str]
     package_version: str
@@ -104,7 +105,10 @@ class Study(Strict):
             raise InvalidValue(
                 "rows: a row has no domain; what was trained on nothing is the variant 'neither'"
             )
-        if missing := [domain for domain in self.domains if (domain,) not in self.rows]:
+        if wrong := [domain for domain in self.test_only if any(domain in row for row in self.rows)]:
+            raise InvalidValue(f"test_only: a row was trained on {wrong[0]!r:.80}")
+        compared = [domain for domain in self.domains if domain not in self.test_only]
+        if missing := [domain for domain in compared if (domain,) not in self.rows]:
             raise InvalidValue(f"rows: {missing[0]!r:.80} is tested on, but no row was trained on it alone")
         return self
 

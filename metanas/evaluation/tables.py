@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from metanas.evaluation.compare import Comparison
 from metanas.evaluation.gains import FIGURES, Answers, Gain, gains
+from metanas.evaluation.judging import judging
 from metanas.evaluation.load_runs import Run, submissions
+from metanas.evaluation.one_to_many import Resolution
 from metanas.evaluation.paired import LEVEL
 from metanas.evaluation.result import Task
 from metanas.evaluation.statistics import Interval
@@ -39,7 +41,16 @@ class Table:
 
 def tables(runs: Mapping[str, Run], comparison: Comparison) -> list[Table]:
     """All tables of a comparison that have rows, the most important first; marked if the tracks differ."""
-    every = (scores(runs, comparison), pairs(comparison), architecture(runs), costs(runs), tests(comparison))
+    every = (
+        scores(runs, comparison),
+        best(comparison),
+        baseline(comparison),
+        pairs(comparison),
+        architecture(runs),
+        judged(runs),
+        costs(runs),
+        tests(comparison),
+    )
     return [marked(table, runs) for table in every if table.rows]
 
 
@@ -83,10 +94,63 @@ def scores(runs: Mapping[str, Run], comparison: Comparison) -> Table:
         ("rank", "method", "mean", *tasks, *others),
         tuple(rows),
         f"Accuracy in % with 95 % intervals: {comparison.methods[0].mean.how}. Every domain has the same "
-        "weight, and within it every task. Ranks are ranges where paired tests (Holm over all pairs, 5 %) "
-        "cannot tell. Chance-norm.: (accuracy - chance) / (1 - chance). ECE: expected calibration error, 15 "
-        "bins, in %. IQM: interquartile mean of chance-normalised accuracy over tasks x seeds.",
+        "weight, and within it every task. Ranks are ranges where comparisons of the method with all others "
+        "(5 %) cannot tell; near-identical methods count once. Chance-norm.: (accuracy - chance) / (1 - "
+        "chance). ECE: expected calibration error, 15 bins, in %. IQM: interquartile mean of "
+        "chance-normalised accuracy over tasks x seeds.",
         keys=2,
+    )
+
+
+def best(comparison: Comparison) -> Table:
+    """Every method's difference to the best other one, and whether it may be the best."""
+    families = {ranked.family for ranked in comparison.methods}
+    rows = tuple(
+        (
+            ranked.name + ("" if ranked.family == ranked.name else f" (like {ranked.family})"),
+            points(ranked.to_best),
+            "may be the best" if ranked.best else "not the best",
+        )
+        for ranked in comparison.methods
+        if len(families) > 1
+    )
+    return Table(
+        "Comparisons with the best",
+        ("method", "minus the best other", "verdict"),
+        rows,
+        "In points of accuracy; 95 % intervals of all methods at once (Hsu's multiple comparisons with the "
+        f"best, crossed t). {resolution(comparison.resolution)} Methods whose answers are nearly the same "
+        "are one family and count once.",
+    )
+
+
+def resolution(found: Resolution | None) -> str:
+    """What differences can be told, as a sentence; empty if nothing is compared."""
+    if found is None:
+        return ""
+    plural = "s" if found.seeds > 1 else ""
+    more = (
+        "."
+        if found.doubled is None
+        else f", with {2 * found.seeds} seeds from about {100 * found.doubled:.1f} points."
+    )
+    return (
+        f"With {found.seeds} seed{plural}, differences from {100 * found.now:.1f} points can be told (in 80 "
+        f"% of studies; median over the methods){more}"
+    )
+
+
+def baseline(comparison: Comparison) -> Table:
+    """Every method minus the chosen baseline; without rows if none was chosen."""
+    rows = tuple(
+        (against.name, points(against.difference), p_value(against.p)) for against in comparison.with_baseline
+    )
+    return Table(
+        f"Comparisons with {comparison.baseline}",
+        ("method", f"minus {comparison.baseline}", "p"),
+        rows,
+        "In points of accuracy; 95 % intervals of all methods at once, and p adjusted over them (Dunnett's "
+        "comparisons with a control, crossed t).",
     )
 
 
@@ -146,6 +210,38 @@ def gained(found: Sequence[Gain]) -> Table:
     )
 
 
+def judged(runs: Mapping[str, Run]) -> Table:
+    """How well each method's choice per task is calibrated; without rows if none keeps what it judged."""
+    rows = tuple(
+        (
+            name,
+            j.domain,
+            str(j.tasks),
+            f"{j.ranks.mean:+.2f} [{j.ranks.low:+.2f}, {j.ranks.high:+.2f}]",
+            f"{j.tells:+.2f}",
+            *(
+                f"{i.mean:+.3f} [{i.low:+.3f}, {i.high:+.3f}]"
+                for i in (j.optimism, j.by_task, j.by_domain, j.at_random)
+            ),
+        )
+        for name, run in runs.items()
+        for j in judging(run.folder, run.submission.seeds)
+    )
+    return Table(
+        "Whether single tasks can be judged",
+        ("method", "domain", "tasks", "ranks", "tells hard tasks", "optimism")
+        + tuple(f"regret {how}" for how in ("by task", "by domain", "at random")),
+        rows,
+        "On labelled meta-validation tasks: what the choice knew of each candidate (leave-one-out loss of "
+        "the support set) against what it then lost on the queries, in nats. Ranks: Spearman's correlation "
+        "over the candidates of a task. Tells hard tasks: Pearson's over tasks, for the chosen one. "
+        "Optimism: its loss minus its estimate. Regret: its loss minus the least of all candidates, which "
+        "is noisy, so all regrets are too high and only their differences count. 95 % intervals over "
+        "tasks and seeds.",
+        keys=2,
+    )
+
+
 def costs(runs: Mapping[str, Run]) -> Table:
     """The measured costs of each method. Seconds of different devices stand in different columns."""
     rows = []
@@ -190,13 +286,15 @@ def costs(runs: Mapping[str, Run]) -> Table:
 
 
 def device_of(run: Run) -> str:
-    """The device that a run was computed on: cpu, or cuda (NVIDIA H100 80GB HBM3)."""
-    return run.submission.environment.get("device", "cpu")
+    """The device and precision of a run: cpu, float32, or cuda (NVIDIA H100 80GB HBM3), tf32."""
+    environment = run.submission.environment
+    return f"{environment.get('device', 'cpu')}, {environment.get('precision', 'float32')}"
 
 
 def _hardware(run: Run) -> str:
-    cpu, device = run.submission.environment.get("cpu", "unknown hardware"), device_of(run)
-    return cpu if device == "cpu" else f"{device} beside {cpu}"
+    cpu = run.submission.environment.get("cpu", "unknown hardware")
+    device = device_of(run)
+    return f"{cpu} ({device})" if device.startswith("cpu") else f"{device} beside {cpu}"
 
 
 def tests(comparison: Comparison) -> Table:
@@ -216,6 +314,9 @@ def tests(comparison: Comparison) -> Table:
     )
 
 
+_TEST_ONLY = "test-only: the accuracy itself of a domain without meta-train classes, which has no such row."
+
+
 def transfer(matrix: Matrix) -> list[Table]:
     """The tables of a study: accuracies, differences to in-domain training, and the decomposition if any."""
     study = matrix.study
@@ -224,6 +325,7 @@ def transfer(matrix: Matrix) -> list[Table]:
     cells = {(cell.train, cell.test): cell for cell in matrix.cells}
     values = tuple((train, *(cells[train, test].accuracy.percent() for test in tests)) for train in trains)
     gaps = tuple((train, *(_gap(cells[train, test]) for test in tests)) for train in trains)
+    test_only = any(cell.p is None and cell.train != cell.test for cell in matrix.cells)
     name = f"{study.method} on {study.suite} {study.suite_version}"
     seeds = f"{len(study.seeds)} seeds, {study.tasks[0].episodes} episodes a task"
     shown = [
@@ -238,7 +340,8 @@ def transfer(matrix: Matrix) -> list[Table]:
             ("trained on \\ tested on", *headings.values()),
             gaps,
             "Points of accuracy against the row trained on the column's domain alone, paired by episode, 95 "
-            "% intervals; in-domain: the accuracy itself. ns: not significant at 5 %, Holm over the cells.",
+            "% intervals; in-domain: the accuracy itself. ns: not significant at 5 %, Holm over the cells."
+            + (f" {_TEST_ONLY}" if test_only else ""),
         ),
     ]
     parts = {(p.train, p.test, p.variant): p for p in matrix.parts}
@@ -293,7 +396,7 @@ def columns(study: Study) -> dict[str, str]:
 
 def _gap(cell: Cell) -> str:
     if cell.difference is None or cell.p is None:
-        return f"{100 * cell.accuracy.mean:.1f} in-domain"
+        return f"{100 * cell.accuracy.mean:.1f} {'in-domain' if cell.train == cell.test else 'test-only'}"
     return points(cell.difference) + _ns(cell.p)
 
 

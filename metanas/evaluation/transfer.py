@@ -1,10 +1,11 @@
 """The transfer matrix: scores of a transfer study, computed from its answers (`study.py`). No torch.
 
 A cell is a set of meta-training domains (row) and a test domain (column): accuracy with its interval, and the
-paired difference to in-domain training, that is, to the row meta-trained on the column's domain alone. The
-decomposition says what a meta-trained state is worth: the gain over `neither`, a random initialisation, of
-the state and of its weights alone, and the swap test, the accuracy under the architectures that it adapts to
-a domain minus that under another domain's (`studies/transfer.py`).
+paired difference to in-domain training, that is, to the row meta-trained on the column's domain alone; a
+domain of test classes alone has no such row. The decomposition says what a meta-trained state is worth: the
+gain over `neither`, a random initialisation, of the state and of its weights alone, and the swap test, the
+accuracy under the architectures that it adapts to a domain minus that under another domain's
+(`studies/transfer.py`).
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class Cell:
     train: str
     test: str
     accuracy: Interval
-    difference: Interval | None  # to in-domain training; None for that row itself
+    difference: Interval | None  # to in-domain training; None for that row, and for a test-only domain
     p: float | None
 
 
@@ -78,7 +79,7 @@ def _cells(answered: Answered) -> tuple[Cell, ...]:
         for domain in study.domains:
             view = _of(views[row, "both"], domain)
             gap = None
-            if row != (domain,):
+            if row != (domain,) and (domain,) in study.rows:
                 gap = difference(view, _of(views[(domain,), "both"], domain))
                 p_values.append(gap.p())
             cells.append((row_name(row), domain, estimate(view).interval(), gap))

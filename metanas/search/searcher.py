@@ -56,5 +56,10 @@ class Searcher(Protocol):
 
 
 SEARCHERS: "Registry[type[Searcher]]" = Registry(
-    "searcher", "SEARCHERS", ("metanas.search",), "metanas.searchers"
+    "searcher",
+    "SEARCHERS",
+    ("metanas.search",),
+    "metanas.searchers",
+    like="metanas.search.searcher.Searcher",
+    needs=("propose",),
 )

@@ -15,6 +15,7 @@ from metanas.base.errors import DataError
 from metanas.data.datasets import Datasets
 from metanas.data.domain import Domain
 from metanas.data.episode import Batch, Episodes, EpisodeShape, Split
+from metanas.data.roots import DataRoot
 from metanas.data.sealed import SealedTask
 from metanas.engine import config as configs
 from metanas.engine.checkpoint import checkpoint
@@ -47,7 +48,7 @@ def predict(
     episodes: Path,
     tasks: Sequence[SealedTask],
     out: Path,
-    root: Path | None,
+    root: DataRoot,
     runtime: Runtime = CPU,
 ) -> None:
     """Write the predictions of every seed of `run` to `out`.

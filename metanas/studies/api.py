@@ -17,9 +17,10 @@ from torch import Tensor
 from metanas.base.errors import InvalidValue
 from metanas.base.executor import Kind
 from metanas.data.datasets import Datasets, LoadedSuite, load_suite
-from metanas.data.datasets import data_root as data_folder
 from metanas.data.domain import Domain
 from metanas.data.episode import Batch, Episodes, TaskSpec, moved
+from metanas.data.roots import DataRoot
+from metanas.data.roots import data_root as data_folder
 from metanas.data.suite import Suite
 from metanas.engine import config as configs
 from metanas.engine.checkpoint import checkpoint
@@ -94,7 +95,7 @@ class Run:
     """A finished run folder. data_root: where its data sets lie, None for pip's and downloaded data."""
 
     folder: Path
-    data_root: Path | None = None
+    data_root: DataRoot = None
 
     @cached_property
     def config(self) -> RunConfig:
@@ -134,7 +135,7 @@ def run(
     domains: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
-    data_root: str | Path | None = None,
+    data_root: str | Path | Sequence[str | Path] | None = None,
     jobs: int = 1,
     workers: int = 0,
     controls: bool = True,
@@ -173,7 +174,7 @@ def run(
     return Run(folder, root)
 
 
-def load_run(folder: str | Path, *, data_root: str | Path | None = None) -> Run:
+def load_run(folder: str | Path, *, data_root: str | Path | Sequence[str | Path] | None = None) -> Run:
     """An existing run folder. InvalidValue if it has no valid config.yaml."""
     loaded = Run(Path(folder), data_folder(data_root))
     configs.of_run(loaded.folder)
@@ -199,14 +200,18 @@ class Compared:
         return self.methods().to_pandas()
 
 
-def compare(runs: Sequence[str | Path | Run], *, across_tracks: bool = False) -> Compared:
+def compare(
+    runs: Sequence[str | Path | Run], *, across_tracks: bool = False, baseline: str | None = None
+) -> Compared:
     """Scores, rank ranges and paired tests of runs of one track that answered the same episodes.
 
     ResultError if one did not, or cannot be read. TracksDiffer if suite, budget or number of seeds differ,
-    unless `across_tracks`. InvalidValue without a run.
+    unless `across_tracks`. InvalidValue without a run, or if `baseline`, the method that all others are
+    compared with, is none of them.
     """
     if not runs:
         raise InvalidValue("runs is empty; give run folders or what metanas.run returned")
     folders = [run.folder if isinstance(run, Run) else Path(run) for run in runs]
     loaded = load_runs(folders, across_tracks=across_tracks)
-    return Compared(compare_views({name: run.scores.view() for name, run in loaded.items()}))
+    views = {name: run.scores.view() for name, run in loaded.items()}
+    return Compared(compare_views(views, baseline=baseline))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from metanas.data.datasets import Datasets
 from metanas.data.episode import EVALUATION_SEED
+from metanas.data.roots import DataRoot
 from metanas.engine import config as configs
 from metanas.engine.checkpoint import load
 from metanas.engine.seed_run import build
@@ -20,9 +21,7 @@ from metanas.params import Params
 from metanas.space.architecture import derive, parse
 
 
-def derived(
-    run: Path, domain: str, *, seed: int, episode: int, root: Path | None
-) -> tuple[DerivedNet, Tensor]:
+def derived(run: Path, domain: str, *, seed: int, episode: int, root: DataRoot) -> tuple[DerivedNet, Tensor]:
     """The network for a pinned test episode of the domain, and the episode's query inputs.
 
     The episode has the last number of shots that the suite lists; its query inputs are

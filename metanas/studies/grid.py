@@ -18,6 +18,7 @@ from metanas.base import distributed, executor, plugins
 from metanas.base.errors import MetanasError
 from metanas.base.executor import Kind, OnProgress
 from metanas.data.datasets import Datasets
+from metanas.data.roots import DataRoot
 from metanas.engine import collect
 from metanas.engine import run as runs
 from metanas.engine.config import RunConfig
@@ -53,7 +54,7 @@ class SeedRunDamaged(SeedRunFailed):
 def run(
     wanted: Wanted,
     *,
-    root: Path | None,
+    root: DataRoot,
     jobs: int,
     db: str | None,
     kind: Kind = "local",
@@ -123,7 +124,7 @@ def seed_run_once(seed_run: SeedRun, report_progress: ProgressCallback) -> None:
         raise kind(f"{seed_run.name}: {error}") from error
 
 
-def _open(wanted: Wanted, root: Path | None, console: Console) -> list[Datasets]:
+def _open(wanted: Wanted, root: DataRoot, console: Console) -> list[Datasets]:
     """The data of every run; runs of the same suite share one value."""
     opened: dict[str, Datasets] = {}
     datasets = []

@@ -16,6 +16,7 @@ from metanas.data import manifest
 from metanas.data.datasets import Datasets
 from metanas.data.domain import Domain
 from metanas.data.episode import EVALUATION_SEED
+from metanas.data.roots import DataRoot
 from metanas.data.sampler import query_labels
 from metanas.engine import config as configs
 from metanas.engine.checkpoint import checkpoint
@@ -41,7 +42,7 @@ def reevaluate(
     domains: Sequence[str],
     budget: str,
     out: Path | None,
-    root: Path | None,
+    root: DataRoot,
     *,
     curves: bool,
     runtime: Runtime = CPU,
@@ -54,7 +55,9 @@ def reevaluate(
     the suite pins.
     """
     trained = configs.of_run(run)
-    requested = configs.resolve(trained.method, suite or trained.suite.name, budget=budget, domains=domains)
+    requested = configs.resolve(
+        trained.method, suite or trained.suite.original, budget=budget, domains=domains
+    )
     config = requested.model_copy(
         update={"settings": trained.settings, "seeds": trained.seeds, "trials": trained.trials}
     )

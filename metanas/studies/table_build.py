@@ -29,6 +29,7 @@ from metanas.data.datasets import Datasets
 from metanas.data.domain import Domain
 from metanas.data.episode import EVALUATION_SEED, VALIDATION_SEED, Split
 from metanas.data.meta_batches import MetaBatchSampler
+from metanas.data.roots import DataRoot
 from metanas.data.suite import load_suite
 from metanas.engine.collect import provenance
 from metanas.engine.config import settings_of
@@ -66,7 +67,7 @@ class Piece:
 
 
 def build(
-    definition: Definition, folder: Path, *, root: Path | None, jobs: int, kind: Kind = "local"
+    definition: Definition, folder: Path, *, root: DataRoot, jobs: int, kind: Kind = "local"
 ) -> Iterator[tuple[int, int]]:
     """Do what is missing; yields (pieces done, pieces in all) as it goes, then writes <name>.parquet.
 
@@ -83,7 +84,7 @@ def build(
     tables.write(folder / f"{definition.name}.parquet", about(definition, pieces), list(_rows(pieces)))
 
 
-def plan(definition: Definition, folder: Path, root: Path | None) -> list[Piece]:
+def plan(definition: Definition, folder: Path, root: DataRoot) -> list[Piece]:
     """All pieces: seed by seed, architecture by architecture; writes definition.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / DEFINITION

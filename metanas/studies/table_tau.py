@@ -17,6 +17,7 @@ from metanas.base import philox
 from metanas.base.errors import InvalidValue
 from metanas.data.datasets import Datasets
 from metanas.data.episode import VALIDATION_SEED
+from metanas.data.roots import DataRoot
 from metanas.engine import config as configs
 from metanas.engine.checkpoint import checkpoint
 from metanas.engine.config import settings_of
@@ -73,7 +74,7 @@ def kendall(
 
 
 def inherited(
-    table: Table, run: Path, *, seed: int, episodes: int, root: Path | None
+    table: Table, run: Path, *, seed: int, episodes: int, root: DataRoot
 ) -> tuple[list[Architecture], dict[str, Floats]]:
     """Meta-validation accuracy of listed architectures on a run's trained supernet, by domain (A,).
 

@@ -14,7 +14,7 @@ row was not trained on are randomly initialised in every variant. Predictions ar
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +30,7 @@ from metanas.data.datasets import Datasets
 from metanas.data.domain import Domain
 from metanas.data.episode import EpisodeShape
 from metanas.data.meta_batches import MetaBatchSampler
+from metanas.data.roots import DataRoot
 from metanas.engine import collect
 from metanas.engine import config as configs
 from metanas.engine.collect import task_of
@@ -72,27 +73,38 @@ class Piece:
         return self.folder / "cells" / row_name(self.train) / f"seed{self.seed}"
 
 
-def rows(train_sets: Sequence[str], domains: Sequence[str], tests: Sequence[str]) -> list[tuple[str, ...]]:
+def rows(
+    train_sets: Sequence[str],
+    domains: Sequence[str],
+    tests: Sequence[str],
+    test_only: Collection[str] = (),
+) -> list[tuple[str, ...]]:
     """The rows of a study: sets of meta-training domains, each once.
 
     train_sets: "a,b", "loo" (leave one out: for each domain, all others) or "lom" (leave one modality out).
-    The set of each test domain alone always comes first: the others are compared with it. ConfigError for a
-    domain that the suite does not have.
+    The set of each test domain alone comes first: the others are compared with it. test_only: domains without
+    meta-train classes, which have no such row and are left out of "loo" and "lom". ConfigError for a domain
+    that the suite does not have, or that is named and cannot be trained on.
     """
-    sets: list[tuple[str, ...]] = [(domain,) for domain in tests]
+    sets: list[tuple[str, ...]] = [(domain,) for domain in tests if domain not in test_only]
+    trained = [domain for domain in domains if domain not in test_only]
     for text in train_sets:
         if text == "loo":
-            sets += [tuple(d for d in domains if d != left_out) for left_out in domains]
+            sets += [tuple(d for d in trained if d != left_out) for left_out in domains]
         elif text == "lom":
             modality = {d: DOMAINS[d].modality for d in domains}
             for left_out in dict.fromkeys(modality.values()):
-                sets.append(tuple(d for d in domains if modality[d] != left_out))
+                sets.append(tuple(d for d in trained if modality[d] != left_out))
         else:
             sets.append(tuple(filter(None, text.split(","))))
     for row in sets:
         for name in row:
             if name not in domains:
                 raise ConfigError(f"--train: the suite has no domain {name!r}; it has: {', '.join(domains)}")
+            if name in test_only:
+                raise ConfigError(
+                    f"--train: {name} only has meta-test classes; to train on there are: {', '.join(trained)}"
+                )
     return list(dict.fromkeys(row for row in sets if row))
 
 
@@ -102,7 +114,7 @@ def plan(
     tests: Sequence[str],
     variants: Sequence[Variant],
     folder: Path,
-    root: Path | None,
+    root: DataRoot,
     runtime: Runtime = CPU,
 ) -> list[Piece]:
     """All pieces of a study; writes its config.yaml.
@@ -113,18 +125,22 @@ def plan(
     tests = tuple(tests) or config.suite.domains
     if unknown := [d for d in tests if d not in config.suite.domains]:
         raise ConfigError(f"--test: {config.suite.name} has no domain {unknown[0]!r}")
+    data = Datasets.open(config.suite, root)
+    test_only = {name for name, domain in data.items() if not domain.trains}
+    train_rows = rows(train_sets, config.suite.domains, tests, test_only)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.yaml"
-    if path.exists() and (known := configs.read(path)) != config:
+    if config.suite.validation:
+        raise ConfigError("suite.validation is of runs; a study chooses its training domains by --train")
+    if path.exists() and (known := configs.as_offered(configs.read(path), config)) != config:
         raise ConfigError(
             f"{folder} holds a study with other settings ({configs.difference(known, config)}); give another "
             "--out, or delete it"
         )
     configs.write(config, path)
-    data = Datasets.open(config.suite, root)
     trained = tuple(v for v in variants if v != "neither")
     rows_and_variants: list[tuple[tuple[str, ...], tuple[Variant, ...]]] = [
-        (row, trained) for row in rows(train_sets, config.suite.domains, tests)
+        (row, trained) for row in train_rows
     ]
     if "neither" in variants:
         rows_and_variants.append((FRESH, ("neither",)))
@@ -138,10 +154,7 @@ def plan(
 
 
 def work(piece: Piece, report: ProgressCallback) -> None:
-    """Meta-train one row and seed and predict with each variant, resuming from what is there.
-
-    ConfigError for a domain without meta-train classes.
-    """
+    """Meta-train one row and seed and predict with each variant, resuming from what is there."""
     with piece.runtime.active():
         _work(piece, report)
 
@@ -149,7 +162,7 @@ def work(piece: Piece, report: ProgressCallback) -> None:
 def _work(piece: Piece, report: ProgressCallback) -> None:
     config, data = piece.config, piece.data
     method = build(config, [data[name] for name in sorted(data)])
-    domains = _training_domains(piece)
+    domains = [data[name] for name in piece.train]
     sampler = MetaBatchSampler(domains, config.suite.train_shapes, config.budget.tasks, piece.seed)
     iterations = num_iterations(config, method, sampler) if piece.train else 0
     select = selection(method, _training_tasks(piece, domains)) if piece.train else None
@@ -187,14 +200,6 @@ def _test_tasks(piece: Piece) -> list[tuple[Domain, EpisodeShape]]:
 
 def _training_tasks(piece: Piece, domains: Sequence[Domain]) -> list[tuple[Domain, EpisodeShape]]:
     return [(domain, shape) for domain in domains for shape in piece.config.suite.shapes(domain.name)]
-
-
-def _training_domains(piece: Piece) -> list[Domain]:
-    """The meta-training domains of a row. ConfigError for one without meta-train classes."""
-    domains = [piece.data[name] for name in piece.train]
-    if unfit := [domain.name for domain in domains if not domain.trains]:
-        raise ConfigError(f"--train: {unfit[0]} only has meta-test classes")
-    return domains
 
 
 def mixed(trained: State, initial: State) -> State:
@@ -248,6 +253,7 @@ def finish(pieces: Sequence[Piece], arguments: Sequence[str] = ()) -> Study:
         seeds=config.seeds,
         rows=tuple(dict.fromkeys(piece.train for piece in pieces if piece.train)),
         tasks=tasks,
+        test_only=tuple(name for name in first.tests if not first.data[name].trains),
         variants=variants,
         environment=machine.environment() | first.runtime.describe(),
         package_version=version("metanas"),

@@ -34,6 +34,7 @@ from metanas.base.errors import DataError
 from metanas.data.datasets import Datasets
 from metanas.engine.config import ConfigError, RunConfig, as_overrides, known_keys, resolve, settings_of
 from metanas.engine.fields import range_of
+from metanas.engine.predict import Diverged
 from metanas.engine.run import meta_batches, num_iterations
 from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import build, check_trains
@@ -100,13 +101,13 @@ def tune(
         with tempfile.TemporaryDirectory() as folder, runtime.active():
             iterations = num_iterations(trial_config, method, batches)
             try:
-                select = selection(method, data.tasks())
+                select = selection(method, data.validation_tasks())
                 trained = meta_train(
                     method, batches, iterations, Path(folder), runtime=runtime, select=select
                 )
-            except TrainError as error:  # the loss is not finite
+                return accuracy(method, trained.state, data.validation_tasks(), episodes)
+            except (TrainError, Diverged) as error:  # a loss or a prediction is not finite
                 raise optuna.TrialPruned(str(error)) from error
-            return accuracy(method, trained.state, data.tasks(), episodes)
 
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
     if len(_ended(study, ended)) < trials:

@@ -31,14 +31,21 @@ def decode(name: str, content: bytes, mode: str, size: int, *, resize: bool = Fa
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our limit is lower
             opened = Image.open(io.BytesIO(content))  # reads the header alone
-        _check(name, opened, None if resize else size)
-        image = opened.convert(mode)
+        return pixels(name, opened, mode, size, resize=resize)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise DataError(f"{name}: not a readable image: {error}") from error
+
+
+def pixels(name: str, opened: "Image.Image", mode: str, size: int, *, resize: bool) -> NDArray[np.uint8]:
+    """The same of an image that Pillow has opened. DataError."""
+    from PIL import Image
+
+    _check(name, opened, None if resize else size)
+    image = opened.convert(mode)
     if image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image, np.uint8)
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    array = np.asarray(image, np.uint8)
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 
 
 def _check(name: str, image: "Image.Image", size: int | None) -> None:

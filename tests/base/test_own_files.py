@@ -16,7 +16,7 @@ from metanas.base.errors import DamagedFile, InvalidValue
         (b'{"a": 1', "damaged .Expecting"),
         (b"[1]", "damaged .not an object: .1"),
         (b"\xff\xfea", "damaged .'utf"),
-        (b"[" * 100_000, "damaged .maximum recursion depth"),
+        (b"[" * 100_000, "damaged .nested too deeply"),
         (b"{}", "damaged .it has no 'a'"),
     ],
 )

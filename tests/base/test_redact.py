@@ -11,6 +11,7 @@ from metanas.base.redact import address, without
         ("http://host:1/path", "http://host:1/path"),
         ("postgresql://ada:secret@host/x", "postgresql://ada:***@host/x"),
         ("http://token-secret@host", "http://***@host"),
+        ("postgresql://ada@host/x", "postgresql://ada@host/x"),
         ("http://ada:se@cret/x@host", "http://ada:***@host"),
         ("http://host/?key=secret", "http://host/"),
         ("http://ada:a?secret@host", "http://***"),

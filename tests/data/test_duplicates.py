@@ -54,12 +54,16 @@ def test_queries_of_the_meta_train_split_are_counted_beside_those_of_the_support
 
 def test_the_first_of_each_content_stays_and_none_of_meta_train() -> None:
     given = examples([1, 1, 2, 3, 1, 4, 4, 5, 4], [0, 0, 0, 1, 2, 2, 2, 3, 3])
-    assert duplicates.of_examples(given) == {"examples": 5, "twice": 2, "train": 1}
-    kept = np.flatnonzero(duplicates.distinct("own", given)).tolist()
+    assert duplicates.of_examples(given, duplicates.contents(given.x)) == {
+        "examples": 5,
+        "twice": 2,
+        "train": 1,
+    }
+    kept = np.flatnonzero(duplicates.distinct("own", given, duplicates.contents(given.x))).tolist()
     assert kept == [0, 2, 3, 5, 7]
     gone = examples([1, 3, 1, 5], [0, 1, 2, 3])
     with pytest.raises(InvalidValue, match="own: distinct leaves no example of class 'c' of test"):
-        duplicates.distinct("own", gone)
+        duplicates.distinct("own", gone, duplicates.contents(gone.x))
 
 
 def test_a_distinct_domain_has_no_repeated_query_and_leaves_the_others_alone() -> None:
@@ -67,7 +71,7 @@ def test_a_distinct_domain_has_no_repeated_query_and_leaves_the_others_alone() -
     shape = EpisodeShape(5, 5, 15)
     assert manifest.repeats(plain, shape, 200)["train"] == 7
     assert manifest.repeats(distinct, shape, 200) == {"episodes": 0, "queries": 0, "train": 0}
-    repeated = duplicates.of_examples(plain.store.examples)
+    repeated = duplicates.of_examples(plain.store.examples, plain.contents)
     left_out = len(plain.tables["test"].rows) - len(distinct.tables["test"].rows)
     assert 0 < left_out <= repeated["twice"] + repeated["train"]
     assert distinct.fingerprint == plain.fingerprint

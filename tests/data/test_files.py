@@ -57,6 +57,8 @@ def load(name: str, root: Path) -> Examples:
     [
         ("a.parquet", b"PAR1 cut short", "a.parquet: not a readable .parquet file"),
         ("a.csv", b"question,category\nwhy,x\n", "a.csv: no column 'text'; it has question, category"),
+        ("a.csv", b"text,category\nwhy,1\nso,2,3\n", "a.csv: line 3 has more cells than the header"),
+        ("a.csv", b"text,category,text\nwhy,1,2\n", "a.csv: the column 'text' stands 2 times in the header"),
         ("a.csv", b"text,category\n", "a.csv: no rows in it"),
         ("a.csv", b"text,category\nwhy,\n", "a.csv: row 1: category is ''"),
         ("a.csv", b"text,category\nwhy\n", "a.csv: row 1: category is None"),

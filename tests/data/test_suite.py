@@ -6,7 +6,7 @@ from metanas.data.datasets import Datasets
 from metanas.data.episode import EpisodeShape
 from metanas.data.suite import DomainOptions, Suite, load_suite, names
 from metanas.engine.collect import finish
-from metanas.engine.config import resolve
+from metanas.engine.config import ConfigError, resolve
 from metanas.engine.run import prepare, work
 from metanas.evaluation import result
 
@@ -48,6 +48,7 @@ def test_setting_one_option_keeps_the_others() -> None:
         ({"train_queries": 1}, "mini-v1 (changed)"),
         ({"shots": (1, 2)}, "mini-v1 (changed)"),
         ({"episodes": 10}, "mini-v1 (changed)"),
+        ({"validation": ("langid",)}, "mini-v1 (changed)"),
         ({"version": "9"}, "mini-v1 (changed)"),
         ({"options": {"langid": DomainOptions(tokens="words")}}, "mini-v1 (changed)"),
         ({"name": "my-suite", "ways": 4}, "my-suite"),
@@ -68,3 +69,28 @@ def test_a_result_of_a_changed_suite_says_so(tmp_path: Path) -> None:
         work(seed_run, lambda doing, done: None)
     finish(config, tmp_path, data)
     assert result.read(tmp_path).submission.suite == "mini-v1 (changed)"
+
+
+def test_domains_for_validation_alone_are_neither_trained_on_nor_tested() -> None:
+    made = resolve("protonet", "mini-v1", overrides=["suite.validation=[langid]"]).suite
+    data = Datasets.open(made)
+    assert {domain.name for domain, _ in data.tasks()} == {"digits", "spoken-words"}
+    assert {domain.name for domain in data.trained()} == {"digits", "spoken-words"}
+    assert [(domain.name, shape.shots) for domain, shape in data.validation_tasks()] == [
+        ("langid", 1),
+        ("langid", 5),
+    ]
+    plain = Datasets.open(load_suite("mini-v1"))
+    assert plain.validation_tasks() == plain.tasks() and len(plain.trained()) == 3
+
+
+@pytest.mark.parametrize(
+    ("validation", "message"),
+    [
+        ("[x]", "validation: 'x' is not among digits, langid, spoken-words"),
+        ("[digits,langid,spoken-words]", "validation: no domain is left for training and tests"),
+    ],
+)
+def test_validation_domains_are_some_of_the_suites(validation: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve("protonet", "mini-v1", overrides=[f"suite.validation={validation}"])

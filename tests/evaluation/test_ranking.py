@@ -18,7 +18,7 @@ def test_ranks_are_ranges_where_the_data_cannot_tell() -> None:
             "same": {"t": base + RANDOM.normal(0, 0.05, (3, 100))},
             "base": {"t": base},
         }
-    )
+    ).methods
     assert (found[0].name, found[0].ranks) == ("good", "1")
     assert {r.ranks for r in found[1:]} == {"2\u20133"}
 

@@ -125,3 +125,14 @@ def test_reading_leaves_no_thread_that_could_abort_the_process_as_it_ends(folder
     code += "before, _ = count(), result.read(Path(sys.argv[1]))\n"
     code += "assert count() == before, f'{count() - before} threads more'"
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"text"])
+def test_a_damaged_piece_of_a_run_is_named_with_what_to_do(content: bytes, tmp_path: Path) -> None:
+    piece = tmp_path / "run/seed0/langid-5w1s.parquet"
+    piece.parent.mkdir(parents=True)
+    piece.write_bytes(content)
+    with pytest.raises(
+        result.ResultError, match="run/seed0/langid-5w1s.parquet: .*; delete it, and the same"
+    ):
+        result.read_table(piece, result.SCHEMA)

@@ -55,7 +55,7 @@ def test_a_grid_makes_whole_runs_and_a_second_start_does_nothing_again(
     assert {name for name in before if before[name] != after[name]} == {"protonet/seed1/costs.json"}
 
 
-def test_a_run_grows_by_more_seeds_and_by_nothing_else(tmp_path: Path) -> None:
+def test_a_run_gains_and_loses_seeds_and_changes_in_nothing_else(tmp_path: Path) -> None:
     ((two, folder),) = wanted(tmp_path, "chance")
     three = two.model_copy(update={"seeds": (0, 1, 2)})
     seen = []
@@ -66,10 +66,26 @@ def test_a_run_grows_by_more_seeds_and_by_nothing_else(tmp_path: Path) -> None:
     for name in ("config.yaml", "predictions.parquet"):
         assert (folder / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
     assert json.loads((folder / "submission.json").read_text())["seeds"] == [0, 1, 2]
-    for other in (two, three.model_copy(update={"trials": 7})):  # fewer seeds; something else
+    without_first, other_trials = (
+        two.model_copy(update={"seeds": (1, 2)}),
+        three.model_copy(update={"trials": 7}),
+    )
+    for other in (without_first, other_trials):
         with pytest.raises(ConfigError, match="holds a run with other settings .(seeds|trials): .* there, "):
             runs.prepare(other, folder, Datasets.open(other.suite))
     assert (folder / "submission.json").exists()
+    grid.run([(two, folder)], root=None, jobs=1, db=f"{tmp_path}/board.db")
+    assert json.loads((folder / "submission.json").read_text())["seeds"] == [0, 1]
+    assert stamps(tmp_path).items() >= seen[1].items(), "what the third seed has stays"
+    assert json.loads((folder / "submission.json").read_text())["costs"]["train_flops"] is not None
+
+
+def test_new_budgets_in_a_suite_do_not_make_a_run_another_one(tmp_path: Path) -> None:
+    ((made, folder),) = wanted(tmp_path, "chance")
+    grid.run([(made, folder)], root=None, jobs=1, db=f"{tmp_path}/board.db")
+    older = made.suite.model_copy(update={"budgets": {"smoke": made.suite.budgets["smoke"]}})
+    config.write(made.model_copy(update={"suite": older}), folder / "config.yaml")
+    assert runs.prepare(made, folder, Datasets.open(made.suite)) == [], "complete"
 
 
 def test_two_grids_at_once_do_a_cell_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

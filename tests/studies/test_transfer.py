@@ -11,14 +11,17 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from leaderboard.repository import studies
 from metanas.cli.app import app
 from metanas.data import manifest
+from metanas.data.domain import Domain
 from metanas.data.episode import EVALUATION_SEED, EpisodeShape
 from metanas.data.sampler import query_labels
 from metanas.engine import config
 from metanas.engine.config import ConfigError, RunConfig
 from metanas.evaluation import result, study, tables
 from metanas.evaluation import transfer as scored
+from metanas.evaluation.charts import heatmap
 from metanas.evaluation.result import ResultError, parse_table
 from metanas.method import State
 from metanas.studies import transfer
@@ -176,3 +179,32 @@ def test_the_recorded_command_asks_for_what_was_done(path: Path, monkeypatch: py
     given = config.parse_overrides([text for text in done.arguments if "=" in text])
     assert given["budget"].items() <= done.budget.items()
     assert {t.shape for t in done.tasks} == {s for d in tests for s in wanted.suite.shapes(d)}
+
+
+def test_a_domain_of_test_classes_alone_has_no_row_and_is_tested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("digits", "langid", "spoken-words")
+    assert transfer.rows(["loo", "digits"], names, names, {"langid"}) == [
+        ("digits",),
+        ("spoken-words",),
+        ("digits", "spoken-words"),
+    ]
+    with pytest.raises(ConfigError, match="langid only has meta-test classes; to train on there are: dig"):
+        transfer.rows(["langid"], names, names, {"langid"})
+    monkeypatch.setattr(Domain, "trains", property(lambda domain: domain.name == "digits"))
+    config = small().model_copy(update={"seeds": (0,)})
+    pieces = transfer.plan(config, ["digits"], ("langid",), ("both",), tmp_path, None)
+    assert [piece.train for piece in pieces] == [("digits",)]
+    transfer.work(pieces[0], lambda doing, done: None)
+    transfer.finish(pieces)
+    matrix = scored.read(tmp_path)
+    (cell,) = matrix.cells
+    assert (cell.train, cell.test, cell.difference, cell.p) == ("digits", "langid", None, None)
+    assert tables.transfer(matrix)[1].rows[0][1].endswith(" test-only")
+    assert heatmap._values(cell)["kind"] == "test-only"
+    assert matrix.study.test_only == ("langid",)
+    problems = list(studies._test_only(matrix.study, manifest.read("mini-v1")))  # it does have some
+    assert [str(problem) for problem in problems] == [
+        "study.json: test_only: 'langid' is not test-only; it has meta-train classes: add --train langid"
+    ]

@@ -96,13 +96,18 @@ def opened(fingerprint: str) -> Datasets:
     return {"langid": SimpleNamespace(fingerprint=fingerprint)}  # type: ignore[return-value]
 
 
-def test_a_search_in_which_all_diverges_says_so(tmp_path: Path) -> None:
-    config = resolve("maml", "mini-v1", budget="smoke", domains=["langid"], overrides=QUICK)
+@pytest.mark.parametrize(
+    ("method", "rate"), [("maml", "outer_weight_rate=1e37..1e38"), ("scratch", "weight_rate=1e37..1e38")]
+)
+def test_a_search_in_which_all_diverges_says_so(tmp_path: Path, method: str, rate: str) -> None:
+    """In meta-training, or in adapting to a meta-validation task."""
+    quick = QUICK[:3] if method == "scratch" else QUICK
+    config = resolve(method, "mini-v1", budget="smoke", domains=["langid"], overrides=quick)
     with pytest.raises(TrainError, match="all 1 trials diverged; search smaller learning rates"):
         tune(
             config,
-            ranges("maml", ["outer_weight_rate=1e37..1e38"]),
-            overrides=QUICK,
+            ranges(method, [rate]),
+            overrides=quick,
             trials=1,
             sampler="random",
             storage=f"sqlite:///{tmp_path / 'tune.db'}",

@@ -50,14 +50,21 @@ def _csv(board: Board, lines: Iterable[Line]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     tasks = [task.name for task in board.tasks]
     columns = [f"{name} {bound}".strip() for name in ("mean", *tasks) for bound in ("", "low", "high")]
-    writer.writerow(["first rank", "last rank", "method", *columns])
+    best = ["minus best other", "minus best other low", "minus best other high", "may be best", "family"]
+    writer.writerow(["first rank", "last rank", "method", *columns, *best])
     for line in lines:
-        intervals = [line.overall, *(line.tasks[name] for name in tasks)]
+        place = line.place
+        intervals = [line.overall, *(line.tasks[name] for name in tasks), place.to_best]
         numbers = [f"{100 * v:.4f}" for i in intervals for v in (i.mean, i.low, i.high)]
-        # A spreadsheet would compute a name that starts like a formula.
-        method = "'" + line.method if line.method[0] in "=+-@" else line.method
-        writer.writerow([line.first, line.last, method, *numbers])
+        names = _plain(line.method), _plain(place.family)
+        rest = ["yes" if place.best else "no", names[1]]
+        writer.writerow([place.first, place.last, names[0], *numbers, *rest])
     return out.getvalue()
+
+
+def _plain(name: str) -> str:
+    """A name that a spreadsheet does not compute because it starts like a formula."""
+    return "'" + name if name[0] in "=+-@" else name
 
 
 def markdown(board: Board, lines: Iterable[Line]) -> str:
@@ -103,7 +110,10 @@ def _row(line: Line) -> dict[str, Any]:
     return {
         "method": line.method,
         "tier": line.standing.tier,
-        "ranks": [line.first, line.last],
+        "ranks": [line.place.first, line.place.last],
+        "to_best": _interval(line.place.to_best),
+        "may_be_best": line.place.best,
+        "family": line.place.family,
         "mean": _interval(line.overall),
         "tasks": {name: _interval(interval) for name, interval in sorted(line.tasks.items())},
         "chance_normalised": line.normalised,

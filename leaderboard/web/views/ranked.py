@@ -1,6 +1,6 @@
 """The ranked table of a track, with filters, sorting, columns and pages from its query string (`query.py`).
 
-It is the first page of a track, and that of the largest track is the first page of the site. The values that
+It is the first page of a track, and that of the main track is the first page of the site. The values that
 every page needs (`base_values`, `track_values`) are here too.
 """
 
@@ -11,13 +11,14 @@ from leaderboard.web import links
 from leaderboard.web.query import COLUMNS, NAMES, ROWS, TIERS, Query, TableQuery
 from leaderboard.web.render import View
 from leaderboard.web.site import Site
+from metanas.evaluation import tables
 
 
 def home(site: Site, query: Query) -> View:
-    """The first page of the site: the table of the largest track, or how to make a first result."""
+    """The first page of the site: the table of the main track (`_main`), or how to make a first result."""
     if not site.tracks:
         return View("empty.html", base_values(site, "index.html"))
-    return ranked(site, query, _largest(site))
+    return ranked(site, query, _main(site))
 
 
 def ranked(site: Site, query: Query, track: str) -> View:
@@ -37,6 +38,7 @@ def ranked(site: Site, query: Query, track: str) -> View:
         {
             **track_values(site, board, "index.html"),
             "board": board,
+            "resolution": tables.resolution(board.resolution),
             "lines": shown,
             "found": len(lines),
             "choice": table_query,
@@ -52,11 +54,11 @@ def ranked(site: Site, query: Query, track: str) -> View:
 
 
 def base_values(site: Site, page: str) -> dict[str, object]:
-    """The values that `base.html` needs on a page of no track; its menu leads to the largest track.
+    """The values that `base.html` needs on a page of no track; its menu leads to the main track.
 
     page: the address, relative to the track's, of the menu entry that is marked as current.
     """
-    return {"tracks": site.tracks, "track": _largest(site) if site.tracks else None, "page": page}
+    return {"tracks": site.tracks, "track": _main(site) if site.tracks else None, "page": page}
 
 
 def track_values(site: Site, board: Board, page: str) -> dict[str, object]:
@@ -83,9 +85,19 @@ def ordered(lines: Sequence[Line], table_query: TableQuery) -> list[Line]:
     return sorted(lines, key=lambda line: _key(line, table_query.sort), reverse=table_query.descending)
 
 
-def _largest(site: Site) -> str:
-    """The slug of the track with the most methods; of equals the first in the alphabet."""
-    return min(site.tracks, key=lambda slug: (-len(site.board(slug).lines), slug))
+def _main(site: Site) -> str:
+    """The slug of the track that is shown first.
+
+    Tracks by training operations come before those by iterations, as soon as there is something to compare;
+    then the one with the most methods; of equals the first in the alphabet.
+    """
+
+    def order(slug: str) -> tuple[bool, int, str]:
+        lines = site.board(slug).lines
+        by_operations = "flops" in lines[0].standing.document.budget and len(lines) > 1
+        return not by_operations, -len(lines), slug
+
+    return min(site.tracks, key=order)
 
 
 def _key(line: Line, column: str) -> float | str:
@@ -94,6 +106,7 @@ def _key(line: Line, column: str) -> float | str:
         return line.tasks[column].mean
     values: dict[str, float | str] = {
         "method": line.method,
+        "best": line.place.to_best.mean,
         "worst": line.worst[1],
         "normalised": line.normalised,
         "parameters": document.costs.parameters,

@@ -1,25 +1,32 @@
-"""Which differences between methods are statistically significant: paired tests of all pairs of a track.
+"""Which differences between methods are statistically significant: with the best, with a baseline, all pairs.
+
+Of a family of near-identical methods the first is compared. The baseline is `?baseline=` or, without it, the
+method that was accepted first.
 
 With enough tasks there is a critical-difference diagram too (Friedman and Nemenyi; Demsar, 2006).
 """
 
 from collections.abc import Iterable
 
+from leaderboard.ranking.board import Board
 from leaderboard.web import links
-from leaderboard.web.query import Query
+from leaderboard.web.query import Query, QueryError
 from leaderboard.web.render import View
 from leaderboard.web.site import Site
 from leaderboard.web.views.ranked import track_values
+from metanas.evaluation import tables
 from metanas.evaluation.charts.critical import critical
-from metanas.evaluation.paired import pairs
+from metanas.evaluation.one_to_many import with_baseline
+from metanas.evaluation.paired import LEVEL, pairs
 
 MOST = 20  # methods in the table of pairs and in the diagram
 
 
 def page(site: Site, query: Query, track: str) -> View:
-    """The tests of every pair of a track's best methods. Missing if there is no such track."""
+    """The comparisons of a track's methods. Missing: no such track; QueryError: no such baseline."""
     board = site.board(track)
-    methods = [line.method for line in board.lines[:MOST]]
+    methods = list(board.founders[:MOST])
+    baseline = _baseline(board, query)
     compared = {frozenset((pair.a, pair.b)): pair for pair in pairs(board.views(methods))}
     friedman = board.friedman if len(board.lines) <= MOST else None
     title = "Critical difference (Friedman, Nemenyi)"
@@ -31,6 +38,11 @@ def page(site: Site, query: Query, track: str) -> View:
         {
             **track_values(site, board, "significance.html"),
             "methods": methods,
+            "best": board.lines,
+            "resolution": tables.resolution(board.resolution),
+            "baseline": baseline,
+            "against": with_baseline(board.views(board.founders), baseline, LEVEL),
+            "founders": board.founders,
             "compared": compared,
             "pair": lambda a, b: compared[frozenset((a, b))],
             "friedman": friedman,
@@ -38,6 +50,17 @@ def page(site: Site, query: Query, track: str) -> View:
         },
         pictures,
     )
+
+
+def _baseline(board: Board, query: Query) -> str:
+    """The method to compare all with, of a family its first; by default the one that was accepted first."""
+    by_slug = {links.name(line.method): line for line in board.lines}
+    slug = next(reversed(query.get("baseline", ())), "")
+    if slug and slug not in by_slug:
+        raise QueryError(f"baseline={slug[:64]}: no such method on this board")
+    if slug:
+        return by_slug[slug].place.family
+    return min(board.lines, key=lambda line: (line.standing.accepted, line.standing.id)).method
 
 
 def paths(site: Site) -> Iterable[str]:

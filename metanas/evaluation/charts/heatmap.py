@@ -64,7 +64,7 @@ def heatmap(title: str, cells: Sequence[Cell], heads: Mapping[str, str]) -> Spec
 
 
 def written(cell: Cell) -> str:
-    """The text in a cell, in points: the difference with its sign, or the in-domain accuracy."""
+    """The text in a cell, in points: the difference with its sign, or the accuracy itself."""
     if cell.difference is None or cell.p is None:
         return f"{100 * cell.accuracy.mean:.1f}"
     return f"{100 * cell.difference.mean:+.1f}" + ("" if cell.p < LEVEL else " ns")
@@ -74,6 +74,7 @@ def _values(cell: Cell) -> Spec:
     """A row of chart data: a cell in points of accuracy."""
     accuracy, gap = cell.accuracy, cell.difference
     mean, low, high = accuracy.percents
+    alone = "in-domain" if cell.train == cell.test else "test-only"  # nothing to compare with
     return {
         "accuracy": mean,
         "low": low,
@@ -81,7 +82,7 @@ def _values(cell: Cell) -> Spec:
         "difference": 0.0 if gap is None else 100 * gap.mean,
         "text": written(cell),
         "range": f"[{low:.1f}, {high:.1f}]" if gap is None else _range(gap),
-        "kind": "in-domain" if cell.p is None else ("clear" if cell.p < LEVEL else "ns"),
+        "kind": alone if cell.p is None else ("clear" if cell.p < LEVEL else "ns"),
     }
 
 

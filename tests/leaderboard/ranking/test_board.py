@@ -12,7 +12,8 @@ from rich.console import Console
 from leaderboard.store.store import Store
 from leaderboard.web.static_site import boards, show
 from metanas.evaluation import result
-from metanas.evaluation.paired import LEVEL, pairs
+from metanas.evaluation.one_to_many import with_baseline
+from metanas.evaluation.paired import LEVEL
 from metanas.evaluation.result import ResultError
 from tests import runs
 from tests.leaderboard.serving import SQLITE
@@ -47,7 +48,7 @@ def test_a_broken_result_stores_nothing(store: Store, tmp_path: Path) -> None:
     assert boards(store) == []
 
 
-def test_methods_are_ranked_by_recomputed_accuracy_in_the_ranges_of_the_pairwise_tests(
+def test_methods_are_ranked_by_recomputed_accuracy_in_the_ranges_of_the_comparisons_of_each(
     store: Store, tmp_path: Path
 ) -> None:
     for name, skill in (("a", 0.5), ("b", 0.52), ("c", 0.8), ("d", 0.3)):
@@ -60,14 +61,25 @@ def test_methods_are_ranked_by_recomputed_accuracy_in_the_ranges_of_the_pairwise
         ("c", "1"),
         ("d", "4"),
     ]
-    better: dict[str, set[str]] = {line.method: set() for line in board.lines}
-    for pair in pairs(board.views()):
-        if pair.p < LEVEL:
-            worse, best = (pair.a, pair.b) if pair.difference.mean < 0 else (pair.b, pair.a)
-            better[worse].add(best)
     for line in board.lines:
-        worse_ones = sum(line.method in others for others in better.values())
-        assert (line.first, line.last) == (1 + len(better[line.method]), 4 - worse_ones)
+        others = [a for a in with_baseline(board.views(), line.method, LEVEL) if a.p < LEVEL]
+        better = sum(other.difference.mean > 0 for other in others)
+        assert (line.place.first, line.place.last) == (1 + better, 4 - (len(others) - better))
+    assert [line.place.best for line in board.lines] == [True, False, False, False]
+
+
+@SQLITE
+def test_copies_of_a_method_count_once_and_the_oldest_names_the_family(store: Store, tmp_path: Path) -> None:
+    for name, skill in (("z", 0.8), ("a", 0.8), ("d", 0.3)):
+        runs.make(tmp_path / name, name, skill)
+        store.add(tmp_path / name)
+    (board,) = boards(store)
+    assert {line.method: (line.place.family, line.ranks) for line in board.lines} == {
+        "z": ("z", "1"),
+        "a": ("z", "1"),
+        "d": ("d", "2"),
+    }
+    assert set(board.founders) == {"z", "d"}
 
 
 @SQLITE

@@ -13,6 +13,7 @@ import pytest
 
 from leaderboard.ranking.standing import Standing
 from leaderboard.repository.studies import read_all
+from leaderboard.store.store import track_of
 from leaderboard.web import links
 from leaderboard.web.drawings import drawings
 from leaderboard.web.query import COLUMNS, QueryError, TableQuery
@@ -193,7 +194,7 @@ def test_a_choice_survives_its_permalink() -> None:
         ({"page": ["٣"]}, "page wants a positive number"),
         ({"as_of": ["today"]}, "as_of wants a day like 2026-11-24, got 'today'"),
         ({"domain": ["x"]}, "domain=x: there is only digits, spoken-words"),
-        ({"columns": ["x"]}, "columns=x: there is only tasks, worst"),
+        ({"columns": ["x"]}, "columns=x: there is only best, tasks, worst"),
         ({"tier": ["gold"]}, "tier=gold: there is only recomputed, challenged, reproduced"),
     ],
 )
@@ -243,6 +244,28 @@ def test_comparing_shows_differences_and_refuses_what_cannot_be(live: Site) -> N
     for wanted, message in ((["best"], "2 to 6 methods"), (["best", "x"], "no such method")):
         with pytest.raises(QueryError, match=message):
             live.get(address, {"m": wanted})
+
+
+def test_methods_are_compared_with_the_best_and_with_a_baseline(live: Site) -> None:
+    address = f"{track(live)}/significance.html"
+    page = text(live, address, baseline=["scratch"])
+    for words in ("may be the best", "not the best", "Minus scratch", "points can be told"):
+        assert words in page, words
+    assert "points can be told" in text(live, f"{track(live)}/index.html")
+    with pytest.raises(QueryError, match="baseline=x: no such method on this board"):
+        live.get(address, {"baseline": ["x"]})
+
+
+def test_a_track_by_training_operations_is_the_first_view(tmp_path: Path) -> None:
+    budget = {"name": "small-2T", "flops": 2e12, "tasks": 2, "eval_episodes": 20}
+    made = [standing(tmp_path / m, m, 0.5 + 0.05 * i) for i, m in enumerate(("a", "bb", "ccc"))]
+    document = [s.document.model_copy(update={"budget": budget}) for s in made[:2]]
+    paid = [
+        dataclasses.replace(s, document=d, track=track_of(d)) for s, d in zip(made, document, strict=False)
+    ]
+    first = '<p class="lead">mini-v1 1.0 / small-2T'
+    assert first in text(open_site(Fixed([*made, *paid]), live=True), "")
+    assert first not in text(open_site(Fixed([*made, paid[0]]), live=True), ""), "nothing to compare yet"
 
 
 def test_an_empty_board_says_how_to_make_a_result() -> None:

@@ -1,0 +1,152 @@
+"""Make, pin and check suites of one's own: `metanas suite new | pin | check`.
+
+A suite is pinned once on its data (`manifest.py`); whoever runs it afterwards has the same episodes or is
+told what differs.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from metanas.base.atomic import write_atomically
+from metanas.base.errors import InvalidValue, MetanasError
+from metanas.base.registry import UnknownName
+from metanas.data import manifest
+from metanas.data.adapter import DOMAINS
+from metanas.data.datasets import check_shapes
+from metanas.data.domain import Domain
+from metanas.data.roots import DataRoot
+from metanas.data.suite import Suite, check_name, file_of, load_suite, manifest_of, names, read, read_pins
+
+HEAD = """# A suite of your own. Pin it: metanas suite pin {file}
+# then run it: metanas run --method protonet --suite {file}
+"""
+BUDGETS = {
+    "smoke": {"iterations": 1, "tasks": 1, "eval_episodes": 5},
+    "small": {"iterations": 150, "tasks": 2, "eval_episodes": 100},
+    "full": {"iterations": 10000, "tasks": 4, "eval_episodes": 600},
+}
+
+
+class Pinned(NamedTuple):
+    """What pinning or checking a domain found. state: new | same | changed | whole | unpinned | wrong."""
+
+    name: str
+    state: str
+    detail: str
+
+    @property
+    def is_good(self) -> bool:
+        """Whether runs of the suite take the domain."""
+        return self.state in ("new", "same", "changed", "whole")
+
+
+def new(
+    name: str, domains: Sequence[str], out: Path, *, ways: int, shots: Sequence[int], root: DataRoot
+) -> Path:
+    """Write the YAML file of a suite with these domains and the budgets of core-v1; returns its path.
+
+    A domain with too few test classes or examples gets ways and queries of its own, if its data is here.
+    InvalidValue for a name that is taken or malformed, a file that exists, or a domain that cannot be tested;
+    UnknownName for a domain.
+    """
+    check_name(name)
+    if name in names():
+        raise InvalidValue(f"there is a suite named {name!r} already; choose another name")
+    if out.exists():
+        raise InvalidValue(f"{out} is there already; give another --out, or edit it")
+    for domain in domains:
+        if domain not in DOMAINS:
+            raise UnknownName("domain", domain, tuple(DOMAINS))
+    fields: dict[str, Any] = {
+        "name": name,
+        "version": "1.0",
+        "summary": f"{', '.join(domains)}.",
+        "domains": list(domains),
+        "ways": ways,
+        "shots": list(shots),
+        "queries": 15,
+        "train_queries": 5,
+        "episodes": 600,
+        "seeds": [0, 1, 2],
+        "options": {d: o for d in domains if (o := _options(d, ways, max(shots), 15, root))},
+        "budgets": BUDGETS,
+    }
+    Suite.model_validate(fields)
+    text = yaml.safe_dump(fields, sort_keys=False, default_flow_style=None, width=110)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, (HEAD.format(file=out) + text).encode())
+    return out
+
+
+def _options(name: str, ways: int, shots: int, queries: int, root: DataRoot) -> dict[str, int]:
+    """Fewer ways and queries where a domain's test classes do not hold the suite's. InvalidValue."""
+    tables = Domain.open(name, root).tables
+    if "test" not in tables:
+        raise InvalidValue(f"{name} has no test classes; a suite tests all of its domains")
+    sizes, options = tables["test"].sizes, {}
+    classes = min(len(table.sizes) for split, table in tables.items() if split != "val")
+    if classes < ways:
+        options["ways"] = classes
+    if int(sizes.min()) < shots + queries:
+        options["queries"] = int(sizes.min()) - shots
+    if min(options.values(), default=1) < 1 or options.get("ways", 2) < 2:
+        raise InvalidValue(
+            f"{name}: its {len(sizes)} test classes, the smallest of {int(sizes.min())} examples, do not "
+            f"hold an episode of 2 ways, {shots} shots and a query; leave it out, or take fewer --shots"
+        )
+    return options
+
+
+def pin(suite: str | Path, root: DataRoot, *, replace: bool = False) -> Iterator[Pinned]:
+    """Pin a suite on the data below `root`, domain by domain; entries for the other kind of data are kept.
+
+    The manifest is written at the end, and only if no entry changes; replace: whatever changes. DataError for
+    missing data, InvalidValue if an entry would change or a domain is too small.
+    """
+    file = file_of(suite)
+    loaded, entries = read(file), read_pins(file)
+    check_name(loaded.name)
+    changed = []
+    for name in loaded.domains:
+        domain = Domain.open(name, root, loaded.of(name))
+        check_shapes(domain, loaded)
+        kind = "sample" if domain.store.examples.sample else "full"
+        entry, old = manifest.describe(domain, loaded), entries.get(name, {}).get(kind)
+        state = "new" if old is None else "same" if old == entry else "changed"
+        changed += [name] if state == "changed" else []
+        entries.setdefault(name, {})[kind] = entry
+        yield Pinned(name, state, f"{kind} {entry['fingerprint'][:12]}, {len(entry['test'])} shapes")
+    if changed and not replace:
+        raise InvalidValue(
+            f"{', '.join(changed)}: data or episodes are not what {loaded.name} {loaded.version} was pinned "
+            "on, and results on both would be called the same: raise `version` in the file and give --replace"
+        )
+    text = json.dumps({name: entries[name] for name in loaded.domains}, indent=1, sort_keys=True) + "\n"
+    write_atomically(manifest_of(file), text.encode())
+
+
+def check(suite: str | Path, root: DataRoot) -> Iterator[Pinned]:
+    """Whether runs would take each domain of a suite: known, there, large enough, and as it was pinned."""
+    loaded = load_suite(suite)
+    check_name(loaded.name)
+    if unknown := sorted(set(loaded.options) - set(loaded.domains)):
+        raise InvalidValue(f"options.{unknown[0]}: the suite has no such domain")
+    for name in loaded.domains:
+        try:
+            domain = Domain.open(name, root, loaded.of(name))
+            check_shapes(domain, loaded)
+            kind = "sample" if domain.store.examples.sample else "full"
+            if kind not in manifest.of(loaded).get(name, {}):
+                yield Pinned(
+                    name, "unpinned", f"{kind} {domain.store.fingerprint[:12]}: metanas suite pin {suite}"
+                )
+                continue
+            manifest.check(domain, loaded)
+        except MetanasError as error:
+            yield Pinned(name, "wrong", str(error))
+            continue
+        yield Pinned(name, "whole", f"{kind} {domain.store.fingerprint[:12]}, as {loaded.name} pins it")

@@ -1,0 +1,1 @@
+"""Domains that are declared in YAML: what they are (`spec`), reading (`rows`), class splits, the adapter."""

@@ -1,0 +1,194 @@
+"""Suites of one's own: a YAML file with its manifest beside it, or one that an installed package has."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from metanas.base.errors import DataError, InvalidValue, MetanasError
+from metanas.base.registry import UnknownName
+from metanas.cli.app import app
+from metanas.data import manifest, pinning
+from metanas.data.datasets import Datasets
+from metanas.data.episode_page import write as write_page
+from metanas.data.suite import Suite, folder, load_suite, names, problems
+from metanas.engine import config as configs
+from tests import foreign
+
+POINTS = """
+[metanas.domains]
+dots = dots.data:Dots
+[metanas.suites]
+dots-v1 = dots
+mini-v1 = dots
+lost-v1 = dots
+wrong-v1 = dots
+"""
+TEXT = """name: dots-v1
+version: "1.0"
+summary: Squares.
+domains: [dots]
+ways: 5
+shots: [1, 2]
+queries: 3
+train_queries: 3
+episodes: 10
+seeds: [0, 1]
+budgets:
+  smoke: {iterations: 1, tasks: 1, eval_episodes: 5}
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of an installed package with a domain and suites."""
+    files = {
+        "dots/__init__.py": "",
+        "dots/data.py": foreign.DOMAIN.format(name="dots"),
+        "dots/dots-v1.yaml": TEXT,
+        "dots/mini-v1.yaml": TEXT,
+        "dots/wrong-v1.yaml": "name: [",
+    }
+    monkeypatch.setenv("METANAS_CACHE", str(tmp_path / "cache"))
+    foreign.install(tmp_path, "dots", POINTS, files)
+    with foreign.on_path(tmp_path, monkeypatch):
+        yield tmp_path / "dots"
+
+
+@pytest.fixture
+def own(installed: Path, tmp_path: Path) -> Path:
+    """A suite's file of one's own, not pinned."""
+    file = tmp_path / "here" / "own-v1.yaml"
+    file.parent.mkdir()
+    file.write_text(TEXT.replace("dots-v1", "own-v1"))
+    return file
+
+
+def suite(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["suite", *words])
+    return done.exit_code, done.output
+
+
+def test_an_installed_suite_is_pinned_listed_and_opened_by_name(installed: Path) -> None:
+    assert "dots-v1" in names()
+    with pytest.raises(DataError, match=r"dots \(full\) is not pinned in dots-v1.*metanas suite"):
+        Datasets.open(load_suite("dots-v1"))
+    assert suite("pin", "dots-v1")[0] == 0
+    assert (installed / "dots-v1.manifest.json").is_file()
+    opened = Datasets.open(load_suite("dots-v1"))
+    assert opened.suite.origin is None and opened.suite.label == "dots-v1"
+    assert manifest.pins("dots", sample=False).keys() == {"dots-v1"}
+    assert "dots" in manifest.page(["dots-v1"])
+    listed = CliRunner().invoke(app, ["list", "suites"])
+    assert listed.exit_code == 0 and "Squares." in listed.output
+
+
+def test_broken_suites_of_a_package_are_named_and_stop_nothing(installed: Path, tmp_path: Path) -> None:
+    found = {line.split("'")[1]: line for line in problems()}
+    assert found.keys() == {"mini-v1", "lost-v1", "wrong-v1"}
+    assert "there is a built-in suite of that name" in found["mini-v1"]
+    assert "there is no lost-v1.yaml beside the module dots" in found["lost-v1"]
+    assert "of dots 0.1 (dots)" in found["wrong-v1"] and "wrong-v1.yaml" in found["wrong-v1"]
+    assert load_suite("mini-v1").domains == ("digits", "langid", "spoken-words")
+    (installed / "dots-v1.manifest.json").write_text("[")
+    assert CliRunner().invoke(app, ["data", "status"]).exit_code == 0
+    assert CliRunner().invoke(app, ["list", "suites"]).exit_code == 0
+    write_page("digits", tmp_path / "p.html", suite="", split="test", episode=0, shots=1, root=None)
+
+
+def test_a_file_is_a_suite_with_its_manifest(own: Path, tmp_path: Path) -> None:
+    code, output = suite("check", str(own))
+    assert code == 2 and "dots             unpinned" in output and "cannot be run as it is: dots" in output
+    assert suite("pin", str(own))[0] == 0
+    code, output = suite("check", str(own))
+    assert code == 0 and "as own-v1 pins it" in output
+    loaded = load_suite(own)
+    data = Datasets.open(loaded)
+    make, arguments = data.__reduce__()
+    assert make(*arguments).suite == loaded  # a worker process has the manifest, too
+    own.with_suffix(".manifest.json").unlink()
+    config = configs.resolve("chance", loaded, budget="smoke")
+    configs.write(config, tmp_path / "config.yaml")
+    Datasets.open(configs.read(tmp_path / "config.yaml").suite)  # and so has a run
+    with pytest.raises(DataError, match="is not pinned in own-v1"):
+        Datasets.open(load_suite(own))
+
+
+def test_data_other_than_it_was_pinned_on_is_refused_and_pins_stay(own: Path) -> None:
+    assert [p.state for p in pinning.pin(own, None)] == ["new"]
+    assert [p.state for p in pinning.pin(own, None)] == ["same"]
+    before = own.with_suffix(".manifest.json").read_bytes()
+    own.write_text(own.read_text().replace("queries: 3", "queries: 4"))
+    with pytest.raises(InvalidValue, match="raise `version` in the file and give --replace"):
+        list(pinning.pin(own, None))
+    assert own.with_suffix(".manifest.json").read_bytes() == before
+    assert [p.state for p in pinning.pin(own, None, replace=True)] == ["changed"]
+    pins = own.with_suffix(".manifest.json").read_text()
+    own.with_suffix(".manifest.json").write_text(pins.replace('"fingerprint": "', '"fingerprint": "0'))
+    (checked,) = pinning.check(own, None)
+    assert checked.state == "wrong" and "own-v1 was pinned on" in checked.detail
+
+
+@pytest.mark.parametrize(
+    ("change", "label"),
+    [
+        ({}, "own-v1"),
+        ({"shots": (1,), "seeds": (9,)}, "own-v1"),
+        ({"ways": 4}, "own-v1 (changed)"),
+        ({"train_queries": 1}, "own-v1 (changed)"),
+        ({"version": "2"}, "own-v1 (changed)"),
+    ],
+)
+def test_a_changed_suite_of_ones_own_is_not_called_by_its_name(
+    own: Path, change: dict[str, object], label: str
+) -> None:
+    assert load_suite(own).model_copy(update=change).label == label
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("domains: [dot]", "no domain named 'dot'; did you mean 'dots'"),
+        ("ways: 7", "6 classes, too few for 7 ways"),
+        ("queries: 30", "too few for 1 shots + 30 queries"),
+        ("name: My Suite", "a suite's name has lower-case letters"),
+        ("options: {digits: {ways: 2}}", "options.digits: the suite has no such domain"),
+    ],
+)
+def test_check_says_what_is_wrong(own: Path, change: str, words: str) -> None:
+    key = change.partition(":")[0]
+    lines = [line for line in own.read_text().splitlines() if not line.startswith(f"{key}:")]
+    own.write_text("\n".join([*lines, change]))
+    code, output = suite("check", str(own))
+    if code == 0:
+        pytest.fail(output)
+    try:
+        detail = " ".join(p.detail for p in pinning.check(own, None))
+    except MetanasError as error:
+        detail = str(error)
+    assert words in detail
+
+
+def test_new_writes_a_suite_that_fits_its_data(installed: Path, tmp_path: Path) -> None:
+    file = tmp_path / "made-v1.yaml"
+    code, output = suite("new", "made-v1", "--domains", "dots", "--ways", "8", "--out", str(file))
+    assert code == 0 and f"metanas suite pin {file}" in output
+    made = load_suite(file)
+    assert (made.ways, made.ways_of("dots"), made.shots) == (8, 6, (1, 5))
+    assert [p.state for p in pinning.pin(file, None)] == ["new"]
+    assert list(pinning.check(file, None))[0].is_good
+    for words, problem in (
+        (["made-v1", "--domains", "dots", "--out", str(file)], InvalidValue),
+        (["mini-v1", "--domains", "dots"], InvalidValue),
+        (["other-v1", "--domains", "dotz"], UnknownName),
+    ):
+        assert isinstance(CliRunner().invoke(app, ["suite", "new", *words]).exception, problem)
+
+
+def test_stored_suites_keep_their_form() -> None:
+    for name in ("mini-v1", "core-v1", "planted-v1"):
+        loaded = load_suite(name)
+        assert "origin" not in loaded.model_dump() and "origin" not in loaded.model_dump_json()
+        assert Suite.model_validate_json(loaded.model_dump_json()) == loaded
+        assert (folder() / f"{name}.yaml").is_file()

@@ -1,0 +1,108 @@
+"""Comparisons of one method with all others; long simulations: tests/benchmarks/bench_comparisons.py."""
+
+import numpy as np
+import pytest
+from scipy.special import ndtri
+
+from metanas.base.errors import InvalidValue
+from metanas.evaluation.compare import compare
+from metanas.evaluation.families import families
+from metanas.evaluation.one_to_many import OneToMany, tail, with_baseline
+from metanas.evaluation.paired import LEVEL
+from metanas.evaluation.ranking import rank
+from metanas.evaluation.statistics import View, difference
+from tests.benchmarks.bench_comparisons import Setting, simulate, study
+
+DUNNETT = {  # bounds of k comparisons with a control, infinite degrees of freedom (Dunnett, 1955 and 1964)
+    1: [1.64, 1.92, 2.06, 2.16, 2.23, 2.29, 2.34, 2.38, 2.42],
+    2: [1.96, 2.21, 2.35, 2.44, 2.51, 2.57, 2.61, 2.65, 2.69],
+}
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+def test_bounds_equal_dunnetts_tables(sides: int) -> None:
+    found = [-ndtri(tail(np.array([0.5]), k, 0.05, sides=sides)[0]) for k in range(1, 10)]
+    assert found == pytest.approx(DUNNETT[sides], abs=0.006)
+
+
+def test_uncorrelated_comparisons_are_corrected_as_by_sidak() -> None:
+    found = tail(np.zeros(1), 7, 0.05, sides=2)[0]
+    assert 2 * found == pytest.approx(1 - 0.95 ** (1 / 7), rel=1e-4)
+
+
+@pytest.mark.parametrize("setting", [Setting(5, 1, 0.0, 0.0), Setting(5, 5, 0.02, 0.05)])
+def test_intervals_cover_and_the_best_is_kept_in_simulated_studies(setting: Setting) -> None:
+    """500 studies tell 95 % to +-2 points; the benchmark's 4,000 to +-0.7."""
+    found = simulate(setting, 500)
+    assert 0.93 <= found.baseline <= 0.98 and 0.93 <= found.best <= 0.98
+    assert found.rank_error <= 0.07 and found.best_error <= 0.07
+    assert 0.65 <= found.power <= 0.9
+
+
+def test_an_interval_with_a_baseline_excludes_0_where_its_p_is_small() -> None:
+    views = study(np.random.default_rng(1), Setting(8, 5, 0.01, 0.05), (0.1, 0.06, 0.01))
+    found = with_baseline(views, "m7", LEVEL)
+    assert {a.name for a in found} == {f"m{i}" for i in range(7)}
+    assert {a.p < LEVEL for a in found} == {True, False}
+    for against in found:
+        alone = difference(views[against.name], views["m7"])
+        assert against.difference.mean == pytest.approx(alone.mean)
+        assert against.difference.low < alone.interval().low, "corrected, so wider than alone"
+        assert (0 not in against.difference) == (against.p < LEVEL)
+
+
+def test_an_unknown_baseline_is_named_with_those_there_are() -> None:
+    with pytest.raises(InvalidValue, match="no method 'x' to compare with; there is m0, m1"):
+        compare(study(np.random.default_rng(2), Setting(2, 3, 0.0, 0.0), ()), baseline="x")
+
+
+def test_a_clear_winner_is_the_only_one_that_may_be_the_best() -> None:
+    ranked = rank(study(np.random.default_rng(3), Setting(4, 5, 0.005, 0.0), (0.3,))).methods
+    assert [place.best for place in ranked] == [True, False, False, False]
+    assert ranked[0].to_best.low == 0 < ranked[0].to_best.mean < ranked[0].to_best.high
+    assert all(place.to_best.low < place.to_best.mean < place.to_best.high == 0 for place in ranked[1:])
+
+
+def test_one_method_alone_is_the_best_and_nothing_is_told() -> None:
+    ranking = rank(study(np.random.default_rng(4), Setting(1, 3, 0.0, 0.0), ()))
+    (only,) = ranking.methods
+    assert (only.ranks, only.best, only.to_best.mean, only.to_best.high) == ("1", True, 0.0, 0.0)
+    assert ranking.resolution is None
+
+
+def test_near_copies_count_once_whichever_seed_is_called_which() -> None:
+    views = study(np.random.default_rng(5), Setting(5, 5, 0.005, 0.0), (0.3, 0.2, 0.1))
+    expected = {place.name: (place.ranks, place.to_best) for place in rank(views).methods}
+    random, near = np.random.default_rng(0), dict[str, View]()
+    for i in range(30):
+        scores = views["m0"]["a/5w1s"][random.permutation(5)]
+        near[f"copy{i}"] = {"a/5w1s": scores + random.normal(0, 0.005, scores.shape)}
+    crowded = views | near
+    found = {place.name: place for place in rank(crowded).methods}
+    assert set(families(crowded).values()) == set(views)
+    assert {name: (found[name].ranks, found[name].to_best) for name in views} == expected
+    assert all(found[name].family == "m0" and found[name].ranks == "1" for name in near)
+
+
+def test_two_trainings_of_one_method_are_two_families() -> None:
+    views = study(np.random.default_rng(6), Setting(4, 5, 0.0, 0.0), ())
+    assert families(views) == {name: name for name in views}
+
+
+def test_more_seeds_would_tell_smaller_differences_and_one_seed_does_not_say() -> None:
+    few = rank(study(np.random.default_rng(1), Setting(6, 5, 0.02, 0.0), ())).resolution
+    many = rank(study(np.random.default_rng(1), Setting(6, 10, 0.02, 0.0), ())).resolution
+    once = rank(study(np.random.default_rng(7), Setting(6, 1, 0.0, 0.0), ())).resolution
+    assert few is not None and many is not None and once is not None
+    assert few.doubled is not None and few.now > few.doubled == pytest.approx(many.now, rel=0.35)
+    assert (few.seeds, once.seeds, once.doubled) == (5, 1, None)
+
+
+def test_methods_that_do_not_vary_are_compared_without_a_division_by_0() -> None:
+    constant: dict[str, View] = {
+        name: {"a/5w1s": np.full((5, 60), 0.2 + i / 10)} for i, name in enumerate("abc")
+    }
+    compared = OneToMany(constant | study(np.random.default_rng(8), Setting(2, 5, 0.01, 0.0), ()))
+    assert np.isfinite(compared.correlation).all()
+    first, last = compared.ranks(LEVEL)
+    assert first.tolist()[:3] == [5, 4, 3] and last.tolist()[:3] == [5, 4, 3]

@@ -1,0 +1,285 @@
+"""Domains that YAML files declare: each source on real files made here, and each fault in one line."""
+
+import csv
+import gzip
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+from PIL import Image
+
+from metanas.base.errors import DataError, InvalidValue
+from metanas.cli import listing
+from metanas.data.adapter import DOMAINS
+from metanas.data.domain import Domain
+from metanas.data.store import folder_of, open_store
+
+CLASSES = ("ant", "bee", "cat", "dog")
+LISTED = "{train: [ant, bee], test: [cat, dog]}"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    import datasets
+
+    monkeypatch.setenv("METANAS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("METANAS_DOMAINS", str(tmp_path))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
+    return tmp_path
+
+
+def declare(here: Path, source: str, *, modality: str = "text", splits: str = LISTED, more: str = "") -> Path:
+    path = here / "own.yaml"
+    path.write_text(f"modality: {modality}\nsource: {source}\nsplits: {splits}\n{more}", encoding="utf-8")
+    return path
+
+
+def table() -> list[dict[str, Any]]:
+    return [
+        {
+            "said": f"{name} number {i}",
+            "kind": name,
+            "by": f"p{i % 3}",
+            "fold": "train" if name < "c" else "test",
+        }
+        for i in range(8)
+        for name in CLASSES
+    ]
+
+
+def written(here: Path, form: str) -> Path:
+    file, rows = here / f"animals.{form}", table()
+    if form == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    elif form == "jsonl":
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    else:
+        with file.open("w", newline="", encoding="utf-8") as lines:
+            out = csv.DictWriter(lines, list(rows[0]))
+            out.writeheader()
+            out.writerows(rows)
+    return file
+
+
+def test_a_table_is_the_same_domain_in_every_format(here: Path) -> None:
+    prints = set()
+    for form in ("csv", "parquet", "jsonl"):
+        written(here, form)
+        declare(here, f"{{{form}: animals.{form}, text: said, label: kind, group: by}}")
+        opened = open_store("own")
+        prints.add(opened.fingerprint)
+        assert opened.examples.splits == {"train": ("ant", "bee"), "test": ("cat", "dog")}
+        assert len(set(np.asarray(opened.examples.groups).tolist())) == 3
+    assert len(prints) == 1
+    assert Domain.open("own").spec(2).input_shape == (96,)
+
+
+def test_splits_by_column_shares_and_all(here: Path) -> None:
+    written(here, "csv")
+    source = "{csv: animals.csv, text: said, label: kind}"
+    declare(here, source, splits="{column: fold}")
+    assert open_store("own").examples.splits == {"train": ("ant", "bee"), "test": ("cat", "dog")}
+    declare(here, source, splits="test")
+    assert open_store("own").examples.splits == {"test": CLASSES}
+    declare(here, source, splits="{train: 0.5, val: 0.25, test: 0.25}")
+    splits = open_store("own").examples.splits
+    assert [len(splits[s]) for s in ("train", "val", "test")] == [2, 1, 1]
+    assert sorted(c for names in splits.values() for c in names) == list(CLASSES)
+
+
+def test_what_the_yaml_says_and_what_the_files_hold_name_the_cache(here: Path) -> None:
+    file = written(here, "csv")
+    declare(here, "{csv: animals.csv, text: said, label: kind}")
+    first = folder_of("own", None)
+    declare(here, "{csv: animals.csv, text: said, label: kind}", more="width: 50\n")
+    second = folder_of("own", None)
+    file.write_text(file.read_text(encoding="utf-8") + "one more,dog,p0,test\n", encoding="utf-8")
+    assert len({first, second, folder_of("own", None)}) == 3
+
+
+def pictures(folder: Path) -> None:
+    for number, name in enumerate(CLASSES):
+        (folder / name).mkdir(parents=True)
+        for i in range(5):
+            noise = np.random.default_rng([number, i]).integers(0, 255, (20, 30, 3), np.uint8)
+            Image.fromarray(noise).save(folder / name / f"{i}.png")
+
+
+def test_images_of_a_folder_an_archive_and_a_table_of_paths_are_the_same(here: Path) -> None:
+    pictures(here / "animals")
+    shutil.make_archive(str(here / "zipped"), "zip", here / "animals")
+    with (here / "index.csv").open("w", newline="", encoding="utf-8") as lines:
+        rows = csv.writer(lines)
+        rows.writerow(["image", "label"])
+        rows.writerows([f"animals/{name}/{i}.png", name] for name in CLASSES for i in range(5))
+    found = []
+    for source in ("{folder: animals}", "{folder: zipped.zip}", "{csv: index.csv}"):
+        declare(here, source, modality="image", more="size: 16\n")
+        found.append(open_store("own"))
+    assert found[0].examples.x.shape == (20, 3, 16, 16)
+    assert len({store.fingerprint for store in found}) == 1
+
+
+def sounds(folder: Path, *, group: bool = False) -> None:
+    """Tones with noise, of two rates and one in stereo FLAC; group: named as in Speech Commands."""
+    for number, name in enumerate(CLASSES):
+        (folder / name).mkdir(parents=True)
+        for i in range(4):
+            rate = 8000 if i == 1 and not group else 16000
+            tone = np.sin(np.arange(rate // 2) * (0.05 + 0.03 * number)) * 8000
+            noise = np.random.default_rng([number, i]).normal(0, 200, len(tone))
+            clip, stem = (tone + noise).astype(np.int16), f"p{i}_nohash_0" if group else f"{i}"
+            if i == 2 and not group:
+                soundfile.write(folder / name / f"{stem}.flac", np.stack([clip, clip], 1), rate)
+            else:
+                soundfile.write(folder / name / f"{stem}.wav", clip, rate)
+
+
+def test_sounds_of_a_folder_and_torchaudio_s_speech_commands(here: Path) -> None:
+    sounds(here / "animals")
+    declare(here, "{folder: animals}", modality="speech", more="frames: 50\n")
+    domain = Domain.open("own")
+    assert domain.spec(2).input_shape == (40, 50)
+    place = domain.store.extra["clip"][0]
+    ((name, (samples, rate)),) = DOMAINS["own"]().clips(None, [place])
+    assert (name, rate, len(samples)) == (place, 16000, 8000)
+
+    sounds(here / "data/SpeechCommands/speech_commands_v0.02", group=True)
+    declare(here, "{torchaudio: SPEECHCOMMANDS, group: speaker}", modality="speech")
+    store = open_store("own", here / "data")
+    assert store.examples.splits["test"] == ("cat", "dog")
+    assert len(set(np.asarray(store.examples.groups).tolist())) == 4
+
+
+def test_torchvision_reads_a_local_copy(here: Path) -> None:
+    import torchvision
+
+    raw = here / "data/FashionMNIST/raw"
+    raw.mkdir(parents=True)
+    for part, count in (("train", 40), ("t10k", 20)):
+        images = np.random.default_rng(count).integers(0, 256, (count, 28, 28), np.uint8)
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        header = np.array([0x803, count, 28, 28], ">i4").tobytes()
+        for kind, content in (
+            ("images-idx3", header + images.tobytes()),
+            ("labels-idx1", np.array([0x801, count], ">i4").tobytes() + labels.tobytes()),
+        ):
+            (raw / f"{part}-{kind}-ubyte").write_bytes(content)
+            (raw / f"{part}-{kind}-ubyte.gz").write_bytes(gzip.compress(content))
+    splits = "{train: [Coat, Dress], test: [Bag, Sneaker]}"
+    declare(here, "{torchvision: FashionMNIST}", modality="image", splits=splits, more="channels: 1\n")
+    examples = open_store("own", here / "data").examples
+    assert examples.x.shape == (24, 1, 28, 28) and examples.classes == ("Coat", "Dress", "Bag", "Sneaker")
+    first = torchvision.datasets.FashionMNIST(here / "data", train=True)
+    image, label = first[3]
+    assert first.classes[label] == "Dress"
+    assert (np.asarray(examples.x)[0, 0] == np.asarray(image)).all()
+    with pytest.raises(DataError, match="FashionMNIST is missing from the data folder; without --data-root"):
+        open_store("own", here / "hf")
+
+
+def test_hugging_face_reads_a_local_copy_and_its_card(here: Path) -> None:
+    import datasets
+
+    names = datasets.ClassLabel(names=list(CLASSES))
+    features = datasets.Features({"text": datasets.Value("string"), "label": names})
+    rows = [{"text": row["said"], "label": CLASSES.index(row["kind"])} for row in table()]
+    copy = here / "someone/animals"
+    copy.mkdir(parents=True)
+    datasets.Dataset.from_list(rows, features=features).to_parquet(copy / "train-00000-of-00001.parquet")
+    card = "---\nlicense: cc-by-4.0\n---\n# Animals\n```bibtex\n@misc{a,\n title={Animals}}\n```\n"
+    (copy / "README.md").write_text(card, encoding="utf-8")
+    declare(here, "{hf: someone/animals}")
+    store = open_store("own")
+    assert store.examples.splits == {"train": ("ant", "bee"), "test": ("cat", "dog")}
+    assert (DOMAINS["own"].licence, DOMAINS["own"].citation) == ("cc-by-4.0", "@misc{a, title={Animals}}")
+    declare(here, "{hf: someone/animals, parts: [validation]}")
+    with pytest.raises(DataError, match="own: .*no part 'validation' in someone/animals; there are: train"):
+        open_store("own")
+
+
+def test_hugging_face_s_own_errors_are_one_line(here: Path) -> None:
+    (here / "mixed").mkdir()
+    (here / "mixed/a.csv").write_text("text,label\nhi,a\n", encoding="utf-8")
+    (here / "mixed/b.csv").write_text("words,kind\nhi,a\n", encoding="utf-8")
+    declare(here, "{hf: mixed}")
+    with pytest.raises(
+        DataError, match="^own: hf mixed cannot be read .*generating the dataset .* words: .*local copy"
+    ) as caught:
+        open_store("own")
+    assert "\n" not in str(caught.value)
+
+
+def test_hugging_face_images_come_undecoded(here: Path) -> None:
+    pictures(here / "animals/train")
+    declare(here, "{hf: animals}", modality="image", more="size: 16\n")
+    of_datasets = np.asarray(open_store("own").examples.x)
+    declare(here, "{folder: animals}", modality="image", more="size: 16\n")
+    assert (of_datasets == np.asarray(open_store("own").examples.x)).all()
+
+
+CSV = "{csv: animals.csv, text: said, label: kind}"
+WRONG = [
+    (
+        "{csv: animals.csv, text: sayed, label: kind}",
+        LISTED,
+        "",
+        "no column 'sayed'; it has said, kind, by, fold",
+    ),
+    ("{csv: plants.csv, text: said}", LISTED, "", "plants.csv is missing; paths are below --data-root"),
+    ("{csv: a.csv, folder: b}", LISTED, "", "source names one of hf, .*; got folder, csv"),
+    (CSV, "{train: [ant], test: [catt]}", "", "no example of class 'catt' of test; there is 'cat'"),
+    (CSV, "{train: [ant], test: [ant]}", "", "class 'ant' stands there twice; splits are disjoint"),
+    (CSV, "{train: 0.6, test: 0.6}", "", "the shares add up to 1.2; at most 1"),
+    (CSV, "{train: 0.9, test: 0.1}", "", "a share of 0.1 of 4 classes is none"),
+    (CSV, "{train: [ant, bee]}", "", "no classes for 'test'; a domain is tested"),
+    (CSV, "{column: by}", "", "animals.csv: row 1: split is 'p0'; expected one of train, val, test"),
+    (CSV, LISTED, "wdith: 3\n", "wdith: Extra inputs are not permitted"),
+    (CSV, LISTED, "width: 0\n", "width: Input should be greater than or equal to 1"),
+    ("{hf: someone/else}", LISTED, "", "someone/else is missing; a data set of the hub needs `revision:`"),
+    ("{hf: someone/else, revision: main}", LISTED, "", "revision is 'main'; it is a commit, since branches"),
+    ("{folder: ., layout: class}", LISTED, "", "layout is 'class'; it is words of class, group, split, file"),
+    ("{csv: animals.csv, image: said}", LISTED, "", "image is of modality image, and this is text"),
+    ("{torchvision: FashionMNST}", LISTED, "modality: image\n", "torchvision.datasets has no 'FashionMNST'"),
+    (
+        "{torchaudio: YESNO}",
+        LISTED,
+        "modality: speech\n",
+        "torchaudio 'YESNO' has no classes that can be read",
+    ),
+]
+
+
+@pytest.mark.parametrize(("source", "splits", "more", "message"), WRONG, ids=[w[3][:30] for w in WRONG])
+def test_what_is_wrong_is_one_line(here: Path, source: str, splits: str, more: str, message: str) -> None:
+    written(here, "csv")
+    declare(here, source, splits=splits, more=more)
+    if more.startswith("modality"):
+        path = here / "own.yaml"
+        path.write_text(path.read_text(encoding="utf-8").removeprefix("modality: text\n"), encoding="utf-8")
+    with pytest.raises((DataError, InvalidValue), match=message) as caught:
+        open_store("own")
+    named = "own" in str(caught.value) or "animals.csv" in str(caught.value)
+    assert named and "\n" not in str(caught.value)
+
+
+def test_a_wrong_file_stops_neither_lists_nor_other_domains(here: Path) -> None:
+    (here / "own.yaml").write_text("modality: [", encoding="utf-8")
+    assert "own" in {row["name"] for row in listing.rows("domains")}
+    rows = {row["name"]: row for row in listing.data_status(None)}
+    assert rows["own"]["state"] == "wrong" and "own.yaml is not YAML" in rows["own"]["next"]
+    assert rows["digits"]["state"] == "to be built"
+
+
+def test_a_name_that_is_taken_is_refused(here: Path) -> None:
+    declare(here, CSV).rename(here / "digits.yaml")
+    with pytest.raises(
+        InvalidValue, match=r"domain 'digits' is that of tasks.digits; give .*digits.yaml another"
+    ):
+        DOMAINS["digits"]
