@@ -58,26 +58,10 @@ def links_to_pages(app: Any, page: str, text: list[str]) -> None:
     )
 
 
-def unlisted_pages(app: Any, page: str, text: list[str]) -> None:
-    """A page of docs/ that no page lists stands under How-to."""
-    if page == "howto/index":
-        pages = [
-            path.read_text(encoding="utf-8") for path in (DOCS, *DOCS.iterdir()) for path in path.glob("*.md")
-        ]
-        listed = set(re.findall(r"^(?:\.\./)*([\w/-]+)$", "\n".join(pages), flags=re.M))
-        others = [
-            f"../{name}"
-            for path in sorted(DOCS.glob("*.md"))
-            if (name := path.stem) not in {*listed, "index"}
-        ]
-        text[0] = text[0].replace("server\n```", "\n".join(["server", *others, "```"]))
-
-
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     generated = DOCS / "reference/generated"
     reference.write(generated)
     samples.write(generated)
     app.connect("source-read", links_to_pages)
-    app.connect("source-read", unlisted_pages)
     app.connect("autodoc-process-docstring", docstrings.as_text)
