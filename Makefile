@@ -5,7 +5,7 @@ BUDGET ?= small
 BIN = $(VENV)/bin
 seeds_smoke = --seeds 0 # the short demo shows that all of it works, not a result
 
-.PHONY: demo test check clean
+.PHONY: demo test check docs lowest clean
 
 demo: $(VENV)/installed
 	$(BIN)/metanas run --suite mini-v1 --budget $(BUDGET) --pages runs/site \
@@ -19,16 +19,31 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs runs/docs
+	@echo runs/docs/index.html
+
+lowest: # the lowest versions that pyproject.toml allows, in an environment of their own
+	test -x $(VENV)-lowest/bin/python || $(PYTHON) -m venv $(VENV)-lowest
+	$(PYTHON) -m tests.lowest > $(VENV)-lowest/lowest.txt
+	$(VENV)-lowest/bin/python -m pip install --quiet -r $(VENV)-lowest/lowest.txt
+	$(VENV)-lowest/bin/python -m pip install --quiet --no-deps -e .
+	$(VENV)-lowest/bin/python -m tests.lowest --check
+
 $(VENV)/installed: requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-l2l.txt
+$(VENV)/installed-docs: $(VENV)/installed requirements-docs.txt
+	$(BIN)/python -m pip install --quiet -r requirements-docs.txt
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-docs.txt requirements-l2l.txt
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --no-build-isolation --use-pep517 -r requirements-l2l.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(VENV)-lowest runs

@@ -8,9 +8,14 @@ import tarfile
 import tomllib
 import zipfile
 from email.parser import Parser
+from itertools import chain
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from tests.lowest import lowest
 
 ROOT = Path(__file__).parents[1]
 BUILD = """
@@ -20,16 +25,23 @@ out = sys.argv[1]  # setuptools changes it
 build_meta.build_sdist(out)
 build_meta.build_wheel(out)
 """
+RUN = """
+import metanas
+run = metanas.run("chance", "mini-v1", domains=["digits"], seeds=[0], budget="smoke", out="run")
+table = metanas.load_table("table-v1")
+print(metanas.__path__[0], run.scores().num_rows - 1, table.by_seed("digits").shape[1])
+"""
 LICENCES = sorted((ROOT / "leaderboard/static/vendor").glob("*.LICENSE"))
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str], str]:
-    """The files of the source distribution and of the wheel, and the wheel's metadata."""
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the built source distribution and wheel."""
     source, out = tmp_path_factory.mktemp("source") / "checkout", tmp_path_factory.mktemp("dist")
     skipped = shutil.ignore_patterns(".*", "docs", "runs", "build", "dist", "*.egg-info", "__pycache__")
     shutil.copytree(ROOT, source, ignore=skipped)
-    for document in (*ROOT.glob("docs/*.md"), *ROOT.glob("docs/notebooks/*.ipynb")):
+    parts = ("*.md", "*.py", "_site/*.py", "concepts/*.*", "howto/*.md", "notebooks/*.ipynb")
+    for document in chain(*(ROOT.glob(f"docs/{part}") for part in parts)):
         target = source / document.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(document, target)
@@ -42,7 +54,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str],
     )
     assert done.returncode == 0, done.stderr
     assert "SetuptoolsDeprecationWarning" not in done.stderr
-    (archive,), (wheel,) = out.glob("*.tar.gz"), out.glob("*.whl")
+    return out
+
+
+@pytest.fixture(scope="module")
+def built(dist: Path) -> tuple[set[str], set[str], str]:
+    """The files of the source distribution and of the wheel, and the wheel's metadata."""
+    (archive,), (wheel,) = dist.glob("*.tar.gz"), dist.glob("*.whl")
     with tarfile.open(archive) as tar:
         sdist = {name.partition("/")[2] for name in tar.getnames()}
     with zipfile.ZipFile(wheel) as file:
@@ -53,6 +71,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str],
 def test_the_source_distribution_can_test_itself(built: tuple[set[str], set[str], str]) -> None:
     sdist, _, _ = built
     wanted = {"Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "pyproject.toml", "docs/domains.md"}
+    wanted |= {"docs/conf.py", "docs/_site/reference.py", "docs/concepts/episode.svg"}
+    wanted |= {"CITATION.cff", "examples/new_method.py", "examples/agent_task/TASK.md"}
     wanted |= {path.name for path in ROOT.glob("requirements*.txt")}
     tests = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py")}
     tests |= {"tests/browser/vendor/axe.min.js", "tests/browser/vendor/axe.LICENSE"}
@@ -89,3 +109,44 @@ def test_the_wheel_has_the_packages_with_their_data_and_nothing_else(
     ):
         assert data in wheel
     assert any(name.startswith("leaderboard/results/") for name in wheel)
+    assert {f"{top}/py.typed" for top in ("metanas", "tasks", "baselines", "leaderboard")} <= wheel
+
+
+@pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"])
+def test_what_is_built_runs_outside_the_checkout(kind: str, dist: Path, tmp_path: Path) -> None:
+    (package,), target = dist.glob(kind), tmp_path / "installed"
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target)]
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, str(package)], check=True)
+    (tmp_path / "script.py").write_text(RUN)
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(target)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(target / "metanas"), "1", "200"]
+
+
+def test_versions_agree() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == version and citation["cff-version"] == "1.2.0"
+
+
+def test_every_dependency_has_a_lowest_version_and_the_pinned_one_is_allowed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert len(lowest(project["dependencies"])) == len(project["dependencies"])
+    with pytest.raises(ValueError, match="'torch' has no lower bound"):
+        lowest(["torch"])
+    pins = {}
+    for path in ROOT.glob("requirements*.txt"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if "==" in line and not line.startswith("#"):
+                pin = Requirement(line.partition(" --")[0])
+                pins[pin.name.lower()] = str(pin.specifier).removeprefix("==")
+    for text in (*project["dependencies"], *chain(*project["optional-dependencies"].values())):
+        needed = Requirement(text)
+        if needed.name.lower() in pins:
+            assert needed.specifier.contains(pins[needed.name.lower()]), text
