@@ -29,7 +29,6 @@ from metanas.engine.early_stopping import VALIDATION, EarlyStop
 from metanas.engine.runtime import CPU, Runtime, name_of
 from metanas.engine.validation import EARLY_TASKS, Select
 from metanas.method import Method, Metrics, Progress, State
-from metanas.params import Tensors
 from metanas.space.sampling import training
 
 SAVE_EVERY = 10.0  # seconds between checkpoints
@@ -151,18 +150,15 @@ class _Step:
 
 
 def _totals(state: State) -> list[Tensor]:
-    """Sums of the floating-point tensors of a state, one per device: not finite if one of them is not."""
-    kinds: dict[torch.device, Tensors] = {}
-    for name, t in state.items():
+    """Sums of the norms of a state's floating-point tensors, one per device and dtype.
+
+    Not finite if a number is not, or if its square is not: the next iteration would be of no use.
+    """
+    kinds: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
+    for t in state.values():
         if t.is_floating_point() and t.numel():
-            kinds.setdefault(t.device, {})[name] = t
-    return [_total(list(group.values()), device) for device, group in kinds.items()]
-
-
-def _total(tensors: list[Tensor], device: torch.device) -> Tensor:
-    if device.type == "cpu":
-        return torch.stack([t.sum().float() for t in tensors]).sum()
-    return torch.stack(list(torch._foreach_norm(tensors))).sum()  # one kernel for many tensors
+            kinds.setdefault((t.device, t.dtype), []).append(t)
+    return [torch.stack(list(torch._foreach_norm(group))).sum() for group in kinds.values()]
 
 
 def _divergence(state: State, losses: dict[str, float], totals: list[Tensor]) -> str:
@@ -174,6 +170,9 @@ def _divergence(state: State, losses: dict[str, float], totals: list[Tensor]) ->
         for name, t in state.items():
             if t.is_floating_point() and not bool(torch.isfinite(t).all()):
                 return f"{name} is not finite"
+        sizes = {n: float(t.abs().max()) for n, t in state.items() if t.is_floating_point() and t.numel()}
+        largest = max(sizes, key=lambda name: sizes[name])
+        return f"{largest} reaches {sizes[largest]:.0e}, whose square is not finite,"
     return ""
 
 

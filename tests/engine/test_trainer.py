@@ -54,15 +54,20 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_state_before_it(
     assert run(Counting(0.5), tmp_path).state["count"] == 6, "with other rates it goes on from there"
 
 
-def test_a_state_that_is_not_finite_is_never_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ([1.0, float("inf")], "weights/w is not finite after iteration 1; .*now weight_rate=0\\.1"),
+        ([1e30, -1e30], r"weights/w reaches 1e\+30, whose square is not finite, after iteration 1"),
+    ],
+)
+def test_a_state_that_is_not_finite_is_never_kept(numbers: list[float], message: str, tmp_path: Path) -> None:
     class Diverging(Counting):
         def step(
             self, state: State, progress: Progress, batch: Sequence[Episodes]
         ) -> tuple[State, dict[str, float]]:
             after, losses = super().step(state, progress, batch)
-            return State(
-                {**after, "weights/w": torch.tensor([1.0, float("inf")])}
-            ) if self.bad else after, losses
+            return State({**after, "weights/w": torch.tensor(numbers)}) if self.bad else after, losses
 
     @dataclass(frozen=True)
     class Rates:
@@ -71,9 +76,7 @@ def test_a_state_that_is_not_finite_is_never_kept(tmp_path: Path) -> None:
 
     method = Diverging(0.0)
     method.bad, method.settings = 1.0, Rates()  # type: ignore[attr-defined]
-    with pytest.raises(
-        TrainError, match=r"weights/w is not finite after iteration 1; .*now weight_rate=0\.1"
-    ):
+    with pytest.raises(TrainError, match=message):
         run(method, tmp_path)
     kept = load(tmp_path / "state.safetensors")
     assert kept is not None and kept.iteration == 0 and set(kept.state) == {"count"}
