@@ -95,6 +95,7 @@ def data_status(root: DataRoot, on_broken: Callable[[PluginError], None] = lambd
         except PluginError as error:
             on_broken(error)
             rows.append(row | {"state": "broken", "next": str(error)})
+            continue
         except MetanasError as error:
             row |= {"state": "wrong", "next": str(error)}
             rows.append(row)

@@ -73,8 +73,9 @@ def resolve(
         raise ConfigError(f"no budget named {budget!r} in {base.name}; there are: {', '.join(base.budgets)}")
     if unknown := [domain for domain in domains if domain not in base.domains]:
         raise ConfigError(f"{base.name} has no domain {unknown[0]!r}; it has: {', '.join(base.domains)}")
-    _check_domains(base, _group(given, "suite"))
-    suite_changes = {**_group(given, "suite"), **({"domains": tuple(domains)} if domains else {})}
+    suite_changes = _group(given, "suite")
+    _check_domains(base, suite_changes)
+    suite_changes |= {"domains": tuple(domains)} if domains else {}
     tracking = given.pop("tracking", "none")
     if tracking not in ("none", "wandb"):
         raise ConfigError(f"tracking must be none or wandb, got {tracking!r}")

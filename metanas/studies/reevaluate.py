@@ -62,10 +62,10 @@ def reevaluate(
         update={"settings": trained.settings, "seeds": trained.seeds, "trials": trained.trials}
     )
     folder = out or run / f"on-{config.suite.name}"
-    check_outputs([(config, folder)], None, None)
     data = Datasets.open(config.suite, root)
     for result_folder in (run, folder):
         _check_pins(result_folder, config, data)
+    check_outputs([(config, folder)], None, None)
     seed_runs = prepare(config, folder, data, runtime=runtime)
     if not seed_runs and not curves:
         return folder

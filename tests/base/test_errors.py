@@ -30,7 +30,14 @@ def error_classes() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("module", "name"), error_classes())
 def test_every_error_class_has_an_exit_code(module: str, name: str) -> None:
-    internal = {"ScorerDied", "NotSealable", "Missing", "Denied", "QuotaExceeded"}  # answered by the server
+    internal = {
+        "ScorerDied",
+        "NotSealable",
+        "Missing",
+        "Busy",
+        "Denied",
+        "QuotaExceeded",
+    }  # answered by servers
     kind = getattr(plugins.load(module), name)
     assert name in internal or (issubclass(kind, MetanasError) and 2 <= kind.exit_code <= 4), kind.__mro__
 

@@ -89,7 +89,8 @@ def test_every_kind_is_listed_whatever_is_broken(dots: Path) -> None:
     )
 
 
-def test_status_and_verify_say_broken_and_go_on(dots: Path) -> None:
+def test_status_and_verify_say_broken_and_go_on(dots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METANAS_CACHE", str(dots / "cache"))
     done = CliRunner().invoke(app, ["data", "status", "--json"])
     assert done.exit_code == 0 and done.output.count('"broken"') == len(WORDS)
     assert '"name": "digits"' in done.output and "no_such_library" in done.output

@@ -111,7 +111,9 @@ def test_seconds_of_different_devices_never_share_a_column(tmp_path: Path) -> No
     (tmp_path / "b" / "submission.json").write_text(other.model_dump_json())
     apart = tables.costs(load_runs([tmp_path / "a", tmp_path / "b"]))
     assert len(apart.columns) == len(here.columns) + 2
-    of_cpu, of_card = (apart.columns.index(f"training s {device}") for device in ("cpu", "cuda (card)"))
+    of_cpu, of_card = (
+        apart.columns.index(f"training s {device}") for device in ("cpu, float32", "cuda (card), float32")
+    )
     assert [row[of_cpu] for row in apart.rows] == ["1.0", "-"]
     assert [row[of_card] for row in apart.rows] == ["-", "1.0"]
     assert "cuda (card) beside x" in apart.how

@@ -125,7 +125,7 @@ def test_a_damaged_database_of_trials_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "storage", ["mysql://ada:secret@h/x?password=secret", "redis://:secret@h", "x://secret@h"]
+    "storage", ["mysql://ada:secret@h/x?password=secret", "redis://:secret@h", "x://:secret@h"]
 )
 def test_a_database_that_optuna_lacks_is_one_line_without_a_password(storage: str) -> None:
     config = resolve("maml", "mini-v1", budget="smoke", domains=["langid"])
