@@ -37,7 +37,7 @@ def test_every_error_class_has_an_exit_code(module: str, name: str) -> None:
         "Busy",
         "Denied",
         "QuotaExceeded",
-    }  # answered by servers
+    }  # of servers
     kind = getattr(plugins.load(module), name)
     assert name in internal or (issubclass(kind, MetanasError) and 2 <= kind.exit_code <= 4), kind.__mro__
 

@@ -116,4 +116,4 @@ def test_seconds_of_different_devices_never_share_a_column(tmp_path: Path) -> No
     )
     assert [row[of_cpu] for row in apart.rows] == ["1.0", "-"]
     assert [row[of_card] for row in apart.rows] == ["-", "1.0"]
-    assert "cuda (card) beside x" in apart.how
+    assert "cuda (card), float32 beside x" in apart.how
