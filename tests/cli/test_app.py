@@ -127,7 +127,10 @@ def test_omniglot_of_core_v1_runs_from_a_data_folder(tmp_path: Path, shared: Pat
         (["--method", "maml", "--suite", "mini"], "no suite named 'mini'; did you mean 'mini-v1'?"),
         (["--method", "maml", "--set", "stepz=3"], "no setting named 'stepz'; did you mean 'steps'?"),
         (["--method", "maml", "--set", "steps=x"], "steps: Input should be a valid integer"),
-        (["--method", "maml", "--set", "suite.shots=[-1]"], "suite.shots.0: must be at least 1, at most 10000000, got -1"),
+        (
+            ["--method", "maml", "--set", "suite.shots=[-1]"],
+            "suite.shots.0: must be at least 1, at most 10000000, got -1",
+        ),
         (["--method", "maml", "--set", "suite.ways=6"], "digits/test has 5 classes, too few for 6 ways"),
         (["--method", "maml", "--set", "nonsense"], "--set wants key=value, got 'nonsense'"),
         (["--method", "maml", "--seeds", "a"], "--seeds wants numbers like 0,1,2, got 'a'"),
