@@ -230,7 +230,7 @@ def _around(settings: Any, key: str) -> BaseDistribution | None:
     value = settings
     for part in key.split("."):
         value = getattr(value, part)
-    if key.endswith("_rate") and value > 0:
+    if key.endswith("_rate") and value is not None and value > 0:
         return FloatDistribution(value / 10, value * 10, log=True)
     if key == "space.channels":
         return CategoricalDistribution([value // 2, value, value * 2])

@@ -7,11 +7,13 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from metanas.base.plugins import PluginError
 from metanas.data.datasets import Datasets
 from metanas.data.domain import Domain
 from metanas.engine.config import ConfigError, resolve
 from metanas.engine.trainer import TrainError
-from metanas.studies.tune import StorageError, Tuned, _study_name, ranges, tune
+from metanas.method import METHODS
+from metanas.studies.tune import StorageError, Tuned, _check_range, _study_name, ranges, tune
 
 QUICK = ["space.layers=1", "space.channels=8", "space.reductions=[]", "batching=vmap", "suite.shots=[1]"]
 
@@ -65,6 +67,17 @@ def test_ranges_are_read_from_text_and_defaults() -> None:
         ranges("maml", ["weight_rat=1..2"])
     with pytest.raises(ConfigError, match="'a..b' is not a range"):
         ranges("maml", ["weight_rate=a..b"])
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_every_method_has_ranges_that_its_settings_allow(method: str) -> None:
+    """Also those with rates that are unset unless given (Reptile's)."""
+    try:
+        found = ranges(method, [])
+    except PluginError as error:
+        pytest.skip(f"NOT RUN: {error}")
+    for key, distribution in found.items():
+        _check_range(method, key, distribution)
 
 
 def test_another_search_is_another_study(monkeypatch: pytest.MonkeyPatch) -> None:
