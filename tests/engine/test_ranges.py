@@ -139,3 +139,17 @@ def test_the_settings_of_a_method_are_listed(
     lines = capsys.readouterr().out.splitlines()
     assert any(re.fullmatch(r"clip +more than 0, or \.inf +1\.0", line) for line in lines)
     assert any(re.fullmatch(r"budget\.eval_episodes +at least 2", line) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("suite.shots=[1,1]", "1 stands 2 times, each may stand once"),
+        ("suite.domains=[langid,langid]", "'langid' stands 2 times"),
+        ("suite.domains=[bogus]", "there is no domain 'bogus'"),
+        ("suite.options.bogus.ways=5", "mini-v1 has no domain 'bogus'; it has: digits"),
+    ],
+)
+def test_a_task_stands_once_and_options_belong_to_a_domain(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config.resolve("chance", "mini-v1", overrides=[override])
