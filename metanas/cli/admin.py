@@ -147,7 +147,7 @@ def add_suite(
         suite = store.suites.add(file)
         with store.database.write() as session:
             about = {"version": suite.version, "domains": list(suite.domains)}
-            load("leaderboard.accounts.audit").append(session, "administrator", "suite", suite.name, about)
+            load("leaderboard.store.audit").append(session, "administrator", "suite", suite.name, about)
     print(f"{suite.name} {suite.version}: {', '.join(suite.domains)}")
 
 

@@ -91,7 +91,8 @@ def receipt(db: str) -> int:
     from leaderboard.accounts import receipts
 
     known = stored(db, Path("served"))
-    assert receipts.verify(Path("bundle.receipt.json").read_text())["submission_id"] in known
+    key = receipts.ServerKey.open(Path("served") / receipts.KEY).public
+    assert receipts.verify(Path("bundle.receipt.json").read_text(), key)["submission_id"] in known
     return len(known)
 
 

@@ -2,17 +2,23 @@
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
+from typer.testing import CliRunner
 
 from leaderboard.bundle.names import Members
 from leaderboard.bundle.pack import to_zip
 from leaderboard.bundle.problem import BundleError
 from leaderboard.scoring.validate import validate
 from leaderboard.store.database import StoreError
+from leaderboard.store.models import Audit
+from leaderboard.store.store import Store
 from leaderboard.store.suites import Suites
 from metanas.base.errors import DamagedFile
+from metanas.cli.app import app
 from metanas.data.suite import file_of, manifest_of
 from metanas.evaluation.result import SUBMISSION
 from tests.leaderboard import bundles
@@ -68,6 +74,19 @@ def test_a_changed_suite_is_told_apart() -> None:
     with pytest.raises(BundleError, match="a suite with other settings is not ranked"):
         validate(bundle(suite="own-v1 (changed)"))
     assert validate(bundle(), elsewhere=True).submission.suite == "own-v1"
+
+
+def test_the_program_adds_and_lists_suites(own: Path, tmp_path: Path) -> None:
+    board = ["--db", str(tmp_path / "board.db"), "--data", str(tmp_path / "data")]
+    done = CliRunner().invoke(app, ["leaderboard", "suite", "add", str(own), *board])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert done.output.strip() == "own-v1 1.1: digits, langid, spoken-words"
+    with closing(Store(tmp_path / "board.db", tmp_path / "data")) as store, store.database.read() as session:
+        newest = session.scalars(select(Audit).order_by(Audit.seq.desc())).first()
+        assert newest is not None and json.loads(newest.record)["subject"] == "own-v1"
+    done = CliRunner().invoke(app, ["leaderboard", "suite", "list", "--json", *board])
+    origin = {row["name"]: row["origin"] for row in json.loads(done.output)}
+    assert origin["own-v1"] == "added" and origin["mini-v1"] == "installed"
 
 
 def test_a_version_stands_for_one_content(own: Path, tmp_path: Path) -> None:
