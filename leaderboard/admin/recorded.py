@@ -137,11 +137,9 @@ def _tier(session: Session, row: Submission, chain: Sequence[Link]) -> Iterator[
     if answered is not None:
         if not any(link.action == "answered" and link.subject == answered.id for link in chain):
             yield f"the audit chain does not know the answer to its challenge {answered.id}"
-        by_kind: dict[str, dict[str, Any]] = {"pinned": {}, "fresh": {}}
-        for score in row.scores:
-            by_kind[score.kind][score.task] = score.accuracies()
-        if set(by_kind["fresh"]) <= set(by_kind["pinned"]):  # else the scores' own check says so
-            result = outcome(by_kind["pinned"], by_kind["fresh"])
+        pinned, fresh = row.accuracies("pinned"), row.accuracies("fresh")
+        if set(fresh) <= set(pinned):  # else the scores' own check says so
+            result = outcome(pinned, fresh)
             if result is not None and result.held:
                 expected = "challenged"
     if any(link.action == "reproduced" and link.subject == row.id for link in chain):

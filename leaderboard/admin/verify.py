@@ -110,9 +110,8 @@ def _submission(store: Store, submission: str) -> Iterator[str]:
     with store.database.read() as session:
         row = session.get_one(Submission, submission)
         digests = {file.name: file.sha256 for file in row.files}
-        stored = {kind: {s.task: s for s in row.scores if s.kind == kind} for kind in ("pinned", "fresh")}
-        accuracies = {kind: {t: s.accuracies() for t, s in found.items()} for kind, found in stored.items()}
-        summaries = {task: json.loads(s.summary) for task, s in stored["pinned"].items()}
+        pinned, fresh = row.accuracies("pinned"), row.accuracies("fresh")
+        summaries = {s.task: json.loads(s.summary) for s in row.scores if s.kind == "pinned"}
         challenge = session.scalar(
             select(Challenge).where((Challenge.submission_id == submission) & (Challenge.state == "answered"))
         )
@@ -125,19 +124,19 @@ def _submission(store: Store, submission: str) -> Iterator[str]:
             return
     if row.method != row.parsed.method or row.track != track_of(row.parsed):
         yield f"it stands as {row.method} on {row.track}, unlike its {SUBMISSION} says"
-    if not stored["pinned"]:
+    if not pinned:
         if row.state in ("published", "flagged"):
             yield f"it is {row.state} and has no scores"
         return
     try:
         scored = score({name: store.blobs.get(sha) for name, sha in digests.items()})
-        yield from _same(accuracies["pinned"], scored)
+        yield from _same(pinned, scored)
         for task in scored.tasks:
             yield from _same_summary(task.task, summaries.get(task.task, {}), task.summary)
         if challenge is not None:
             answered, number = sealing.answered(challenge, row.parsed, store.data, store.blobs)
-            yield from _same(accuracies["fresh"], score(answered, secret=number))
-        elif stored["fresh"]:
+            yield from _same(fresh, score(answered, secret=number))
+        elif fresh:
             yield "it has fresh scores and answered no challenge"
     except (BlobError, ResultError) as error:
         yield f"cannot be scored again: {error}"

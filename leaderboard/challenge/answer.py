@@ -57,7 +57,7 @@ def answer(
         row.state, row.answered, row.predictions = "answered", arrived, digest
         keep_scores(session, row.submission_id, scored, kind="fresh")
         result = outcome(
-            {s.task: s.accuracies() for s in row.submission.scores if s.kind == "pinned"},
+            row.submission.accuracies("pinned"),
             {task.task: task.accuracies() for task in scored.tasks},
         )
         assert result is not None  # a challenge has tasks

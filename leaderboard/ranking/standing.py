@@ -243,8 +243,7 @@ def _standing(
     whole: bool,
 ) -> Standing:
     entry = None if row.entry is None else json.loads(row.entry)
-    pinned = {s.task: s.accuracies() for s in row.scores if s.kind == "pinned"}
-    fresh = {s.task: s.accuracies() for s in row.scores if s.kind == "fresh"}
+    pinned, fresh = row.accuracies("pinned"), row.accuracies("fresh")
     answered = outcome(pinned, fresh) if row.tier == "challenged" else None
     return Standing(
         id=row.id,

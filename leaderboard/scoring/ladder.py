@@ -5,14 +5,12 @@ than one standard error of their paired difference. Otherwise it appears only in
 correct a mistake, the owner withdraws the older submission first.
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from leaderboard.bundle.scores import Scored
-from leaderboard.store.models import Score, Submission
+from leaderboard.store.models import Submission
 from leaderboard.store.store import enter, published_beside
 from metanas.evaluation.statistics import View, difference
 
@@ -23,7 +21,7 @@ def kept_on_the_ladder(session: Session, row: Submission, scored: Scored) -> str
     if best is None:
         return None
     new = {task.task: task.accuracies() for task in scored.tasks}
-    return None if _better(new, _pinned(best.scores)) else best.id
+    return None if _better(new, best.accuracies("pinned")) else best.id
 
 
 def reinstate(session: Session, row: Submission) -> str | None:
@@ -37,17 +35,13 @@ def reinstate(session: Session, row: Submission) -> str | None:
     others = select(Submission).where(scored).order_by(Submission.accepted, Submission.id)
     best: Submission | None = None
     for other in session.scalars(others):
-        if best is None or _better(_pinned(other.scores), _pinned(best.scores)):
+        if best is None or _better(other.accuracies("pinned"), best.accuracies("pinned")):
             best = other
     if best is None:
         return None
     best.superseded = False
     enter(session, best, "published", f"on the board again, since {row.id} left it")
     return best.id
-
-
-def _pinned(scores: Iterable[Score]) -> View:
-    return {score.task: score.accuracies() for score in scores if score.kind == "pinned"}
 
 
 def _better(new: View, old: View) -> bool:

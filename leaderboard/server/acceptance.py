@@ -56,7 +56,7 @@ class Acceptance:
             if session.get(Idempotency, (actor.account, idempotency)) is None:
                 quota.check(session, actor.account, "submission", self.limits, now())
         try:
-            inspected = inspect(reading.read_zip(content), rules.known(*self.store.suites.all()))
+            inspected = inspect(reading.read_zip(content), rules.known(*self.store.suites.own()))
             with self.store.database.read() as session:
                 if session.get(Idempotency, (actor.account, idempotency)) is None:
                     self._check(session, actor, inspected, bundle_digest(inspected.members))

@@ -96,7 +96,7 @@ async def predictions(
 def _shown(context: Context, identity: str) -> Json:
     with context.store.database.read() as session:
         row = session.get_one(Challenge, identity)
-        scores = {s.task: float(s.accuracies().mean()) for s in row.submission.scores if s.kind == "fresh"}
+        scores = {task: float(found.mean()) for task, found in row.submission.accuracies("fresh").items()}
         state = "expired" if row.state != "answered" and row.deadline < now() else row.state
         return {
             "id": row.id,

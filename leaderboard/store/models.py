@@ -9,7 +9,7 @@ import os
 import time
 import zlib
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import numpy as np
@@ -28,6 +28,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from metanas.evaluation.result import Submission as Document
+
+if TYPE_CHECKING:
+    from metanas.evaluation.statistics import View
 
 NAMES = {  # every constraint has a name, so that a migration can drop it on both databases
     "ix": "ix_%(column_0_label)s",
@@ -132,6 +135,10 @@ class Submission(Base):
     scores: Mapped[list["Score"]] = relationship(order_by="Score.id", cascade="all, delete-orphan")
     details: Mapped[list["Detail"]] = relationship(order_by="Detail.id", cascade="all, delete-orphan")
     flags: Mapped[list["Flag"]] = relationship(order_by="Flag.id", cascade="all, delete-orphan")
+
+    def accuracies(self, kind: str) -> "View":
+        """Accuracies by task, (S, E), on the `pinned` or the `fresh` episodes; none before it is scored."""
+        return {score.task: score.accuracies() for score in self.scores if score.kind == kind}
 
     @property
     def parsed(self) -> Document:

@@ -36,8 +36,11 @@ class Suites:
 
     def all(self) -> list[Suite]:
         """Every suite of the board, sorted by name, without installed ones whose file is wrong."""
-        added = [self.find(name) for name in self.added() if name not in names()]
-        return sorted([*readable(), *filter(None, added)], key=lambda suite: suite.name)
+        return sorted([*readable(), *self.own()], key=lambda suite: suite.name)
+
+    def own(self) -> list[Suite]:
+        """The suites that only this board has: those that were added and are not installed by now."""
+        return [_read(self.folder / f"{name}.json") for name in self.added() if name not in names()]
 
     def add(self, file: Path) -> Suite:
         """Add the suite in a YAML file with the manifest beside it; a new version replaces an earlier one.

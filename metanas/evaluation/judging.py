@@ -31,7 +31,7 @@ EVIDENCE, OUTCOME = "judged/loo/", "judged/query/"
 
 @dataclass(frozen=True)
 class Judging:
-    """The figures of one domain, with 95 % intervals over tasks and trainings.."""
+    """The figures of one domain, with 95 % intervals over tasks and trainings."""
 
     domain: str
     tasks: int

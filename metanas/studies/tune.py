@@ -81,7 +81,7 @@ def tune(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns with a traceback, we with a line
     check_trains(config, data)
-    with _first_use(storage), _usable(storage):
+    with _first_use(storage), _usable(storage, ImportError, ValueError):  # one that Optuna does not have
         study = _create_study(
             study_name=_study_name(config, over, data, [episodes, seed, runtime.precision]),
             storage=storage,
@@ -187,20 +187,17 @@ def _create_study(**about: Any) -> optuna.Study:
             return optuna.create_study(**about)
         except (IntegrityError, ProgrammingError, optuna.exceptions.StorageInternalError):
             time.sleep(wait)
-        except (ImportError, ValueError) as error:  # a database that Optuna or this machine does not have
-            reason = redact.without(" ".join(str(error).split()), about["storage"])
-            raise StorageError(
-                f"--storage {redact.address(about['storage'])} cannot be used: {reason}; give sqlite:///FILE"
-            ) from error
     return optuna.create_study(**about)
 
 
 @contextmanager
-def _usable(storage: str) -> Iterator[None]:
+def _usable(storage: str, *also: type[Exception]) -> Iterator[None]:
     """Turn what the trials' database fails at into one line, without a password. StorageError."""
+    ours = (SQLAlchemyError, optuna.exceptions.StorageInternalError, ModuleNotFoundError)
+    faults: tuple[type[Exception], ...] = (*ours, *also)
     try:
         yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, ModuleNotFoundError) as error:
+    except faults as error:
         cause = next((e for e in (error, error.__cause__) if isinstance(e, DBAPIError)), error)
         reason = redact.without(" ".join(str(getattr(cause, "orig", cause)).split()), storage)
         raise StorageError(
