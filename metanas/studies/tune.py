@@ -75,6 +75,9 @@ def tune(
 ) -> Tuned:
     """Run trials until `trials` have ended, those of earlier calls included.
 
+    The first trial has the values of `config` (the method's defaults, or what `--set` says), as far as the
+    distributions hold them: what is found is no worse than they are on these episodes.
+
     over: the distribution of every hyperparameter that is searched. overrides: of all others, as for `--set`.
     storage: URL of Optuna's database. episodes: meta-validation episodes per task. A trial whose loss is not
     finite ends as pruned; TrainError if all do. DataError for a domain without meta-validation classes.
@@ -89,6 +92,8 @@ def tune(
             sampler=_sampler(sampler),
             load_if_exists=True,
         )
+        if not study.get_trials(deepcopy=False):
+            study.enqueue_trial(_given(config.settings, over))
 
     def score(trial: Trial) -> float:
         suggested = {key: _suggest(trial, key, distribution) for key, distribution in over.items()}
@@ -167,6 +172,25 @@ def _study_name(
     return (
         f"{config.method} on {config.suite.name} {config.suite.version}: {','.join(sorted(over))} [{digest}]"
     )
+
+
+def _given(settings: Mapping[str, Any], over: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    """The configuration's own values of the searched hyperparameters, where they can be suggested."""
+    values: dict[str, Any] = {}
+    for key, distribution in over.items():
+        value: Any = settings
+        for part in key.split("."):
+            value = value[part]
+        if isinstance(distribution, CategoricalDistribution):
+            values.update((key, choice) for choice in distribution.choices if _means(choice, value))
+        elif isinstance(distribution, FloatDistribution | IntDistribution) and value is not None:
+            values.update({key: value} if distribution.low <= value <= distribution.high else {})
+    return values
+
+
+def _means(choice: Any, value: Any) -> bool:
+    """Whether a choice, as `--over` gave it, stands for this value."""
+    return bool((yaml_text.parse(choice, "--over") if isinstance(choice, str) else choice) == value)
 
 
 @contextmanager

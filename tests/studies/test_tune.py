@@ -13,7 +13,7 @@ from metanas.data.domain import Domain
 from metanas.engine.config import ConfigError, resolve
 from metanas.engine.trainer import TrainError
 from metanas.method import METHODS
-from metanas.studies.tune import StorageError, Tuned, _check_range, _study_name, ranges, tune
+from metanas.studies.tune import StorageError, Tuned, _check_range, _given, _study_name, ranges, tune
 
 QUICK = ["space.layers=1", "space.channels=8", "space.reductions=[]", "batching=vmap", "suite.shots=[1]"]
 
@@ -52,6 +52,18 @@ def test_tuning_goes_on_from_its_file_and_draws_only_train_and_val(
     (study,) = optuna.get_all_study_summaries(f"sqlite:///{path}")
     assert study.n_trials == 3
     assert set(more.settings) == {"weight_rate", "steps"}
+
+
+def test_the_first_trial_has_the_given_values(tmp_path: Path) -> None:
+    """Where the ranges hold them: a value outside them is drawn, an unset one too."""
+    over = ["weight_rate=0.05..0.5", "steps=7..9", "second_order=true|false", "outer_eta_rate=0.01..0.1"]
+    given = _given(resolve("maml", "mini-v1").settings, ranges("maml", over))
+    assert given == {"weight_rate": 0.1, "second_order": "true", "outer_eta_rate": 0.01}
+    assert _given(resolve("reptile", "mini-v1").settings, ranges("reptile", ["test_weight_rate=0..1"])) == {}
+    run(tmp_path / "tune.db", 1)
+    (study,) = optuna.get_all_study_names(f"sqlite:///{tmp_path}/tune.db")
+    (trial,) = optuna.load_study(study_name=study, storage=f"sqlite:///{tmp_path}/tune.db").trials
+    assert trial.params["weight_rate"] == 0.1
 
 
 def test_ranges_are_read_from_text_and_defaults() -> None:
