@@ -52,7 +52,7 @@ def test_memory_that_does_not_do_is_one_line(
     [
         (
             ["tune", "maml", "--trials", "0"],
-            "'--trials': Input should be greater than or equal to 1, got '0'",
+            "'--trials': Input should be greater than or equal to 1, got",
         ),
         (["leaderboard", "token", "revoke", "0"], "'token': Input should be greater than or equal to 1"),
         (["tune"], "Missing argument 'method'."),
