@@ -27,6 +27,7 @@ from metanas.cli import (
     new,
     report,
     reproduce,
+    state,
     suite,
     table,
     transfer,
@@ -73,6 +74,7 @@ app.add_typer(arch.app, name="arch")
 app.add_typer(challenge.app, name="challenge")
 app.add_typer(table.app, name="table")
 app.add_typer(suite.app, name="suite")
+app.add_typer(state.app, name="state")
 for command in (compare.compare, evaluate.evaluate, report.report, reproduce.reproduce, transfer.transfer):
     app.command()(command)
 app.command()(tune.tune)
@@ -88,6 +90,7 @@ KINDS = (
     "rows",
     "searchers",
     "tables",
+    "states",
 )
 
 
