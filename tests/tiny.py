@@ -14,6 +14,7 @@ SPECS = (
     SPEC,
     TaskSpec("text", "text", (11,), 2, 257),
     TaskSpec("speech", "speech", (16, 20), 2),
+    TaskSpec("series", "series", (3, 20), 2),
 )
 
 
@@ -45,6 +46,6 @@ def inputs(spec: TaskSpec, count: int) -> torch.Tensor:
         x[0, 6:] = 0
         return x
     x = torch.randn(count, *spec.input_shape, generator=g, dtype=torch.float64)
-    if spec.modality == "speech":
+    if spec.modality in ("speech", "series"):
         x[0, :, 9:] = torch.nan
     return x

@@ -17,7 +17,7 @@ from metanas.data.episode import Episodes, EpisodeShape, Split
 from metanas.data.sampler import sample
 from metanas.data.suite import DomainOptions, Suite, load_suite, names
 
-EMBEDDED = (*load_suite("mini-v1").domains, *load_suite("planted-v1").domains)
+EMBEDDED = tuple(d for suite in ("mini-v1", "planted-v1", "series-v1") for d in load_suite(suite).domains)
 SUITE_OF = {name: load_suite(suite) for suite in names() for name in load_suite(suite).domains}
 
 

@@ -131,6 +131,7 @@ SPECS = {
     "image": TaskSpec("i", "image", (1, 8, 8), 2),
     "text": TaskSpec("t", "text", (6,), 2, 20),
     "speech": TaskSpec("s", "speech", (8, 12), 2),
+    "series": TaskSpec("r", "series", (3, 12), 2),
 }
 
 
@@ -141,7 +142,7 @@ def inputs(spec: TaskSpec, kind: str, dtype: torch.dtype) -> Tensor:
         x[0] = 0 if kind == "blank" else 3
         return x
     x = torch.randn(2, *spec.input_shape, generator=generator(0, kind)).to(dtype)
-    blank = torch.nan if spec.modality == "speech" else 0.0
+    blank = torch.nan if spec.modality in ("speech", "series") else 0.0
     x[0] = {"blank": blank, "constant": -2.0, "huge": 1e4, "tiny": 1e-25}[kind]
     return x
 
@@ -288,7 +289,7 @@ def test_clipping(scale: float) -> None:
     assert short.isfinite().all() and float(short.norm()) <= 1.0001
 
 
-@pytest.mark.parametrize("modality", ["text", "speech"])
+@pytest.mark.parametrize("modality", ["text", "speech", "series"])
 def test_a_blank_input_leaves_second_order_maml_finite(modality: str) -> None:
     """One blank text made 72 of 96 tensors NaN in one step."""
     spec = SPECS[modality]
