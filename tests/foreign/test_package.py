@@ -4,54 +4,22 @@
 served by an environment that has neither the package nor its data.
 """
 
-import os
 import shutil
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.foreign import data
+from tests.foreign.person import Person, environment, install
 from tests.rooms import ROOT
 
 DOMAINS = ("field-clothes", "field-leaves", "field-letters", "field-notes", "field-rings", "field-words")
 ABOUT = "--author A --contact a@example.org --family metric-based --summary Cosines. --trials 1".split()
-
-
-class Person:
-    """Somebody with a folder, an interpreter and what is set in the shell; `metanas ...` as they type it."""
-
-    def __init__(self, home: Path, python: Path, **variables: str) -> None:
-        self.home, self.python = home, python
-        self.env = os.environ | {
-            "PYTHONPATH": str(ROOT),
-            "METANAS_CACHE": str(home / "cache"),
-            "HF_HOME": str(home / "hf"),
-            "COLUMNS": "200",
-            **variables,
-        }
-
-    def says(self, *words: object, code: int = 0) -> str:
-        """What a command prints; its exit code is `code`."""
-        command = [str(self.python), "-m", "metanas", *map(str, words)]
-        done = subprocess.run(command, cwd=self.home, env=self.env, capture_output=True, text=True)
-        assert done.returncode == code, f"{words}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-        return done.stdout + done.stderr
-
-
-def environment(folder: Path) -> Path:
-    """A new virtual environment that also sees the packages of this one; returns its interpreter."""
-    venv.create(folder, with_pip=False)
-    python = folder / "bin/python"
-    place = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
-    (folder / place / "above.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    return python
 
 
 @pytest.fixture
@@ -60,9 +28,7 @@ def author(tmp_path: Path) -> Person:
     home, python = tmp_path / "author", environment(tmp_path / "venv")
     shutil.copytree(ROOT / "tests/foreign/package", home / "package")
     data.make(home / "data")
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", *options]
-    subprocess.run([*pip, "-e", str(home / "package")], check=True)
+    install(python, home / "package")
     return Person(home, python, METANAS_DATA="data")
 
 
