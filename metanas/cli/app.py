@@ -18,6 +18,7 @@ from metanas.cli import (
     board,
     bundle,
     challenge,
+    check,
     common,
     compare,
     data,
@@ -75,6 +76,7 @@ app.add_typer(suite.app, name="suite")
 for command in (compare.compare, evaluate.evaluate, report.report, reproduce.reproduce, transfer.transfer):
     app.command()(command)
 app.command()(tune.tune)
+app.command()(check.check)
 app.command()(grid.grid)
 KINDS = (
     "domains",

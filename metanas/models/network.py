@@ -27,6 +27,7 @@ class Network(nn.Module):
         """Randomly initialised parameters and initial architecture logits."""
         return Params(init_weights(self, generator), self.arch())
 
+    weights_sha256: str = ""  # of weights that it did not learn here (`models/pretrained.py`)
     shares_gradients: ClassVar[bool] = True  # whether vmap of its gradient can be differentiated again
 
     def takes_tasks(self, spec: TaskSpec) -> bool:
