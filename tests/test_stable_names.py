@@ -57,6 +57,7 @@ def imports(path: Path) -> set[tuple[str, str]]:
     "path",
     [
         *sorted((ROOT / "tests/foreign/package").rglob("*.py")),
+        *sorted((ROOT / "examples/backbones").rglob("*.py")),
         *(ROOT / f"examples/{name}.py" for name in ("new_method", "own_data")),
     ],
     ids=lambda path: path.stem,
