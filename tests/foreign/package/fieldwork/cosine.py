@@ -54,7 +54,7 @@ class Cosine(Method):
     def step(
         self, state: State, progress: Progress, batch: Sequence[Episodes]
     ) -> tuple[State, dict[str, Tensor]]:
-        learned = leaves(state, ("weights",))
+        learned = leaves(state, ("weights", "arch"))
 
         def gradient(episodes: Episodes) -> tuple[dict[str, Tensor], Tensor]:
             means = self._means(learned, episodes.spec, episodes.support)
