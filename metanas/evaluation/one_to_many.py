@@ -58,6 +58,16 @@ class Resolution:
     doubled: float | None
 
 
+class Lead(NamedTuple):
+    """The highest mean against the next. difference: simultaneous over all comparisons of the leader."""
+
+    leader: str
+    runner_up: str
+    difference: Interval  # leader - runner-up
+    p: float
+    significant: bool  # as the ranks have it: the interval is above 0
+
+
 class OneToMany:
     """The differences of M methods from one another, row i: method i minus the others.
 
@@ -73,17 +83,21 @@ class OneToMany:
         self.gap = self.parts.mean[:, None] - self.parts.mean  # (M, M)
         self.error = np.sqrt(np.maximum(self.spread.variance, 0)).reshape(size, size)
         self.correlation = _correlation(self.parts, self.error)
+        self._margins: dict[tuple[float, int], Floats] = {}
 
     def margin(self, level: float, *, sides: int) -> Floats:
         """(M, M): half the width of row i's simultaneous intervals; inf on the diagonal.
 
         sides: 2 for two-sided comparisons, 1 for one-sided ones.
         """
+        if (known := self._margins.get((level, sides))) is not None:
+            return known
         size = len(self.names)
         share = tail(self.correlation, max(size - 1, 1), level, sides=sides)
         critical = np.sqrt(_squared_critical(self.spread, np.repeat(2 * share, size)))
         half: Floats = critical.reshape(size, size) * self.error
         np.fill_diagonal(half, np.inf)
+        self._margins[level, sides] = half
         return half
 
     def p(self, row: int) -> Floats:
@@ -125,6 +139,21 @@ class OneToMany:
         half = self.margin(level, sides=2)
         better, worse = (self.gap < -half).sum(1), (self.gap > half).sum(1)
         return 1 + better, len(self.names) - worse
+
+    def lead(self, level: float) -> Lead | None:
+        """The highest mean against the next one, of equals the first; None with one method."""
+        if len(self.names) < 2:
+            return None
+        leader, next_one = np.argsort(-self.parts.mean, kind="stable")[:2].tolist()
+        gap, half = float(self.gap[leader, next_one]), float(self.margin(level, sides=2)[leader, next_one])
+        how = f"simultaneous over the {len(self.names) - 1} comparisons of {self.names[leader]}"
+        return Lead(
+            self.names[leader],
+            self.names[next_one],
+            Interval(gap, gap - half, gap + half, how),
+            float(self.p(leader)[next_one]),
+            gap > half,
+        )
 
     def resolution(self, level: float) -> Resolution | None:
         """What differences can be told in comparisons with the highest mean; None with one method."""
