@@ -19,10 +19,12 @@ from sqlalchemy.orm import Session, selectinload
 from leaderboard.accounts.disputes import RAISED
 from leaderboard.challenge.outcome import Outcome, outcome
 from leaderboard.store import visibility
-from leaderboard.store.models import Account, Challenge, Event, Submission
+from leaderboard.store.models import Account, Challenge, Detail, Event, Submission
 from leaderboard.store.store import Store
+from metanas.evaluation.gains import EVERYWHERE, Gain
 from metanas.evaluation.result import Submission as Document
 from metanas.evaluation.result import Task
+from metanas.evaluation.statistics import Interval
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Standing:
     accuracies: by task name, (S, E): seeds, episodes; empty until it is scored.
     fresh: the same on the episodes of its answered `challenge`; empty and None if there is none.
     architectures, curves: by task name, from the bundle; gains: by domain, see `bundle.scores.gains`. These,
-    `files` and `events` are filled by `one` and `history` only.
+    `files` and `events` are filled by `one` and `history` only, but for the gain on all domains together.
     entry: entry.json without the contact address; None for a local run.
     """
 
@@ -89,6 +91,15 @@ class Standing:
         return tuple(flag for flag in self.flags if flag[0] != RAISED)
 
     @cached_property
+    def gain(self) -> Gain | None:
+        """The architecture gain on all domains together; None if the bundle does not say it."""
+        found = self.gains.get(EVERYWHERE, {}).get("gain")
+        if found is None:
+            return None
+        interval = Interval(found["mean"], found["low"], found["high"], found["how"])
+        return Gain(self.method, EVERYWHERE, "gain", interval, found["p"])
+
+    @cached_property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks of submission.json."""
         return self.document.tasks
@@ -111,6 +122,14 @@ def tracks(store: Store) -> tuple[str, ...]:
     with store.database.read() as session:
         query = select(Submission.track).where(visibility.PUBLISHED).distinct()
         return tuple(sorted(session.scalars(query)))
+
+
+def documents(store: Store) -> dict[str, Document]:
+    """A submission.json of every track with a published submission, sorted by track: its tasks and budget."""
+    with store.database.read() as session:
+        query = select(Submission.track, func.min(Submission.document)).where(visibility.PUBLISHED)
+        rows = session.execute(query.group_by(Submission.track).order_by(Submission.track)).all()
+    return {track: Document.model_validate_json(text) for track, text in sorted(map(tuple, rows))}
 
 
 def home_track(store: Store) -> str | None:
@@ -209,6 +228,7 @@ def _read(store: Store, condition: ColumnElement[bool], *, whole: bool = True) -
         )
         attempts = {(track, method): n for track, method, n in session.execute(counts)}
         challenges = _challenges(session, condition)
+        gains = {} if whole else _overall_gains(session, condition)
     return tuple(
         _standing(
             row,
@@ -216,10 +236,18 @@ def _read(store: Store, condition: ColumnElement[bool], *, whole: bool = True) -
             attempts[row.track, row.method],
             challenges.get(row.id),
             public=public,
+            gains=_details(row, "gain") if whole else gains.get(row.id, {}),
             whole=whole,
         )
         for row, public in rows
     )
+
+
+def _overall_gains(session: Session, condition: ColumnElement[bool]) -> dict[str, dict[str, Any]]:
+    """What adapting the architecture does on all domains together, by submission id, as in `gains`."""
+    query = select(Detail.submission_id, Detail.text).join(Submission)
+    query = query.where(condition & (Detail.kind == "gain") & (Detail.task == EVERYWHERE))
+    return {identity: {EVERYWHERE: json.loads(text)} for identity, text in session.execute(query)}
 
 
 def _challenges(session: Session, condition: ColumnElement[bool]) -> dict[str, Challenged]:
@@ -240,6 +268,7 @@ def _standing(
     challenge: Challenged | None,
     *,
     public: bool,
+    gains: Mapping[str, Mapping[str, Any]],
     whole: bool,
 ) -> Standing:
     entry = None if row.entry is None else json.loads(row.entry)
@@ -261,7 +290,7 @@ def _standing(
         summaries={s.task: json.loads(s.summary) for s in row.scores if s.kind == "pinned"},
         architectures=_details(row, "architecture") if whole else {},
         curves=_details(row, "curve") if whole else {},
-        gains=_details(row, "gain") if whole else {},
+        gains=gains,
         files={f.name: (f.sha256, f.size) for f in row.files} if whole else {},
         flags=tuple((f.kind, f.detail) for f in row.flags if f.cleared is None),
         events=tuple(_happened(row.events)) if whole else (),

@@ -35,26 +35,26 @@ async def page(request: Request, address: str, live: Annotated[Live, Depends(_li
         raise HTTPException(404, "the API has no such address; it is described at /api/v1/openapi.json")
     site = live.site()
     if len(request.url.query) > LONGEST:
-        return problem(site, 400, "Bad request", "the query is too long")
+        return problem(site, address, 400, "Bad request", "the query is too long")
     query = {name: request.query_params.getlist(name) for name in request.query_params}
     try:
         rendered = site.kept(address, query)
         if rendered is None:
             rendered = await run_in_threadpool(site.get, address, query)
     except Missing:
-        return problem(site, 404, "Not found", "There is no such page, or it is not published.")
+        return problem(site, address, 404, "Not found", "There is no such page, or it is not published.")
     except QueryError as error:
-        return problem(site, 400, "Bad request", str(error))
+        return problem(site, address, 400, "Bad request", str(error))
     except Busy as error:
-        answer = problem(site, 503, "Busy", str(error))
+        answer = problem(site, address, 503, "Busy", str(error))
         answer.headers["retry-after"] = "5"
         return answer
     return _answer(request, rendered)
 
 
-def problem(site: Site, status: int, title: str, message: str) -> Response:
+def problem(site: Site, address: str, status: int, title: str, message: str) -> Response:
     """An error as an HTML page."""
-    text = render.problem(site.tracks, title, message)
+    text = render.problem(site.common, address, title, message)
     return Response(text, status, media_type="text/html; charset=utf-8")
 
 
@@ -63,7 +63,7 @@ def _answer(request: Request, page: Page) -> Response:
     headers = {"etag": tag, "cache-control": "public, no-cache", "vary": "accept-encoding"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if page.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
         headers["content-encoding"] = "gzip"
         return Response(page.packed, headers=headers, media_type=page.media)
     return Response(page.content, headers=headers, media_type=page.media)

@@ -6,7 +6,7 @@ Used by the views in `views/`; `routes.py` says which view answers which address
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from threading import Lock
@@ -19,7 +19,9 @@ from leaderboard.repository.studies import Shown
 from leaderboard.web import links, render
 from leaderboard.web.query import Query
 from leaderboard.web.render import Busy, File, Missing, Page, View
+from leaderboard.web.track_names import track_names
 from metanas.evaluation.charts.theme import svg
+from metanas.evaluation.result import Submission as Document
 
 MAX_PAST = 4  # boards of past days in the cache
 MAX_CACHED = 2_000  # pages in the cache, whose number queries would otherwise make unlimited
@@ -31,8 +33,8 @@ class Source(Protocol):
     A `Standing` is one submission with its recomputed scores; a track is named by its full name.
     """
 
-    def tracks(self) -> tuple[str, ...]:
-        """The names of the tracks with a published submission, sorted."""
+    def tracks(self) -> Mapping[str, Document]:
+        """A submission.json of each track with a published submission, sorted by the track's name."""
         ...
 
     def home(self) -> str | None:
@@ -63,6 +65,10 @@ class Source(Protocol):
         """A submission by its id, in any state; None if there is none."""
         ...
 
+    def file(self, sha256: str) -> bytes:
+        """The content of a file of a submission."""
+        ...
+
 
 @dataclass(frozen=True)
 class Route:
@@ -76,19 +82,34 @@ class Route:
 class Site:
     """All pages at one revision.
 
-    tracks: slug -> name. home: the slug of the first page's track, "" without one. studies: path -> transfer
-    study. live: as in `routes.open_site`.
+    tracks: slug -> name. names: slug -> what people call it. home: the slug of the first page's track, ""
+    without one. studies: path -> transfer study. documents: track -> a submission.json. live, repository: as
+    in `routes.open_site`.
     """
 
-    def __init__(self, source: Source, routes: Sequence[Route], *, live: bool) -> None:
-        self.source, self.live, self._routes = source, live, routes
-        self.tracks = {links.slug(track): track for track in source.tracks()}
+    def __init__(self, source: Source, routes: Sequence[Route], *, live: bool, repository: str) -> None:
+        self.source, self.live, self._routes, self.repository = source, live, routes, repository
+        self.documents = source.tracks()
+        self.tracks = {links.slug(track): track for track in self.documents}
+        self.names = {links.slug(track): name for track, name in track_names(self.documents).items()}
         self.home = links.slug(first) if (first := source.home()) else ""
         self.studies = {shown.path: shown for shown in source.studies()}
         self._boards: dict[tuple[str, str, date | None], Board] = {}
         self._pages: dict[tuple[str, str], Page] = {}
         self._days: dict[str, tuple[date, ...]] = {}
         self._lock, self._past = Lock(), Lock()
+
+    @property
+    def common(self) -> dict[str, object]:
+        """The values that every page has; a view's own go before them. track, page: of the menu."""
+        menu = {"track": None, "page": None, "name": None}
+        return {
+            **menu,
+            "live": self.live,
+            "tracks": self.names,
+            "home": self.home,
+            "repository": self.repository,
+        }
 
     def board(self, slug: str, domain: str = "", as_of: date | None = None) -> Board:
         """A track's board, cached; ranked on one domain alone, or as it was at the end of a day (UTC).
@@ -180,9 +201,9 @@ class Site:
             return render.page(svg(view.pictures[name], theme).encode(), "image/svg+xml")  # type: ignore[arg-type]
         view = self.view(address, query)
         if isinstance(view, File):
-            return render.page(view.text.encode(), view.media)
+            return render.page(view.content, view.media)
         link_query = f"?{query_string}" if query_string else ""
-        text = render.html(view, address, live=self.live, query=link_query)
+        text = render.html(view, address, self.common, query=link_query)
         return render.page(text.encode(), "text/html; charset=utf-8")
 
     def _pictures(self, path: str) -> Sequence[str]:

@@ -1,6 +1,6 @@
 """The `Source` that reads what pages show from a store. Pages know only the protocol (`site.py`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 from leaderboard.ranking import standing
@@ -9,6 +9,7 @@ from leaderboard.repository.studies import Shown
 from leaderboard.store.store import Store
 from leaderboard.web import links
 from metanas.base.errors import InvalidValue
+from metanas.evaluation.result import Submission as Document
 
 
 class Stored:
@@ -20,13 +21,13 @@ class Stored:
     def __init__(self, store: Store, studies: tuple[Shown, ...] = (), home: str = "") -> None:
         self._store, self._studies, self._home = store, studies, home
 
-    def tracks(self) -> tuple[str, ...]:
-        """The names of the tracks with a published submission, sorted."""
-        return standing.tracks(self._store)
+    def tracks(self) -> Mapping[str, Document]:
+        """A submission.json of each track with a published submission, sorted by the track's name."""
+        return standing.documents(self._store)
 
     def home(self) -> str | None:
         """The track of the first page; None if nothing is published."""
-        chosen = (track for track in self.tracks() if self._home in (track, links.slug(track)))
+        chosen = (track for track in standing.tracks(self._store) if self._home in (track, links.slug(track)))
         return next(chosen, None) or standing.home_track(self._store)
 
     def current(self, track: str, as_of: date | None = None) -> tuple[Standing, ...]:
@@ -54,6 +55,10 @@ class Stored:
     def one(self, identity: str) -> Standing | None:
         """A submission by its id, in any state; None if there is none."""
         return standing.one(self._store, identity)
+
+    def file(self, sha256: str) -> bytes:
+        """The content of a file of a submission."""
+        return self._store.blobs.get(sha256)
 
 
 def check_home(store: Store, home: str) -> None:

@@ -60,6 +60,16 @@ class Resolution:
     doubled: float | None
 
 
+class Lead(NamedTuple):
+    """The highest mean against the next. difference: simultaneous over all comparisons of the leader."""
+
+    leader: str
+    runner_up: str
+    difference: Interval  # leader - runner-up
+    p: float
+    significant: bool  # as the ranks have it: the interval is above 0
+
+
 class OneToMany:
     """The differences of M methods from one another, row i: method i minus the others.
 
@@ -150,6 +160,24 @@ class OneToMany:
         self._settle(half, np.abs(np.abs(self.gap) - half) <= 2 * ABOUT * half, level, 2)
         better, worse = (self.gap < -half).sum(1), (self.gap > half).sum(1)
         return 1 + better, len(self.names) - worse
+
+    def lead(self, level: float) -> Lead | None:
+        """The highest mean against the next one, of equals the first; None with one method."""
+        if len(self.names) < 2:
+            return None
+        leader, next_one = np.argsort(-self.parts.mean, kind="stable")[:2].tolist()
+        halves, this = np.zeros_like(self.gap), np.zeros_like(self.gap, dtype=bool)
+        this[leader, next_one] = True
+        self._settle(halves, this, level, 2)
+        gap, half = float(self.gap[leader, next_one]), float(halves[leader, next_one])
+        how = f"simultaneous over the {len(self.names) - 1} comparisons of {self.names[leader]}"
+        return Lead(
+            self.names[leader],
+            self.names[next_one],
+            Interval(gap, gap - half, gap + half, how),
+            float(self.p(leader)[next_one]),
+            gap > half,
+        )
 
     def resolution(self, level: float) -> Resolution | None:
         """What differences can be told in comparisons with the highest mean; None with one method."""

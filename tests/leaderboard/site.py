@@ -71,8 +71,8 @@ class Fixed:
     standings: Sequence[Standing]
     shown: tuple[Shown, ...] = ()
 
-    def tracks(self) -> tuple[str, ...]:
-        return tuple(sorted({s.track for s in self.standings}))
+    def tracks(self) -> dict[str, result.Submission]:
+        return dict(sorted({s.track: s.document for s in self.standings}.items()))
 
     def home(self) -> str | None:
         return next(iter(self.tracks()), None)
@@ -94,3 +94,6 @@ class Fixed:
 
     def one(self, identity: str) -> Standing | None:
         return next((s for s in self.standings if s.id == identity), None)
+
+    def file(self, sha256: str) -> bytes:
+        return f"the content of {sha256}".encode()

@@ -12,7 +12,7 @@ from leaderboard.web import links
 from leaderboard.web.query import Query
 from leaderboard.web.render import Missing, View
 from leaderboard.web.site import Site
-from leaderboard.web.views.ranked import track_values
+from leaderboard.web.views.menu import track_values
 from metanas.data import manifest
 from metanas.evaluation.result import Task
 
