@@ -38,7 +38,8 @@ async def page(
     if address.startswith("api/"):
         raise HTTPException(404, "the API has no such address; it is described at /api/v1/openapi.json")
     limiter = context.pages
-    site = live.kept() or await run_sync(live.site, limiter=limiter, abandon_on_cancel=True)
+    if (site := live.kept()) is None:
+        site = await run_sync(live.site, limiter=limiter, abandon_on_cancel=True)
     if len(request.url.query) > LONGEST:
         return problem(site, address, 400, "Bad request", "the query is too long")
     query = {name: request.query_params.getlist(name) for name in request.query_params}
