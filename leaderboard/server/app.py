@@ -16,7 +16,7 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
 from leaderboard.repository.studies import read_all
-from leaderboard.server import boards, challenges, metrics, pages, problems, reads, writes
+from leaderboard.server import boards, challenges, desk, metrics, pages, problems, reads, writes
 from leaderboard.server.body_limits import BodyLimits
 from leaderboard.server.context import Context, open_context
 from leaderboard.server.journal import Journal
@@ -66,6 +66,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(writes.router)
     app.include_router(boards.router)
     app.include_router(challenges.router)
+    app.state.sessions = desk.Sessions()
+    app.include_router(desk.router)
     app.include_router(pages.router)  # last: it matches every other address
     app.add_middleware(Quick, site=app.state.live.kept)
     app.add_middleware(BodyLimits, settings=settings)

@@ -18,6 +18,7 @@ from leaderboard.web.site import Site
 from leaderboard.web.store_source import Stored
 
 CHECK_SECONDS = 0.25  # between two checks for changes
+STOP_SECONDS = 1.0
 PAUSE_SECONDS = 0.05  # between two pages that are prepared: visitors go first
 PREPARED = (
     "index.html",
@@ -63,10 +64,10 @@ class Live:
         return None if self._shown is None else self._shown[1]
 
     def close(self) -> None:
-        """Stop looking for changes; waits for a rebuild in progress."""
+        """Stop looking for changes; a rebuild in progress has STOP_SECONDS."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
 
     def _watch(self) -> None:
         prepared: Iterator[None] = iter(())

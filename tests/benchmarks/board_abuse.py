@@ -280,9 +280,10 @@ def serving(folder: Path, target: Target) -> Iterator[tuple[Target, psutil.Proce
         copy = Path(name) / "board.db"
         copy.write_bytes((folder / "board.db").read_bytes())
         words = ["leaderboard", "serve", "--db", str(copy), "--port", str(port)]
-        process = subprocess.Popen([sys.executable, "-m", "metanas", *words], stderr=subprocess.DEVNULL)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen([sys.executable, "-m", "metanas", *words], **quiet)
         try:
-            wait_for(port, "/readyz", time.perf_counter())
+            wait_for(port, "/", time.perf_counter())
             yield Target(port, *list(target.__dict__.values())[1:]), psutil.Process(process.pid)
         finally:
             process.kill()
