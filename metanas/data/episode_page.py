@@ -110,7 +110,9 @@ def _waveform(samples: NDArray[np.int16], rate: int) -> Markup:
     return Markup(
         '<svg class="wave" width="{0}" height="{1}" viewBox="0 0 {0} {1}" role="img" aria-label="waveform, '
         '{2:.2f} seconds"><path d="{3}"/></svg><audio controls preload="metadata" src="{4}"></audio>'
-    ).format(WIDTH, HEIGHT, len(samples) / rate, "".join(lines), _uri("audio/wav", pictures.wav(samples, rate)))
+    ).format(
+        WIDTH, HEIGHT, len(samples) / rate, "".join(lines), _uri("audio/wav", pictures.wav(samples, rate))
+    )
 
 
 def _uri(kind: str, content: bytes) -> str:
