@@ -20,7 +20,7 @@ def transfer(
     budget: Annotated[str, typer.Option(help="smoke | small | full | small-2T ...")] = "small",
     parts: Annotated[bool, typer.Option(help="Also weights only, swapped architectures, neither.")] = True,
     out: Annotated[Path | None, typer.Option(help="The study's folder.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
+    jobs: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes.")] = os.cpu_count() or 1,
     device: Device = "auto",
     precision: Precision = "float32",
     executor: Annotated[str, typer.Option(help="local | ray")] = "local",

@@ -76,7 +76,7 @@ def test_an_error_is_a_page_with_the_way_back(
     assert words in answer.text
 
 
-@pytest.mark.parametrize("address", ["/nothing.html", "/a/b/c.html", "/a/b/", "/a//b", "/%2e%2e/x", "/x%20y/z"])
+@pytest.mark.parametrize("address", ["/nothing.html", "/a/b/c.html", "/a/b/", "/%2e%2e/x", "/x%20y/z"])
 def test_the_menu_of_an_error_leads_on_from_any_address_and_below_any_prefix(
     board: tuple[Served, Path], address: str
 ) -> None:

@@ -50,7 +50,7 @@ def test_the_reproduce_command_gives_the_settings_of_the_result(folder: Path) ->
     given = shlex.split(command(submission).replace("\\\n", ""))
     assert fault(given[1:]) == ""
     sets = [given[i + 1] for i, word in enumerate(given) if word == "--set"]
-    made = config.make(
+    made = config.resolve(
         submission.method, submission.suite, budget="small", seeds=submission.seeds, overrides=sets
     )
     assert made.budget.named("small") == submission.budget and made.suite.name == submission.suite
