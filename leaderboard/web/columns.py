@@ -36,7 +36,7 @@ class Column:
 
 
 def of_board(board: Board, repository: str = "") -> list[Column]:
-    """All columns of a board but rank, method and mean. repository: where the code of metanas is, if known."""
+    """All columns of a board but rank, method and mean. repository: where the code of metanas is, or ""."""
     return [
         _text("family", declared.family),
         Column(

@@ -1,4 +1,4 @@
-"""What the authors of a submission declare in entry.json, in words for the pages; a local run declares nothing."""
+"""What authors declare in entry.json, in words for the pages; a local run declares nothing."""
 
 from collections.abc import Mapping
 from typing import Any
