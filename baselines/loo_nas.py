@@ -200,7 +200,7 @@ class LooNas(Method):
             fitness,
             rng,
             rounds=s.rounds,
-            allowed=lambda a: not s.macs or macs(a, spec.input_shape, spec.ways) <= s.macs,
+            allowed=lambda a: not s.macs or macs(a, spec) <= s.macs,
         )
 
     def choose(self, state: State, spec: TaskSpec, support: Batch, rule: RuleName | None = None) -> Tensor:

@@ -39,16 +39,17 @@ from metanas.data.tasks import TaskDataset
 from metanas.data.word_vectors import word_table
 
 # Mean and standard deviation where there are no meta-train classes to measure them on: pixels to [-1, 1], and
-# log-mels of speech at a usual level, from silence (log 1e-6, about -14) to loud vowels (about 2).
-FIXED = {"image": (127.5, 127.5), "speech": (-6.0, 4.0)}
+# log-mels of speech at a usual level, from silence (log 1e-6, about -14) to loud vowels (about 2); series,
+# whose units we do not know, as they are.
+FIXED = {"image": (127.5, 127.5), "speech": (-6.0, 4.0), "series": (0.0, 1.0)}
 
 
 class Domain:
     """A few-shot data set: draws the tasks of a split, with inputs as a stem takes them.
 
-    Images and spectrograms are normalised by statistics of the meta-train classes alone, or by FIXED ones.
-    The arrays are memory maps of the cache's files, shared between processes. InvalidValue for options that
-    the data does not allow. tables: one per split that the domain has.
+    All but text is normalised by statistics of the meta-train classes alone, or by FIXED ones. The arrays are
+    memory maps of the cache's files, shared between processes. InvalidValue for options that the data does
+    not allow. tables: one per split that the domain has.
     """
 
     def __init__(self, store: Store, options: DomainOptions | None = None) -> None:
@@ -228,7 +229,7 @@ class Domain:
 
     @cached_property
     def _normalisation(self) -> tuple[Tensor, Tensor]:
-        """Mean and 1 / standard deviation, to be broadcast over one image or spectrogram."""
+        """Mean and 1 / standard deviation, to be broadcast over one input."""
         mean, deviation = self.store.scale or tuple([value] for value in FIXED[self.modality])
         shape = (-1, 1, 1) if self.modality == "image" else (-1, 1)
         level, spread = (torch.tensor(values).reshape(shape) for values in (mean, deviation))

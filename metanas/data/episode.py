@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # indices and labels are numpy: scoring a submission never im
     import torch
     from torch import Tensor
 
-Modality = Literal["image", "text", "speech"]
+Modality = Literal["image", "text", "speech", "series"]
 Split = Literal["train", "val", "test"]  # meta-train, meta-validation, meta-test: disjoint classes
 SPLITS: tuple[Split, ...] = get_args(Split)
 Ints = NDArray[np.int64]
@@ -33,7 +33,8 @@ class TaskSpec:
     """What a network must know of a domain's tasks before it sees data.
 
     name: the domain. ways: classes per task.
-    input_shape: (1 or 3, H, W) for images, (W,) token ids for text, (bands, frames) for speech.
+    input_shape: (1 or 3, H, W) for images, (W,) token ids for text, (bands, frames) for speech, (channels,
+    steps) for series.
     vocabulary: number of token ids, 0 where there are none; id 0 is padding.
     lexicon: the domain whose word tokens these are; empty for bytes, which all domains share.
     vectors: path of a .npy of frozen word vectors (vocabulary, dimensions); empty where there are none.

@@ -1,12 +1,11 @@
 """An HTML page that shows one episode, so that a person can inspect the data.
 
-Support and query set side by side, class by class: images as they are stored, texts, and speech as a playable
-waveform with its log-mel spectrogram. The page holds everything it shows and loads nothing from other hosts.
+Support and query set side by side, class by class: images as they are stored, texts, speech as a playable
+waveform with its log-mel spectrogram, and series as lines. The page holds everything it shows and loads
+nothing from other hosts.
 """
 
 import base64
-import io
-import wave
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import InvalidValue
+from metanas.data import pictures
 from metanas.data.adapter import DOMAINS
 from metanas.data.episode import EVALUATION_SEED, EpisodeShape, Split
 from metanas.data.roots import DataRoot, root_of
@@ -25,7 +25,12 @@ from metanas.data.sampler import ClassTable, sample
 from metanas.data.suite import Suite, load_suite, readable
 
 SCALE = {"image": 3, "speech": 3}  # screen pixels per pixel
-WHO = {"image": "drawer", "speech": "speaker", "text": "author"}  # what `Examples.groups` are
+WHO = {
+    "image": "drawer",
+    "speech": "speaker",
+    "text": "author",
+    "series": "source",
+}  # what `Examples.groups` are
 HEIGHT, WIDTH = 48, 240  # of a waveform, pixels
 
 
@@ -63,6 +68,8 @@ def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: 
         group = "" if examples.groups is None else f"{WHO[domain.modality]} {int(examples.groups[row])}"
         if "text" in extra:
             return _Shown(Markup("<p>{}</p>").format(extra["text"][row]), group)
+        if domain.modality == "series":
+            return _Shown(_lines(examples.x[row]), group)
         html = _picture(examples.x[row], SCALE[domain.modality])
         if "clip" in extra and extra["clip"][row] in clips:
             html = _waveform(*clips[extra["clip"][row]]) + html
@@ -94,23 +101,25 @@ def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: 
 
 
 def _picture(x: NDArray[Any], scale: int) -> Markup:
-    """An image (C, H, W), or a spectrogram (bands, frames), low bands at the bottom and padding in grey."""
-    from PIL import Image
-
-    if x.ndim == 3:
-        pixels = x.transpose(1, 2, 0) if x.shape[0] == 3 else x[0]
-        label = f"image, {x.shape[2]} by {x.shape[1]} pixels"
-    else:
-        values = x[::-1].astype(np.float32)
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
-        grey = 255 * (values - low) / max(high - low, 1e-6)
-        pixels = np.where(np.isnan(grey), 128, 255 - np.nan_to_num(grey)).astype(np.uint8)
-        label = f"log-mel spectrogram, {x.shape[0]} bands by {x.shape[1]} frames"
-    raw = io.BytesIO()
-    Image.fromarray(pixels).save(raw, "PNG")
+    """An image (C, H, W) or a spectrogram (bands, frames), enlarged."""
+    png, width, height, words = pictures.picture(x)
     return Markup('<img src="{}" width="{}" height="{}" alt="{}">').format(
-        _uri("image/png", raw.getvalue()), pixels.shape[1] * scale, pixels.shape[0] * scale, label
+        _uri("image/png", png), width * scale, height * scale, words
     )
+
+
+def _lines(x: NDArray[Any]) -> Markup:
+    """An SVG of a series (channels, steps): a line a channel, from its smallest to its largest value."""
+    values = x[:, ~np.isnan(x[0])].astype(np.float64)
+    low, high = values.min(1, keepdims=True), values.max(1, keepdims=True)
+    heights = (HEIGHT - 2) * (1 - (values - low) / np.maximum(high - low, 1e-6)) + 1
+    across = WIDTH / max(values.shape[1] - 1, 1)
+    paths = ["M" + "L".join(f"{i * across:.1f} {y:.1f}" for i, y in enumerate(line)) for line in heights]
+    lines = Markup("").join(Markup('<path d="{}"/>').format(path) for path in paths)
+    return Markup(
+        '<svg class="lines" width="{0}" height="{1}" viewBox="0 0 {0} {1}" role="img" '
+        'aria-label="{2} channels over {3} steps">{4}</svg>'
+    ).format(WIDTH, HEIGHT, *values.shape, lines)
 
 
 def _waveform(samples: NDArray[np.int16], rate: int) -> Markup:
@@ -120,16 +129,12 @@ def _waveform(samples: NDArray[np.int16], rate: int) -> Markup:
     for column, (a, b) in enumerate(zip(edges, edges[1:], strict=False)):
         part = samples[a : max(b, a + 1)].astype(np.float64) / 32768
         lines.append(f"M{column} {middle * (1 - part.max()):.1f}V{middle * (1 - part.min()) + 0.5:.1f}")
-    raw = io.BytesIO()
-    with wave.open(raw, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(samples.astype("<i2").tobytes())
     return Markup(
         '<svg class="wave" width="{0}" height="{1}" viewBox="0 0 {0} {1}" role="img" aria-label="waveform, '
         '{2:.2f} seconds"><path d="{3}"/></svg><audio controls preload="metadata" src="{4}"></audio>'
-    ).format(WIDTH, HEIGHT, len(samples) / rate, "".join(lines), _uri("audio/wav", raw.getvalue()))
+    ).format(
+        WIDTH, HEIGHT, len(samples) / rate, "".join(lines), _uri("audio/wav", pictures.wav(samples, rate))
+    )
 
 
 def _uri(kind: str, content: bytes) -> str:

@@ -73,9 +73,10 @@ def head_name(weights: Tensors, ways: int, features: int) -> str:
 def stem_name(spec: TaskSpec) -> str:
     """The name of the stem for a spec; specs with the same kind of input share one.
 
-    For example image1, image3, text257, speech, text900-clinc150.
+    For example image1, image3, text257, speech, series3, text900-clinc150.
     """
-    detail = {"image": spec.input_shape[0], "text": spec.vocabulary, "speech": ""}[spec.modality]
+    channels = spec.input_shape[0]
+    detail = {"image": channels, "text": spec.vocabulary, "speech": "", "series": channels}[spec.modality]
     return f"{spec.modality}{detail}" + (f"-{spec.lexicon}" if spec.lexicon else "")
 
 

@@ -191,7 +191,7 @@ def train_flops(piece: Piece) -> int:
     suite, domain, definition = piece.data.suite, piece.data[piece.domain], piece.definition
     spec = domain.spec(suite.ways_of(domain.name))
     stem, _ = stem_macs(spec, piece.architecture)
-    layers = macs(piece.architecture, spec.input_shape, spec.ways) - stem
+    layers = macs(piece.architecture, spec) - stem
     layers -= head_macs(spec, piece.architecture.channels)
     shapes = suite.train_shapes(domain.name)
     taken = [shapes[i % len(shapes)] for i in range(definition.iterations)]
@@ -207,7 +207,7 @@ def _rows(pieces: Sequence[Piece]) -> Iterator[dict[str, Any]]:
         suite, domain = piece.data.suite, piece.data[piece.domain]
         ways = suite.ways_of(domain.name)
         costs = {
-            "macs": macs(architecture, domain.spec(ways).input_shape, ways),
+            "macs": macs(architecture, domain.spec(ways)),
             "parameters": parameters(architecture),
             "train_flops": train_flops(piece),
             "seconds": result["seconds"],

@@ -16,6 +16,7 @@ from metanas.models.network import Network, init_weights
 from metanas.models.ops import Mask
 from metanas.params import expand_tasks, named_tensors, unflatten_like
 from metanas.testing.check import require
+from metanas.testing.inputs import NAN_PADDED
 
 C = 8  # channels of the maps
 DTYPES = (torch.float32, torch.float64)
@@ -25,6 +26,7 @@ SPECS = {
     "image": TaskSpec("i", "image", (1, 8, 8), 2),
     "text": TaskSpec("t", "text", (6,), 2, 20),
     "speech": TaskSpec("s", "speech", (8, 12), 2),
+    "series": TaskSpec("r", "series", (3, 12), 2),
 }
 
 
@@ -79,7 +81,7 @@ def inputs(spec: TaskSpec, kind: str, dtype: torch.dtype) -> Tensor:
         x[0] = 0 if kind == "blank" else 3
         return x
     x = torch.randn(2, *spec.input_shape, generator=generator(0, kind)).to(dtype)
-    blank = torch.nan if spec.modality == "speech" else 0.0
+    blank = torch.nan if spec.modality in NAN_PADDED else 0.0
     x[0] = {"blank": blank, "constant": -2.0, "huge": 1e4, "tiny": 1e-25}[kind]
     return x
 

@@ -13,8 +13,10 @@ from metanas.testing.check import NotApplicable
 IMAGE = TaskSpec("tiny", "image", (1, 8, 8), 2)
 TEXT = TaskSpec("text", "text", (11,), 2, 257)
 SPEECH = TaskSpec("speech", "speech", (16, 20), 2)
+SERIES = TaskSpec("series", "series", (3, 20), 2)
 COLOUR = TaskSpec("colour", "image", (3, 9, 8), 3)
-SPECS = (IMAGE, TEXT, SPEECH)
+SPECS = (IMAGE, TEXT, SPEECH, SERIES)
+NAN_PADDED = ("speech", "series")  # modalities whose padding is NaN, at the end
 
 
 def inputs(spec: TaskSpec, count: int) -> Tensor:
@@ -25,7 +27,7 @@ def inputs(spec: TaskSpec, count: int) -> Tensor:
         x[0, 6:] = 0
         return x
     x = torch.randn(count, *spec.input_shape, generator=g, dtype=torch.float64)
-    if spec.modality == "speech":
+    if spec.modality in NAN_PADDED:
         x[0, :, 9:] = torch.nan
     return x
 

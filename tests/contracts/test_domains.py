@@ -19,7 +19,7 @@ from metanas.testing.check import bound
 from metanas.testing.domains import RULES as ALL
 from metanas.testing.domains import DomainSubject, reads_the_same_twice, try_shape
 
-EMBEDDED = (*load_suite("mini-v1").domains, *load_suite("planted-v1").domains)
+EMBEDDED = tuple(d for suite in ("mini-v1", "planted-v1", "series-v1") for d in load_suite(suite).domains)
 RULES = [rule for rule in ALL if rule is not reads_the_same_twice]
 SUITE_OF = {name: load_suite(suite) for suite in names() for name in load_suite(suite).domains}
 

@@ -205,7 +205,7 @@ def test_clipping(scale: float) -> None:
     assert short.isfinite().all() and float(short.norm()) <= 1.0001
 
 
-@pytest.mark.parametrize("modality", ["text", "speech"])
+@pytest.mark.parametrize("modality", ["text", "speech", "series"])
 def test_a_blank_input_leaves_second_order_maml_finite(modality: str) -> None:
     """One blank text made 72 of 96 tensors NaN in one step."""
     spec = SPECS[modality]

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metanas import NETWORKS, NetworkConfig
 from metanas.models.pretrained import Pretrained, fill
-from metanas.space.network_config import NETWORKS, NetworkConfig
 
 LONGEST, HEADS = 1024, 4
 

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
+from metanas import NETWORKS, NetworkConfig
 from metanas.models.pretrained import Pretrained, fill
-from metanas.space.network_config import NETWORKS, NetworkConfig
 
 SIDE = 64  # smallest side of an image: the network halves it five times
 
