@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from metanas.studies.api import compare as compare
     from metanas.studies.api import load_run as load_run
     from metanas.studies.api import run as run
+    from metanas.studies.states import load as load
     from metanas.tables.table import Table as Table
     from metanas.tables.table import load_table as load_table
 
@@ -62,6 +63,7 @@ _WHERE = {
     "metanas.space.picture": ("architecture_svg=picture",),
     "metanas.space.space": ("SearchSpace",),
     "metanas.studies.api": ("Learner", "Run", "compare", "load_run", "run"),
+    "metanas.studies.states": ("load",),
     "metanas.tables.table": ("Table", "load_table"),
 }
 _MODULES = {
@@ -99,6 +101,7 @@ __all__ = [
     "architecture_svg",
     "compare",
     "derive_architecture",
+    "load",
     "load_run",
     "load_suite",
     "load_table",

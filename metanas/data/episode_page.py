@@ -8,7 +8,7 @@ nothing from other hosts.
 import base64
 import io
 import wave
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -82,7 +82,7 @@ def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: 
             "support": [shown(row) for row in drawn.support[0, drawn.support_y[0] == way].tolist()],
             "query": [shown(row) for row in drawn.query[0, drawn.query_y[0] == way].tolist()],
         }
-        for way in range(shape.ways)
+        for way in range(int(drawn.query_y.max()) + 1)
     ]
     page = _template().render(
         name=name,
@@ -172,7 +172,7 @@ def _shape(protocol: Suite, table: ClassTable, shots: int) -> EpisodeShape:
     name = table.domain
     ways, queries = protocol.ways_of(name), protocol.of(name).queries or protocol.queries
     if name in protocol.domains:
-        return EpisodeShape(ways, shots, queries)
+        return replace(protocol.shapes(name)[0], shots=shots)
     return EpisodeShape(min(ways, len(table.sizes)), shots, min(queries, int(table.sizes.min()) - shots))
 
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -160,7 +160,9 @@ def _about_domain(data: Datasets, name: str, definition: Definition) -> tables.D
         suite_version=suite.version,
         modality=domain.modality,
         fingerprint=domain.fingerprint,
-        shapes=tuple(tables.Shape(**asdict(shape)) for shape in shapes),
+        shapes=tuple(
+            tables.Shape(ways=shape.ways, shots=shape.shots, queries=shape.queries) for shape in shapes
+        ),
         test_episodes=tuple(
             manifest.episodes_hash(domain, shape, definition.episodes["test"]) for shape in shapes
         ),
