@@ -56,6 +56,14 @@ class External(Strict):
     overlaps_with: Annotated[list[Line], Field(max_length=50)] = []  # domains whose meta-test classes it has
 
 
+class State(Strict):
+    """Where the trained state can be fetched, for others to adapt it."""
+
+    url: Url
+    sha256: Sha256
+    licence: Line | None = None
+
+
 class FileDigest(Strict):
     """What entry.json records of another file of the bundle: its SHA-256 and its size in bytes."""
 
@@ -73,6 +81,7 @@ class Entry(Strict):
     summary: Annotated[Paragraph, Field(min_length=1)]
     code: Code | None = None
     paper_url: Url | None = None
+    trained_state: State | None = None
     meta_train_domains: Annotated[list[Line], Field(max_length=100)]
     external_data: Annotated[list[External], Field(max_length=50)] = []
     pretrained_weights: Annotated[list[External], Field(max_length=50)] = []

@@ -12,7 +12,7 @@ import numpy as np
 
 from leaderboard.ranking.standing import Standing
 from metanas.evaluation.batch_intervals import intervals
-from metanas.evaluation.one_to_many import Resolution
+from metanas.evaluation.one_to_many import Lead, Resolution
 from metanas.evaluation.ranking import Friedman, Ranked, friedman, rank
 from metanas.evaluation.result import Task
 from metanas.evaluation.statistics import Interval, View, domain_of
@@ -80,6 +80,7 @@ class Board:
     tasks: tuple[Task, ...]
     lines: tuple[Line, ...]
     resolution: Resolution | None  # what differences can be told; None with one family
+    lead: Lead | None  # the best family against the second; None with one
 
     @cached_property
     def by_method(self) -> dict[str, Line]:
@@ -130,4 +131,4 @@ def rank_track(track: str, standings: Sequence[Standing], domain: str = "") -> B
         )
         for place in ranking.methods
     ]
-    return Board(track, tasks, tuple(lines), ranking.resolution)
+    return Board(track, tasks, tuple(lines), ranking.resolution, ranking.lead)

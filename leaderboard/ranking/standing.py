@@ -5,25 +5,27 @@ changes. Next: `board.py` ranks them.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, aliased, selectinload
 
 from leaderboard.accounts.disputes import RAISED
 from leaderboard.challenge.outcome import Outcome, outcome
 from leaderboard.store import visibility
-from leaderboard.store.models import Account, Challenge, Event, Submission
+from leaderboard.store.models import Account, Challenge, Detail, Event, Submission
 from leaderboard.store.store import Store
 from metanas.evaluation import pretraining
+from metanas.evaluation.gains import EVERYWHERE, Gain
 from metanas.evaluation.result import Submission as Document
 from metanas.evaluation.result import Task
+from metanas.evaluation.statistics import Interval
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Standing:
     accuracies: by task name, (S, E): seeds, episodes; empty until it is scored.
     fresh: the same on the episodes of its answered `challenge`; empty and None if there is none.
     architectures, curves: by task name, from the bundle; gains: by domain, see `bundle.scores.gains`. These,
-    `files` and `events` are filled by `one` and `history` only.
+    `files` and `events` are filled by `one` and `history` only, but for the gain on all domains together.
     entry: entry.json without the contact address; None for a local run.
     """
 
@@ -95,6 +97,15 @@ class Standing:
         return tuple(flag for flag in self.flags if flag[0] != RAISED)
 
     @cached_property
+    def gain(self) -> Gain | None:
+        """The architecture gain on all domains together; None if the bundle does not say it."""
+        found = self.gains.get(EVERYWHERE, {}).get("gain")
+        if found is None:
+            return None
+        interval = Interval(found["mean"], found["low"], found["high"], found["how"])
+        return Gain(self.method, EVERYWHERE, "gain", interval, found["p"])
+
+    @cached_property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks of submission.json."""
         return self.document.tasks
@@ -117,6 +128,14 @@ def tracks(store: Store) -> tuple[str, ...]:
     with store.database.read() as session:
         query = select(Submission.track).where(visibility.PUBLISHED).distinct()
         return tuple(sorted(session.scalars(query)))
+
+
+def documents(store: Store) -> dict[str, Document]:
+    """A submission.json of every track with a published submission, sorted by track: its tasks and budget."""
+    with store.database.read() as session:
+        query = select(Submission.track, func.min(Submission.document)).where(visibility.PUBLISHED)
+        rows = session.execute(query.group_by(Submission.track).order_by(Submission.track)).all()
+    return {track: Document.model_validate_json(text) for track, text in sorted(map(tuple, rows))}
 
 
 def home_track(store: Store) -> str | None:
@@ -147,27 +166,44 @@ def current(store: Store, track: str | None = None) -> tuple[Standing, ...]:
     return _read(store, condition, whole=False)
 
 
+class Place(NamedTuple):
+    """A current submission and what says whether something about it has changed since."""
+
+    id: str
+    tier: str  # as stored: a challenge that was not held may be stored as "challenged" by an earlier version
+    owner: int | None
+    event: int  # its newest
+    attempts: int
+
+
 def page(
     store: Store, *, track: str | None, tier: str | None, after: str | None, limit: int
-) -> tuple[tuple[Standing, ...], str | None]:
+) -> tuple[tuple[Place, ...], str | None]:
     """Some of `current`, by id: at most `limit` after that id, and the id to go on after; None at the end.
 
-    Only these are read. A page may have fewer than `limit` of a tier although others follow.
+    A page may have some of another tier, see `Place.tier`.
     """
     condition = visibility.ON_BOARD
     for wanted in (
         Submission.track == track if track is not None else None,
         Submission.id > after if after is not None else None,
-        # A challenge that was not held may be stored as "challenged" by an earlier version.
         Submission.tier.in_({tier, "challenged"} if tier == "recomputed" else {tier}) if tier else None,
     ):
         condition = condition if wanted is None else condition & wanted
     with store.database.read() as session:
-        query = select(Submission.id).where(condition).order_by(Submission.id).limit(limit + 1)
-        ids = session.scalars(query).all()
-    rows = _read(store, Submission.id.in_(ids[:limit]), whole=False)
-    ordered = sorted((row for row in rows if tier in (None, row.tier)), key=lambda row: row.id)
-    return tuple(ordered), ids[limit - 1] if len(ids) > limit else None
+        same = aliased(Submission)
+        beside = (same.track == Submission.track) & (same.method == Submission.method)
+        attempts = select(func.count()).where(beside).correlate(Submission).scalar_subquery()
+        event = select(func.max(Event.id)).where(Event.submission_id == Submission.id).scalar_subquery()
+        columns = (Submission.id, Submission.tier, Submission.account_id, event, attempts)
+        query = select(*columns).where(condition).order_by(Submission.id).limit(limit + 1)
+        places = tuple(Place(*row) for row in session.execute(query))
+    return places[:limit], places[limit - 1].id if len(places) > limit else None
+
+
+def several(store: Store, ids: Collection[str]) -> tuple[Standing, ...]:
+    """The submissions with these ids, in any state."""
+    return _read(store, Submission.id.in_(ids), whole=False)
 
 
 def published(store: Store, track: str) -> tuple[Standing, ...]:
@@ -175,11 +211,11 @@ def published(store: Store, track: str) -> tuple[Standing, ...]:
     return _read(store, visibility.PUBLISHED & (Submission.track == track), whole=False)
 
 
-def days(store: Store, track: str) -> tuple[date, ...]:
-    """The days (UTC) on which submissions came that are published on a track, oldest first."""
-    with store.database.read() as session:
-        query = select(Submission.accepted).where(visibility.PUBLISHED & (Submission.track == track))
-        return tuple(sorted({accepted.date() for accepted in session.scalars(query)}))
+def at_end_of(published: Sequence[Standing], day: date) -> tuple[Standing, ...]:
+    """Of every method the newest submission accepted by the end of that day (UTC), sorted by method."""
+    end = datetime.combine(day + timedelta(days=1), time(), UTC)
+    newest = {s.method: s for s in sorted(published, key=lambda s: (s.accepted, s.id)) if s.accepted < end}
+    return tuple(newest[method] for method in sorted(newest))
 
 
 def history(store: Store, method: str) -> tuple[Standing, ...]:
@@ -215,6 +251,7 @@ def _read(store: Store, condition: ColumnElement[bool], *, whole: bool = True) -
         )
         attempts = {(track, method): n for track, method, n in session.execute(counts)}
         challenges = _challenges(session, condition)
+        gains = {} if whole else _overall_gains(session, condition)
     return tuple(
         _standing(
             row,
@@ -222,10 +259,18 @@ def _read(store: Store, condition: ColumnElement[bool], *, whole: bool = True) -
             attempts[row.track, row.method],
             challenges.get(row.id),
             public=public,
+            gains=_details(row, "gain") if whole else gains.get(row.id, {}),
             whole=whole,
         )
         for row, public in rows
     )
+
+
+def _overall_gains(session: Session, condition: ColumnElement[bool]) -> dict[str, dict[str, Any]]:
+    """What adapting the architecture does on all domains together, by submission id, as in `gains`."""
+    query = select(Detail.submission_id, Detail.text).join(Submission)
+    query = query.where(condition & (Detail.kind == "gain") & (Detail.task == EVERYWHERE))
+    return {identity: {EVERYWHERE: json.loads(text)} for identity, text in session.execute(query)}
 
 
 def _challenges(session: Session, condition: ColumnElement[bool]) -> dict[str, Challenged]:
@@ -246,6 +291,7 @@ def _standing(
     challenge: Challenged | None,
     *,
     public: bool,
+    gains: Mapping[str, Mapping[str, Any]],
     whole: bool,
 ) -> Standing:
     entry = None if row.entry is None else json.loads(row.entry)
@@ -267,7 +313,7 @@ def _standing(
         summaries={s.task: json.loads(s.summary) for s in row.scores if s.kind == "pinned"},
         architectures=_details(row, "architecture") if whole else {},
         curves=_details(row, "curve") if whole else {},
-        gains=_details(row, "gain") if whole else {},
+        gains=gains,
         files={f.name: (f.sha256, f.size) for f in row.files} if whole else {},
         flags=tuple((f.kind, f.detail) for f in row.flags if f.cleared is None),
         events=tuple(_happened(row.events)) if whole else (),

@@ -61,6 +61,6 @@ def open_with(store: Store, folder: Path = FOLDER) -> int:
     for (path, members), digest in zip(committed, digests, strict=True):
         document = parse(members[SUBMISSION])
         if digest not in known and (track_of(document), document.method) not in own:
-            store.add(path)  # validated when it was merged, scored again here
+            store.add(path, committed=True)  # validated when it was merged, scored again here
             new += 1
     return new

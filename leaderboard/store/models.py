@@ -69,7 +69,16 @@ def now() -> datetime:
 
 def new_id() -> str:
     """A UUID of version 7 (RFC 9562): ids sort by time, and their random part cannot be guessed."""
-    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    return _version_7(time.time_ns() // 1_000_000, os.urandom(10))
+
+
+def permanent_id(moment: datetime, digest: str) -> str:
+    """The same of a moment and a SHA-256: a committed result has one id on every board, also in citations."""
+    return _version_7(int(moment.timestamp() * 1000), bytes.fromhex(digest)[:10])
+
+
+def _version_7(milliseconds: int, rest: bytes) -> str:
+    number = (milliseconds % 2**48) << 80 | int.from_bytes(rest, "big")
     number = number & ~(0xF << 76) | 0x7 << 76
     return str(UUID(int=number & ~(0x3 << 62) | 0x2 << 62))
 
@@ -82,6 +91,7 @@ class Account(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     created: Mapped[datetime] = mapped_column(default=now)
+    suspended: Mapped[datetime | None]  # since then its tokens are refused
 
 
 class Token(Base):

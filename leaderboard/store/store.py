@@ -7,6 +7,7 @@ queued (`scoring/jobs.py`) and scored by its worker; both paths end in `keep_sco
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,18 @@ from leaderboard.bundle.scores import Scored, score
 from leaderboard.store import audit
 from leaderboard.store.blobs import Blobs
 from leaderboard.store.database import Database, alone
-from leaderboard.store.models import Detail, Event, File, Method, Score, Submission, new_id, packed
+from leaderboard.store.models import (
+    Detail,
+    Event,
+    File,
+    Method,
+    Score,
+    Submission,
+    new_id,
+    now,
+    packed,
+    permanent_id,
+)
 from leaderboard.store.suites import Suites
 from metanas.base.atomic import check_writable
 from metanas.data.suite import load_suite, names
@@ -66,10 +78,11 @@ class Store:
         self.blobs = Blobs(self.data / "blobs")
         self.suites = Suites(self.data / "suites")
 
-    def add(self, folder: Path) -> str:
+    def add(self, folder: Path, *, committed: bool = False) -> str:
         """Check, score and publish a run folder; returns its track. ResultError if it is not a valid result.
 
         The same result is stored only once; a new one supersedes those of the same method and track.
+        committed: its id and its date follow from the bundle, so that every board and export has the same.
         """
         members = {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
         for name, allowed in FILES.items():
@@ -82,9 +95,11 @@ class Store:
         with self.database.write() as session:
             alone(session)
             if session.scalar(select(Submission.id).where(Submission.digest == digest)) is None:
-                row = insert(session, members, scored.submission, account=None)
+                at = scored.submission.created.astimezone(UTC) if committed else None
+                row = insert(session, members, scored.submission, account=None, at=at)
                 keep_scores(session, row.id, scored)
-                publish(session, row, "added from a run folder on this machine")
+                reason = "committed to the repository" if committed else "added from a run folder here"
+                publish(session, row, reason, at=at)
                 audit.append(session, "administrator", "added", row.id, {"digest": digest})
         return track_of(scored.submission)
 
@@ -98,16 +113,29 @@ class Store:
         self.database.close()
 
 
-def insert(session: Session, members: Members, document: Document, *, account: int | None) -> Submission:
-    """Insert a submission in state "received". The blobs of its files must be stored already."""
+def insert(
+    session: Session,
+    members: Members,
+    document: Document,
+    *,
+    account: int | None,
+    at: datetime | None = None,
+) -> Submission:
+    """Insert a submission in state "received". The blobs of its files must be stored already.
+
+    at: when it came, now by default; of that moment, and of its content, its id is made.
+    """
     method = session.get(Method, document.method)
     if method is None:
         session.add(Method(name=document.method, account_id=account))
         session.flush()
     entry = members.get(ENTRY)
+    digest = bundle_digest(members)
+    moment = at or now()
     row = Submission(
-        id=new_id(),
-        digest=bundle_digest(members),
+        id=permanent_id(moment, digest) if at else new_id(),
+        accepted=moment,
+        digest=digest,
         account_id=account,
         method=document.method,
         track=track_of(document),
@@ -117,18 +145,18 @@ def insert(session: Session, members: Members, document: Document, *, account: i
         entry=None if entry is None else entry.decode(),
     )
     row.files += [
-        File(name=name, sha256=digest, size=len(members[name])) for name, digest in hashes(members).items()
+        File(name=name, sha256=sha256, size=len(members[name])) for name, sha256 in hashes(members).items()
     ]
-    row.events.append(Event(state="received", reason="complete and well-formed"))
+    row.events.append(Event(state="received", reason="complete and well-formed", at=moment))
     session.add(row)
     session.flush()
     return row
 
 
-def enter(session: Session, row: Submission, state: str, reason: str) -> None:
-    """Move a submission to a state and record the event; the reason is public."""
+def enter(session: Session, row: Submission, state: str, reason: str, at: datetime | None = None) -> None:
+    """Move a submission to a state and record the event, by default now; the reason is public."""
     row.state = state
-    session.add(Event(submission_id=row.id, state=state, reason=reason))
+    session.add(Event(submission_id=row.id, state=state, reason=reason, at=at or now()))
 
 
 def keep_scores(session: Session, submission_id: str, scored: Scored, *, kind: str = "pinned") -> None:
@@ -152,10 +180,10 @@ def keep_scores(session: Session, submission_id: str, scored: Scored, *, kind: s
             session.add(Detail(submission_id=submission_id, kind=part, task=name, text=json.dumps(detail)))
 
 
-def publish(session: Session, row: Submission, reason: str) -> None:
-    """Publish a submission; others of the same method and track are superseded."""
+def publish(session: Session, row: Submission, reason: str, at: datetime | None = None) -> None:
+    """Publish a submission, by default now; others of the same method and track are superseded."""
     session.execute(update(Submission).where(published_beside(row)).values(superseded=True))
-    enter(session, row, "published", reason)
+    enter(session, row, "published", reason, at)
 
 
 def published_beside(row: Submission) -> ColumnElement[bool]:

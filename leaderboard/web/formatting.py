@@ -38,6 +38,14 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def si(value: float) -> str:
+    """A number with three digits and its prefix, for a unit to follow: 5.44 G, 190 k, 12 (with a space)."""
+    for size, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= 0.9995 * size:
+            return f"{value / size:.3g} {prefix}"
+    return f"{value:.3g} "
+
+
 def p_value(p: float) -> str:
     """A p-value with four decimals, 0.0130, or < 0.0001."""
     return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
@@ -53,4 +61,15 @@ def minute(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 
-FILTERS = {f.__name__: f for f in (percent, points, heading, bar, count, p_value, day, minute)}
+def tex(text: str) -> str:
+    """A text with LaTeX's special characters escaped."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)
+
+
+def times(text: str) -> str:
+    """A text with the multiplication sign for an x between spaces: 3 seeds \u00d7 30 episodes."""
+    return text.replace(" x ", " \u00d7 ")
+
+
+FILTERS = {f.__name__: f for f in (percent, points, heading, bar, count, si, p_value, day, minute, times)}

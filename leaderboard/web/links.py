@@ -12,6 +12,10 @@ from leaderboard.bundle.slugs import slug as slug
 HOME = "index.html"
 RULES = "rules.html"
 TRANSFER = "transfer.html"
+DOMAINS = "domains.html"
+SUBMIT = "submit.html"
+API = "api.html"
+CITE = "cite.html"
 
 
 def board(track: str, page: str = "index.html") -> str:
@@ -29,6 +33,11 @@ def task(track: str, task: str) -> str:
     return board(track, f"tasks/{slug(task)}.html")
 
 
+def domain(domain: str) -> str:
+    """The page of a domain, which all tracks share."""
+    return f"domains/{slug(domain)}.html"
+
+
 def comparison(track: str, first: str, second: str) -> str:
     """The page of one pair of methods in a static export; the server compares with a query instead."""
     return board(track, f"compare/{name(first)}/{name(second)}.html")
@@ -42,6 +51,11 @@ def study(name: str, form: str = "html") -> str:
 def submission(identity: str) -> str:
     """The page of a submission by its id."""
     return f"submissions/{slug(identity)}.html"
+
+
+def file(identity: str, name: str) -> str:
+    """A file of a submission to download."""
+    return f"submissions/{slug(identity)}/{name}"
 
 
 def picture(page: str, name: str, theme: str) -> str:

@@ -15,32 +15,43 @@ from metanas.base.errors import InvalidValue
 Query = Mapping[str, Sequence[str]]  # parameter -> its values, as in `?m=a&m=b`
 ROWS = 100  # of the table on one page
 TIERS = ("recomputed", "challenged", "reproduced")
-COLUMNS = (
-    "best",
-    "tasks",
-    "fresh",
-    "worst",
-    "normalised",
-    "parameters",
-    "training",
-    "seeds",
-    "attempts",
-    "date",
-)
-NAMES = {  # column -> its heading
+NAMES = {  # column -> its heading; `domains` and `tasks` are several columns with headings of their own
     "rank": "Rank",
     "method": "Method",
-    "mean": "Mean",
+    "mean": "Mean accuracy, %",
+    "family": "Family",
+    "links": "Links",
+    "tier": "Tier",
+    "domains": "Domains",
+    "gain": "Architecture gain",
+    "adapt": "Adaptation FLOPs",
+    "date": "Date",
     "best": "Minus best other",
+    "tasks": "Tasks",
     "fresh": "Fresh / pinned",
     "worst": "Worst domain",
-    "normalised": "Above chance, %",
+    "normalised": "Chance-normalised accuracy, %",
+    "macs": "MACs per query",
     "parameters": "Parameters",
     "training": "Meta-training, s per seed",
     "seeds": "Seeds",
     "attempts": "Attempts",
-    "date": "Date",
 }
+ALWAYS = ("rank", "method", "mean")
+COLUMNS = tuple(name for name in NAMES if name not in ALWAYS)  # what a reader can choose
+DEFAULT = ("family", "links", "tier", "domains", "gain", "adapt", "date")
+LOW_FIRST = (
+    "rank",
+    "method",
+    "family",
+    "links",
+    "tier",
+    "adapt",
+    "macs",
+    "parameters",
+    "training",
+    "attempts",
+)
 
 
 class QueryError(InvalidValue):
@@ -51,19 +62,22 @@ class QueryError(InvalidValue):
 class TableQuery:
     """Filters, sorting, columns and page of the ranked table; the defaults are those of an empty query."""
 
-    q: str = ""  # part of a method's name, in any case
+    q: str = ""  # part of a method's name or its authors', in any case
     domain: str = ""  # rank on this domain alone
     tier: str = ""
+    family: str = ""
     transductive: str = ""  # yes, no
     as_of: date | None = None  # the board as it stood at the end of that day (UTC)
-    sort: str = "rank"  # a column of NAMES or a task
+    sort: str = "rank"  # a column of `columns.of_board`, or one of ALWAYS
     descending: bool = False
-    columns: tuple[str, ...] = COLUMNS
+    columns: tuple[str, ...] = DEFAULT
     page: int = 1
 
     @classmethod
-    def of(cls, query: Query, domains: Iterable[str], tasks: Iterable[str]) -> "TableQuery":
-        """Parse a query string on a board with these domains and tasks.
+    def of(
+        cls, query: Query, domains: Iterable[str], columns: Iterable[str], families: Iterable[str] = ()
+    ) -> "TableQuery":
+        """Parse a query string on a board with these domains, families and columns to sort by.
 
         QueryError for a value that a parameter cannot have. Unknown parameters are ignored; of a repeated one
         the last value counts, except for `columns`, which takes all.
@@ -74,9 +88,10 @@ class TableQuery:
             q=values.get("q", "")[:64],
             domain=_known("domain", values.get("domain", ""), ("", *domains)),
             tier=_known("tier", values.get("tier", ""), ("", *TIERS)),
+            family=_known("family", values.get("family", ""), ("", *families)),
             transductive=_known("transductive", values.get("transductive", ""), ("", "yes", "no")),
             as_of=_date(values.get("as_of")),
-            sort=_known("sort", sort, (*NAMES, *tasks)),
+            sort=_known("sort", sort, (*ALWAYS, *columns)),
             descending=values.get("sort", "").startswith("-"),
             columns=_columns(query.get("columns", ())),
             page=_page(values.get("page", "1")),
@@ -87,10 +102,10 @@ class TableQuery:
         changed = dataclasses.replace(self, **changes)  # type: ignore[arg-type]
         parameters: list[tuple[str, str]] = [
             (name, str(getattr(changed, name)))
-            for name in ("q", "domain", "tier", "transductive", "as_of")
+            for name in ("q", "domain", "tier", "family", "transductive", "as_of")
             if getattr(changed, name)
         ]
-        if changed.columns != COLUMNS:
+        if changed.columns != DEFAULT:
             parameters += [("columns", name) for name in changed.columns or ("none",)]
         if changed.sort != "rank" or changed.descending:
             parameters.append(("sort", ("-" if changed.descending else "") + changed.sort))
@@ -100,8 +115,7 @@ class TableQuery:
 
     def sorted_by(self, column: str) -> str:
         """The link of a column's heading: sort by it with the best first, or reverse it if sorted by it."""
-        best_is_largest = column not in ("rank", "method", "parameters", "training", "attempts")
-        descending = not self.descending if self.sort == column else best_is_largest
+        descending = not self.descending if self.sort == column else column not in LOW_FIRST
         return self.link(sort=column, descending=descending, page=1)
 
     def aria(self, column: str) -> str:
@@ -129,7 +143,7 @@ def _date(text: str | None) -> date | None:
 
 def _columns(values: Sequence[str]) -> tuple[str, ...]:
     if not values:
-        return COLUMNS
+        return DEFAULT
     if unknown := [value for value in values if value not in (*COLUMNS, "none")]:
         raise QueryError(f"columns={unknown[0][:40]}: there is only {', '.join(COLUMNS)}")
     return tuple(name for name in COLUMNS if name in values)

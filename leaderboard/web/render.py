@@ -21,6 +21,7 @@ from markupsafe import Markup
 from leaderboard.web import formatting, links
 from metanas.evaluation.charts.theme import Spec, config
 
+PACKED = ("image/png", "audio/", "application/zip", "application/vnd.apache.parquet")  # media types
 STATIC = Path(__file__).parents[1] / "static"
 
 
@@ -38,7 +39,7 @@ class Page(NamedTuple):
     content: bytes
     media: str  # its media type
     tag: str  # its ETag: the start of the content's SHA-256
-    packed: bytes  # the content, compressed by gzip
+    packed: bytes | None  # the content, compressed by gzip; None where it is compressed already
 
 
 @dataclass(frozen=True)
@@ -52,19 +53,24 @@ class View:
 
 @dataclass(frozen=True)
 class File:
-    """The content of an address that is not HTML: an export as JSON, CSV, Markdown or LaTeX."""
+    """The content of an address that is not HTML: an export, or a file of a submission."""
 
-    text: str
+    content: bytes
     media: str  # its media type
 
 
 def page(content: bytes, media: str) -> Page:
     """A `Page` of some bytes. The gzip header has no time in it, so equal contents are equal pages."""
-    return Page(content, media, hashlib.sha256(content).hexdigest()[:32], gzip.compress(content, 6, mtime=0))
+    packed = None if media.startswith(PACKED) else gzip.compress(content, 6, mtime=0)
+    return Page(content, media, hashlib.sha256(content).hexdigest()[:32], packed)
 
 
-def html(view: View, address: str, *, live: bool, query: str = "") -> str:
-    """A view as the HTML of the page at `address`. query: the page's own, "" or from "?" on, for its SVGs."""
+def html(view: View, address: str, common: Mapping[str, Any], *, query: str = "") -> str:
+    """A view as the HTML of the page at `address`.
+
+    common: what every page of the site has (`Site.common`). query: the page's own, "" or from "?" on, for its
+    SVGs.
+    """
 
     def link(target: str, query: str = "") -> str:
         return links.relative(target, address) + query
@@ -75,6 +81,7 @@ def html(view: View, address: str, *, live: bool, query: str = "") -> str:
             "name": name,
             "title": spec["title"]["text"],
             "summary": spec["description"],
+            "tools": [p["name"] for layer in spec.get("layer", ()) for p in layer.get("params", ())],
             "spec": Markup(_script_json({**spec, "config": config("light")})),
             "dark": Markup(_script_json(config("dark"))),
             "light_svg": link(links.picture(address, name, "light"), query),
@@ -82,16 +89,16 @@ def html(view: View, address: str, *, live: bool, query: str = "") -> str:
         }
 
     template = _environment().get_template(view.template)
-    common = {"live": live, "links": links, "address": address}
-    return template.render(**common, link=link, picture=picture, **view.values)
+    values = {**common, **view.values, "links": links, "address": address}
+    return template.render(values, link=link, picture=picture)
 
 
-def problem(tracks: Mapping[str, str], title: str, message: str) -> str:
-    """An error as an HTML page. Its links start at the server's root: it may be shown at any address."""
-    values = {"tracks": tracks, "track": None, "page": "problem", "title": title, "message": message}
+def problem(common: Mapping[str, Any], address: str, title: str, message: str) -> str:
+    """An error as an HTML page with the menu of a site, at an address that may be any."""
+    up = "../" * address.count("/")  # not `links.relative`: what was asked for may be no path at all
+    values = {**common, "links": links, "title": title, "message": message}
     template = _environment().get_template("problem.html")
-    common = {"live": True, "links": links, "address": ""}
-    return template.render(**common, link=lambda target, query="": f"/{target}{query}", **values)
+    return template.render(values, link=lambda target, query="": f"{up}{target}{query}")
 
 
 def _script_json(value: Any) -> str:
@@ -113,7 +120,8 @@ def static(address: str) -> Page:
         raise Missing(f"there is no static file {address!r}")
     name = address.removeprefix("static/")
     media = mimetypes.guess_type(name)[0] or "text/plain"
-    return page((STATIC / name).read_bytes(), f"{media}; charset=utf-8")
+    charset = "" if media.startswith(PACKED) else "; charset=utf-8"
+    return page((STATIC / name).read_bytes(), media + charset)
 
 
 @cache

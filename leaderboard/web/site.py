@@ -6,7 +6,7 @@ Used by the views in `views/`; `routes.py` says which view answers which address
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from threading import Lock
@@ -14,12 +14,14 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from leaderboard.ranking.board import Board, rank_track
-from leaderboard.ranking.standing import Standing
+from leaderboard.ranking.standing import Standing, at_end_of
 from leaderboard.repository.studies import Shown
 from leaderboard.web import links, render
 from leaderboard.web.query import Query
 from leaderboard.web.render import Busy, File, Missing, Page, View
+from leaderboard.web.track_names import track_names
 from metanas.evaluation.charts.theme import svg
+from metanas.evaluation.result import Submission as Document
 
 MAX_PAST = 4  # boards of past days in the cache
 MAX_CACHED = 2_000  # pages in the cache, whose number queries would otherwise make unlimited
@@ -31,24 +33,16 @@ class Source(Protocol):
     A `Standing` is one submission with its recomputed scores; a track is named by its full name.
     """
 
-    def tracks(self) -> tuple[str, ...]:
-        """The names of the tracks with a published submission, sorted."""
+    def tracks(self) -> Mapping[str, Document]:
+        """A submission.json of each track with a published submission, sorted by the track's name."""
         ...
 
     def home(self) -> str | None:
         """The track of the first page; None if there is none."""
         ...
 
-    def current(self, track: str, as_of: date | None = None) -> tuple[Standing, ...]:
-        """What a track's table ranks, one submission per method: now, or at the end of a day (UTC)."""
-        ...
-
     def published(self, track: str) -> tuple[Standing, ...]:
         """All published submissions of a track, superseded ones included."""
-        ...
-
-    def days(self, track: str) -> tuple[date, ...]:
-        """The days (UTC) on which submissions came that are published on a track, oldest first."""
         ...
 
     def history(self, method: str) -> tuple[Standing, ...]:
@@ -61,6 +55,10 @@ class Source(Protocol):
 
     def one(self, identity: str) -> Standing | None:
         """A submission by its id, in any state; None if there is none."""
+        ...
+
+    def file(self, sha256: str) -> bytes:
+        """The content of a file of a submission."""
         ...
 
 
@@ -76,19 +74,34 @@ class Route:
 class Site:
     """All pages at one revision.
 
-    tracks: slug -> name. home: the slug of the first page's track, "" without one. studies: path -> transfer
-    study. live: as in `routes.open_site`.
+    tracks: slug -> name. names: slug -> what people call it. home: the slug of the first page's track, ""
+    without one. studies: path -> transfer study. documents: track -> a submission.json. live, repository: as
+    in `routes.open_site`.
     """
 
-    def __init__(self, source: Source, routes: Sequence[Route], *, live: bool) -> None:
-        self.source, self.live, self._routes = source, live, routes
-        self.tracks = {links.slug(track): track for track in source.tracks()}
+    def __init__(self, source: Source, routes: Sequence[Route], *, live: bool, repository: str) -> None:
+        self.source, self.live, self._routes, self.repository = source, live, routes, repository
+        self.documents = source.tracks()
+        self.tracks = {links.slug(track): track for track in self.documents}
+        self.names = {links.slug(track): name for track, name in track_names(self.documents).items()}
         self.home = links.slug(first) if (first := source.home()) else ""
         self.studies = {shown.path: shown for shown in source.studies()}
         self._boards: dict[tuple[str, str, date | None], Board] = {}
         self._pages: dict[tuple[str, str], Page] = {}
-        self._days: dict[str, tuple[date, ...]] = {}
+        self._published: dict[str, tuple[Standing, ...]] = {}
         self._lock, self._past = Lock(), Lock()
+
+    @property
+    def common(self) -> dict[str, object]:
+        """The values that every page has; a view's own go before them. track, page: of the menu."""
+        menu = {"track": None, "page": None, "name": None}
+        return {
+            **menu,
+            "live": self.live,
+            "tracks": self.names,
+            "home": self.home,
+            "repository": self.repository,
+        }
 
     def board(self, slug: str, domain: str = "", as_of: date | None = None) -> Board:
         """A track's board, cached; ranked on one domain alone, or as it was at the end of a day (UTC).
@@ -112,9 +125,16 @@ class Site:
         finally:
             lock.release()
 
+    def published(self, track: str) -> tuple[Standing, ...]:
+        """All published submissions of a track, superseded ones included; read once."""
+        if track not in self._published:
+            self._published[track] = self.source.published(track)
+        return self._published[track]
+
     def _rank(self, key: tuple[str, str, date | None]) -> None:
         slug, domain, day = key
-        standings = self.source.current(self.tracks[slug], day)
+        every = self.published(self.tracks[slug])
+        standings = [s for s in every if not s.superseded] if day is None else at_end_of(every, day)
         if not standings:
             raise Missing(f"nothing was published on track {slug!r} by {day or 'now'}")
         past = [other for other in self._boards if other[2] is not None]
@@ -124,12 +144,11 @@ class Site:
 
     def _last_change(self, slug: str, day: date) -> date:
         """The last day until this one on which the track changed: days between have the same board."""
-        if slug not in self._days:
-            self._days[slug] = self.source.days(self.tracks[slug])
-        before = [change for change in self._days[slug] if change <= day]
+        days = {standing.accepted.date() for standing in self.published(self.tracks[slug])}
+        before = [change for change in days if change <= day]
         if not before:
             raise Missing(f"nothing was published on track {slug!r} by {day}")
-        return before[-1]
+        return max(before)
 
     def get(self, address: str, query: Query | None = None) -> Page:
         """The page at an address; "" is the first page. From the cache if it is there.
@@ -180,9 +199,9 @@ class Site:
             return render.page(svg(view.pictures[name], theme).encode(), "image/svg+xml")  # type: ignore[arg-type]
         view = self.view(address, query)
         if isinstance(view, File):
-            return render.page(view.text.encode(), view.media)
+            return render.page(view.content, view.media)
         link_query = f"?{query_string}" if query_string else ""
-        text = render.html(view, address, live=self.live, query=link_query)
+        text = render.html(view, address, self.common, query=link_query)
         return render.page(text.encode(), "text/html; charset=utf-8")
 
     def _pictures(self, path: str) -> Sequence[str]:

@@ -1,7 +1,6 @@
 """The `Source` that reads what pages show from a store. Pages know only the protocol (`site.py`)."""
 
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Mapping
 
 from leaderboard.ranking import standing
 from leaderboard.ranking.standing import Standing
@@ -9,6 +8,7 @@ from leaderboard.repository.studies import Shown
 from leaderboard.store.store import Store
 from leaderboard.web import links
 from metanas.base.errors import InvalidValue
+from metanas.evaluation.result import Submission as Document
 
 
 class Stored:
@@ -20,28 +20,18 @@ class Stored:
     def __init__(self, store: Store, studies: tuple[Shown, ...] = (), home: str = "") -> None:
         self._store, self._studies, self._home = store, studies, home
 
-    def tracks(self) -> tuple[str, ...]:
-        """The names of the tracks with a published submission, sorted."""
-        return standing.tracks(self._store)
+    def tracks(self) -> Mapping[str, Document]:
+        """A submission.json of each track with a published submission, sorted by the track's name."""
+        return standing.documents(self._store)
 
     def home(self) -> str | None:
         """The track of the first page; None if nothing is published."""
-        chosen = (track for track in self.tracks() if self._home in (track, links.slug(track)))
+        chosen = (track for track in standing.tracks(self._store) if self._home in (track, links.slug(track)))
         return next(chosen, None) or standing.home_track(self._store)
-
-    def current(self, track: str, as_of: date | None = None) -> tuple[Standing, ...]:
-        """What a track's table ranks, one submission per method: now, or at the end of a day (UTC)."""
-        if as_of is None:
-            return standing.current(self._store, track)
-        return at_end_of(standing.published(self._store, track), as_of)
 
     def published(self, track: str) -> tuple[Standing, ...]:
         """All published submissions of a track, superseded ones included."""
         return standing.published(self._store, track)
-
-    def days(self, track: str) -> tuple[date, ...]:
-        """The days (UTC) on which submissions came that are published on a track, oldest first."""
-        return standing.days(self._store, track)
 
     def history(self, method: str) -> tuple[Standing, ...]:
         """The published and withdrawn submissions of a method on all tracks, oldest first."""
@@ -55,6 +45,10 @@ class Stored:
         """A submission by its id, in any state; None if there is none."""
         return standing.one(self._store, identity)
 
+    def file(self, sha256: str) -> bytes:
+        """The content of a file of a submission."""
+        return self._store.blobs.get(sha256)
+
 
 def check_home(store: Store, home: str) -> None:
     """InvalidValue unless `home` is "", or the name or slug of a track with a published result."""
@@ -62,10 +56,3 @@ def check_home(store: Store, home: str) -> None:
     if home and not any(home in (track, links.slug(track)) for track in tracks):
         known = "; ".join(tracks) or "nothing is published yet"
         raise InvalidValue(f"--home {home!r:.200} is no track of this board: {known}")
-
-
-def at_end_of(published: Sequence[Standing], day: date) -> tuple[Standing, ...]:
-    """Of every method the newest submission accepted by the end of that day (UTC), sorted by method."""
-    end = datetime.combine(day + timedelta(days=1), time(), UTC)
-    newest = {s.method: s for s in sorted(published, key=lambda s: (s.accepted, s.id)) if s.accepted < end}
-    return tuple(newest[method] for method in sorted(newest))

@@ -28,6 +28,7 @@ from metanas.cli import (
     new,
     report,
     reproduce,
+    review,
     state,
     suite,
     table,
@@ -68,6 +69,7 @@ def options(
 
 app.add_typer(board.app, name="leaderboard")
 admin.hook(board.app)
+review.hook(board.app)
 bundle.hook(app)
 new.hook(app)
 app.add_typer(data.app, name="data")

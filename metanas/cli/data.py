@@ -89,6 +89,26 @@ def show(
 
 
 @app.command()
+def cards(
+    domains: Names = None,
+    suite: Annotated[str, typer.Option(help="A suite, for all its domains.")] = "",
+    out: Annotated[Path, typer.Option(help="Folder for a folder of each domain.")] = Path(
+        "leaderboard/static/domains"
+    ),
+    root: Roots = None,
+) -> None:
+    """Write what a board shows of each domain: source, licence, class splits, and samples where allowed."""
+    from metanas.data import cards as making
+    from metanas.data.suite import load_suite
+
+    names = [*(domains or ()), *(load_suite(suite).domains if suite else ())]
+    if not names:
+        fail("name domains, or a suite: --suite mini-v1")
+    for name in dict.fromkeys(names):
+        print(making.write(name, out, data_root(root)))
+
+
+@app.command()
 def table(
     suite: Annotated[str, typer.Option(help="A suite; default: all that are built in.")] = "",
     out: Annotated[Path | None, typer.Option(help="File to write it to. Default: print it.")] = None,

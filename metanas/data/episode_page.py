@@ -6,8 +6,6 @@ nothing from other hosts.
 """
 
 import base64
-import io
-import wave
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import InvalidValue
+from metanas.data import pictures
 from metanas.data.adapter import DOMAINS
 from metanas.data.episode import EVALUATION_SEED, EpisodeShape, Split
 from metanas.data.roots import DataRoot, root_of
@@ -102,22 +101,10 @@ def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: 
 
 
 def _picture(x: NDArray[Any], scale: int) -> Markup:
-    """An image (C, H, W), or a spectrogram (bands, frames), low bands at the bottom and padding in grey."""
-    from PIL import Image
-
-    if x.ndim == 3:
-        pixels = x.transpose(1, 2, 0) if x.shape[0] == 3 else x[0]
-        label = f"image, {x.shape[2]} by {x.shape[1]} pixels"
-    else:
-        values = x[::-1].astype(np.float32)
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
-        grey = 255 * (values - low) / max(high - low, 1e-6)
-        pixels = np.where(np.isnan(grey), 128, 255 - np.nan_to_num(grey)).astype(np.uint8)
-        label = f"log-mel spectrogram, {x.shape[0]} bands by {x.shape[1]} frames"
-    raw = io.BytesIO()
-    Image.fromarray(pixels).save(raw, "PNG")
+    """An image (C, H, W) or a spectrogram (bands, frames), enlarged."""
+    png, width, height, words = pictures.picture(x)
     return Markup('<img src="{}" width="{}" height="{}" alt="{}">').format(
-        _uri("image/png", raw.getvalue()), pixels.shape[1] * scale, pixels.shape[0] * scale, label
+        _uri("image/png", png), width * scale, height * scale, words
     )
 
 
@@ -142,16 +129,12 @@ def _waveform(samples: NDArray[np.int16], rate: int) -> Markup:
     for column, (a, b) in enumerate(zip(edges, edges[1:], strict=False)):
         part = samples[a : max(b, a + 1)].astype(np.float64) / 32768
         lines.append(f"M{column} {middle * (1 - part.max()):.1f}V{middle * (1 - part.min()) + 0.5:.1f}")
-    raw = io.BytesIO()
-    with wave.open(raw, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(samples.astype("<i2").tobytes())
     return Markup(
         '<svg class="wave" width="{0}" height="{1}" viewBox="0 0 {0} {1}" role="img" aria-label="waveform, '
         '{2:.2f} seconds"><path d="{3}"/></svg><audio controls preload="metadata" src="{4}"></audio>'
-    ).format(WIDTH, HEIGHT, len(samples) / rate, "".join(lines), _uri("audio/wav", raw.getvalue()))
+    ).format(
+        WIDTH, HEIGHT, len(samples) / rate, "".join(lines), _uri("audio/wav", pictures.wav(samples, rate))
+    )
 
 
 def _uri(kind: str, content: bytes) -> str:

@@ -22,7 +22,7 @@ from metanas.evaluation.statistics import DRAWS, Floats, Interval, View, bootstr
 
 ROPE = 0.005  # region of practical equivalence: +-0.5 points of accuracy (Kruschke, 2018)
 LEVEL = 0.05  # of significance
-Verdict = Literal["better", "worse", "practically equal", "undecided"]
+Verdict = Literal["better", "worse", "practically equal", "not significant"]
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Pair:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether a is significantly better or worse, or equal within the ROPE; else undecided."""
+        """Whether a is significantly better or worse, or equal within the ROPE; else not significant."""
         if -ROPE <= self.difference.low and self.difference.high <= ROPE:
             return "practically equal"
         if self.p < LEVEL:
             return "better" if self.difference.mean > 0 else "worse"
-        return "undecided"
+        return "not significant"
 
 
 def pairs(views: Mapping[str, View]) -> list[Pair]:

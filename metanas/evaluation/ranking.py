@@ -11,7 +11,7 @@ import numpy as np
 
 from metanas.evaluation.batch_intervals import intervals
 from metanas.evaluation.families import families
-from metanas.evaluation.one_to_many import OneToMany, Resolution
+from metanas.evaluation.one_to_many import Lead, OneToMany, Resolution
 from metanas.evaluation.paired import LEVEL
 from metanas.evaluation.statistics import Floats, Interval, View
 
@@ -46,6 +46,7 @@ class Ranking:
 
     methods: tuple[Ranked, ...]
     resolution: Resolution | None  # None with one family
+    lead: Lead | None  # the first family against the second; None with one
 
 
 def rank_range(first: int, last: int) -> str:
@@ -96,7 +97,7 @@ def rank(views: Mapping[str, View]) -> Ranking:
         for i in [place[family[name]]]
     ]
     ordered = sorted(ranked, key=lambda r: (-r.mean.mean, r.name))
-    return Ranking(tuple(ordered), compared.resolution(LEVEL))
+    return Ranking(tuple(ordered), compared.resolution(LEVEL), compared.lead(LEVEL))
 
 
 def task_ranks(views: Mapping[str, View]) -> dict[str, Floats]:

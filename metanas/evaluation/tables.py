@@ -133,11 +133,11 @@ def resolution(found: Resolution | None) -> str:
     more = (
         "."
         if found.doubled is None
-        else f", with {2 * found.seeds} seeds from about {100 * found.doubled:.1f} points."
+        else f"; with {2 * found.seeds} seeds, from about {100 * found.doubled:.1f} points."
     )
     return (
-        f"With {found.seeds} seed{plural}, differences from {100 * found.now:.1f} points can be told (in 80 "
-        f"% of studies; median over the methods){more}"
+        f"With {found.seeds} seed{plural}, differences from {100 * found.now:.1f} points are found "
+        f"significant (with 80 % power, median over the methods){more}"
     )
 
 
@@ -176,8 +176,8 @@ def pairs(comparison: Comparison) -> Table:
         rows,
         "In points of accuracy on the same episodes, 95 % intervals. p belongs to the difference and asks "
         "about new trainings and episodes; sign flips (10,000) and Wilcoxon ask about these trained models "
-        "only. All p are Holm-adjusted over the pairs. Win/tie/loss counts tasks beyond +-0.5 points; "
-        "practically equal: the whole interval within +-0.5 points.",
+        "only. All p are Holm-adjusted over the pairs. Win/tie/loss counts tasks beyond ±0.5 points; "
+        "practically equal: the whole interval within ±0.5 points.",
     )
 
 

@@ -56,8 +56,8 @@ def test_holm_equals_the_textbook_example_and_statsmodels() -> None:
         (0.01, 0.03, 0.01, "better"),
         (-0.03, -0.01, 0.01, "worse"),
         (0.001, 0.004, 0.01, "practically equal"),
-        (-0.02, 0.03, 0.6, "undecided"),
-        (0.001, 0.03, 0.07, "undecided"),  # Holm has the last word
+        (-0.02, 0.03, 0.6, "not significant"),
+        (0.001, 0.03, 0.07, "not significant"),  # Holm has the last word
     ],
 )
 def test_a_verdict_says_what_the_interval_and_the_test_allow(

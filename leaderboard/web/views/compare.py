@@ -11,7 +11,7 @@ from leaderboard.web import links
 from leaderboard.web.query import Query, QueryError
 from leaderboard.web.render import Missing, View
 from leaderboard.web.site import Site
-from leaderboard.web.views.ranked import track_values
+from leaderboard.web.views.menu import track_values
 from metanas.evaluation.charts.forest import Difference, forest, scatter
 from metanas.evaluation.charts.theme import Spec
 from metanas.evaluation.paired import ROPE, Pair, pairs
@@ -23,18 +23,20 @@ POINTS = 2_000  # in the scatter plot, at most
 
 
 def page(site: Site, query: Query, track: str) -> View:
-    """The comparison of the methods in `?m=a&m=b`; without any, a form to choose them.
+    """The comparison of the methods in `?m=a&m=b`; without any, with one or with too many, a form to choose.
 
-    Missing if there is no such track; QueryError for an unknown method, for one alone and for more than MOST.
+    Missing if there is no such track; QueryError for an unknown method.
     """
     board = site.board(track)
     by_slug = {links.name(line.method): line.method for line in board.lines}
     slugs = list(dict.fromkeys(query.get("m", ())))
     if unknown := [slug for slug in slugs if slug not in by_slug]:
         raise QueryError(f"m={unknown[0][:64]}: no such method on this board")
-    if slugs and not 2 <= len(slugs) <= MOST:
-        raise QueryError(f"2 to {MOST} methods can be compared, got {len(slugs)}")
-    return _view(site, board, [by_slug[slug] for slug in slugs])
+    methods = [by_slug[slug] for slug in slugs]
+    if methods and not 2 <= len(methods) <= MOST:
+        refused = f"2 to {MOST} methods can be compared; {len(methods)} chosen so far."
+        return _view(site, board, [], ticked=methods, refused=refused)
+    return _view(site, board, methods, ticked=methods)
 
 
 def pair_page(site: Site, query: Query, track: str, a: str, b: str) -> View:
@@ -59,7 +61,9 @@ def _differences(board: Board, methods: Sequence[str]) -> list[Difference]:
     return differences
 
 
-def _view(site: Site, board: Board, methods: Sequence[str]) -> View:
+def _view(
+    site: Site, board: Board, methods: Sequence[str], *, ticked: Sequence[str] = (), refused: str = ""
+) -> View:
     by_task = _differences(board, methods)
     compared: list[Pair] = pairs(board.views(methods)) if methods else []
     pairs_shown = list(combinations([line.method for line in board.lines[:IN_EXPORT]], 2))
@@ -68,6 +72,8 @@ def _view(site: Site, board: Board, methods: Sequence[str]) -> View:
         {
             **track_values(site, board, "compare.html"),
             "methods": methods,
+            "ticked": ticked,
+            "refused": refused,
             "compared": compared,
             "differences": by_task,
             "rope": 100 * ROPE,

@@ -12,8 +12,8 @@ from typing import Any
 
 from leaderboard.ranking.board import Board, Line
 from leaderboard.web import links
-from leaderboard.web.formatting import heading
-from leaderboard.web.query import Query, TableQuery
+from leaderboard.web.formatting import heading, tex
+from leaderboard.web.query import Query
 from leaderboard.web.render import File
 from leaderboard.web.site import Site
 from leaderboard.web.views import ranked
@@ -32,11 +32,9 @@ def export(site: Site, query: Query, track: str, form: str) -> File:
 
     Missing and QueryError as for the ranked table.
     """
-    full_board = site.board(track)
-    table_query = TableQuery.of(query, full_board.domains, [task.name for task in full_board.tasks])
-    board = site.board(track, table_query.domain, table_query.as_of)
-    lines = ranked.ordered(ranked.filtered(board, table_query), table_query)
-    return File(WRITERS[form](board, lines), MEDIA[form])
+    board, choice = ranked.chosen(site, query, track)
+    lines = ranked.ordered(board, ranked.filtered(board, choice), choice)
+    return File(WRITERS[form](board, lines).encode(), MEDIA[form])
 
 
 def scores(board: Board, lines: Iterable[Line]) -> str:
@@ -83,14 +81,14 @@ def _latex(board: Board, lines: Iterable[Line]) -> str:
     """A LaTeX table (package booktabs): accuracy in % with half the width of the 95 % interval."""
     headings = ["Rank", "Method", "Mean", *(heading(task) for task in board.tasks)]
     body = [
-        [line.ranks.replace("\u2013", "--"), _tex(line.method), _plus_minus(line.overall)]
+        [line.ranks.replace("\u2013", "--"), tex(line.method), _plus_minus(line.overall)]
         + [_plus_minus(line.tasks[task.name]) for task in board.tasks]
         for line in lines
     ]
     head = [
         f"\\begin{{tabular}}{{rl{'r' * (len(headings) - 2)}}}",
         "\\toprule",
-        _tex_row(map(_tex, headings)),
+        _tex_row(map(tex, headings)),
         "\\midrule",
     ]
     return "\n".join([*head, *map(_tex_row, body), "\\bottomrule", "\\end{tabular}", ""])
@@ -117,6 +115,9 @@ def _row(line: Line) -> dict[str, Any]:
         "mean": _interval(line.overall),
         "tasks": {name: _interval(interval) for name, interval in sorted(line.tasks.items())},
         "chance_normalised": line.normalised,
+        "architecture_gain": _interval(line.standing.gain.difference) if line.standing.gain else None,
+        "adapt_flops": line.standing.document.costs.adapt_flops,
+        "predict_macs": line.standing.document.costs.predict_macs,
         "predictions_sha256": line.standing.document.predictions_sha256,
     }
 
@@ -131,12 +132,6 @@ def _json(value: Any) -> str:
 
 def _plus_minus(interval: Interval) -> str:
     return f"${100 * interval.mean:.1f} \\pm {50 * (interval.high - interval.low):.1f}$"
-
-
-def _tex(text: str) -> str:
-    """A text with LaTeX's special characters escaped."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)
 
 
 def _tex_row(cells: Iterable[str]) -> str:

@@ -11,11 +11,13 @@ import numpy as np
 
 from leaderboard.ranking.board import Board, Line
 from leaderboard.ranking.standing import Standing
-from leaderboard.web import links
+from leaderboard.web import about, declared, downloads, links, reproduce
 from leaderboard.web.drawings import drawings
+from leaderboard.web.formatting import tex
 from leaderboard.web.query import Query
 from leaderboard.web.render import Missing, View
 from leaderboard.web.site import Site
+from leaderboard.web.views.menu import track_values
 from metanas.evaluation import tables
 from metanas.evaluation.charts.curves import Step, curves
 from metanas.evaluation.charts.theme import Spec
@@ -53,20 +55,15 @@ def page(site: Site, query: Query, track: str, name: str) -> View:
     standing = next((s for s in history if s.id == line.standing.id), None)  # unlike the board's, with curves
     if standing is None:
         raise Missing(f"{name!r} has just left {track}")
-    return _view(site.tracks, board, line, standing, history)
+    return _view(site, board, line, standing, history)
 
 
-def _view(
-    tracks: Mapping[str, str], board: Board, line: Line, standing: Standing, history: Iterable[Standing]
-) -> View:
+def _view(site: Site, board: Board, line: Line, standing: Standing, history: Iterable[Standing]) -> View:
     steps = _steps(standing)
     return View(
         "method.html",
         {
-            "tracks": tracks,
-            "track": links.slug(board.track),
-            "board": board,
-            "page": "method",
+            **track_values(site, board, "method"),
             "line": line,
             "standing": standing,
             "s": standing.document,
@@ -77,8 +74,13 @@ def _view(
             "claims": _claims(standing),
             "fresh": _fresh(standing),
             "history": [other for other in history if other.track == board.track],
-            "command": _command(standing),
+            "command": reproduce.command(standing.document),
             "bibtex": _bibtex(standing),
+            "authors": declared.authors(standing),
+            "family": declared.family(standing),
+            "found_at": declared.links(standing, site.repository),
+            "downloads": downloads.offered(standing),
+            "saved_as": downloads.saved_as,
         },
         _pictures(standing, steps),
     )
@@ -135,25 +137,19 @@ def _fresh(standing: Standing) -> list[FreshScore]:
     ]
 
 
-def _command(standing: Standing) -> str:
-    """The command that runs the method again."""
-    s = standing.document
-    start = f"metanas run --method {s.method} --suite {s.suite} --budget {s.budget['name']}"
-    return f"{start} --seeds {','.join(map(str, s.seeds))}"
-
-
 def _bibtex(standing: Standing) -> str:
-    """A BibTeX entry for the submission."""
-    s, year = standing.document, standing.accepted.year
+    """A BibTeX entry for the submission. What it says belongs to the submission and never changes."""
+    s, day = standing.document, standing.accepted
+    named = [author["name"] for author in (standing.entry or {}).get("authors", ())]
+    fields = {
+        "title": f"{{{tex(standing.method)} on MetaNAS-Bench {tex(s.suite)} {tex(s.suite_version)}}}",
+        "author": " and ".join(f"{{{tex(name)}}}" for name in named) or tex(declared.authors(standing)),
+        "year": str(day.year),
+        "date": f"{day:%Y-%m-%d}",
+        "note": f"submission {standing.id}, predictions SHA-256 {s.predictions_sha256}",
+    }
     key = links.name(standing.method).replace("~", "-")
-    lines = (
-        f"@misc{{metanas-bench-{key}-{year},",
-        f"  title = {{{standing.method} on MetaNAS-Bench {s.suite} {s.suite_version}}},",
-        f"  note = {{submission {standing.id}, predictions SHA-256 {s.predictions_sha256}}},",
-        f"  year = {{{year}}}",
-        "}",
-    )
-    return "\n".join(lines)
+    return about.entry("misc", f"metanas-bench-{key}-{day.year}-{s.predictions_sha256[:8]}", fields)
 
 
 def _pictures(standing: Standing, steps: list[Step]) -> dict[str, Spec]:

@@ -1,26 +1,42 @@
 """Accuracy against one cost of every method of a track, with the Pareto front: a picture and its table.
 
 Costs are what the entrants declare. Seconds and memory are only compared between results of the same
-hardware, so there is a table for each, and a picture of the first. The API's /api/v1/pareto returns the same
-values.
+hardware, so there is a table for each, and a picture of the first; operations and parameters are the same on
+any. The API's /api/v1/pareto returns the same values.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from leaderboard.ranking.board import Board, Line
 from leaderboard.web import links
 from leaderboard.web.query import Query, QueryError
 from leaderboard.web.render import View
 from leaderboard.web.site import Site
-from leaderboard.web.views.ranked import track_values
+from leaderboard.web.views.menu import track_values
 from metanas.evaluation.charts.pareto import Point, front, pareto
 from metanas.evaluation.result import Costs
 
-COSTS: dict[str, tuple[str, Callable[[Costs], float]]] = {  # name in the address -> (label, value)
-    "parameters": ("parameters", lambda c: c.parameters),
-    "training": ("meta-training, seconds per seed", lambda c: c.train_seconds),
-    "memory": ("peak memory, MiB", lambda c: c.peak_bytes / 2**20),
+
+class Cost(NamedTuple):
+    """A cost by which methods are compared. value: None where a result does not state it."""
+
+    title: str  # in the menu
+    label: str  # with its unit
+    value: Callable[[Costs], float | None]
+    by_machine: bool = False  # only comparable on the same hardware
+
+
+COSTS: Mapping[str, Cost] = {  # by name in the address
+    "flops": Cost("Adaptation FLOPs", "FLOPs to adapt to one task", lambda c: c.adapt_flops),
+    "macs": Cost("MACs per query", "multiply-accumulates per query", lambda c: c.predict_macs),
+    "train": Cost("Meta-training FLOPs", "FLOPs of meta-training", lambda c: c.train_flops),
+    "parameters": Cost("Parameters", "parameters", lambda c: c.parameters),
+    "training": Cost(
+        "Meta-training time", "meta-training, seconds per seed", lambda c: c.train_seconds, by_machine=True
+    ),
+    "memory": Cost("Memory", "peak memory, MiB", lambda c: c.peak_bytes / 2**20, by_machine=True),
 }
 
 
@@ -31,43 +47,52 @@ class Group:
     machine: str | None
     points: tuple[Point, ...]
     front: frozenset[str]
+    unstated: tuple[str, ...]  # methods that do not state this cost
 
     @property
     def drawn(self) -> list[Point]:
         """The points with a place on a logarithmic axis."""
         return [point for point in self.points if point.cost > 0]
 
+    @property
+    def best(self) -> list[Point]:
+        """The points on the front."""
+        return [point for point in self.points if point.method in self.front]
+
 
 def page(site: Site, query: Query, track: str, cost: str) -> View:
     """The page of one cost, a key of COSTS; QueryError for another, Missing if there is no such track."""
     if cost not in COSTS:
         raise QueryError(f"there is no cost {cost!r}; there are: {', '.join(COSTS)}")
-    board = site.board(track)
-    label, value = COSTS[cost]
-    machines = _machines(board) if cost != "parameters" else {None: list(board.lines)}
-    groups = [_group(name, lines, value) for name, lines in machines.items()]
+    board, asked = site.board(track), COSTS[cost]
+    machines = _machines(board) if asked.by_machine else {None: list(board.lines)}
+    groups = [_group(name, lines, asked.value) for name, lines in machines.items()]
     drawn = groups[0].drawn
     return View(
         "pareto.html",
         {
-            **track_values(site, board, "pareto-parameters.html"),
+            **track_values(site, board, "pareto-flops.html"),
             "groups": groups,
             "cost": cost,
-            "costs": {name: links.board(board.track, f"pareto-{name}.html") for name in COSTS},
-            "label": label,
+            "costs": {
+                name: (links.board(board.track, f"pareto-{name}.html"), c) for name, c in COSTS.items()
+            },
+            "label": asked.label,
         },
-        {"pareto": pareto(f"Accuracy and {label}", drawn, label)} if drawn else {},
+        {"pareto": pareto(f"Accuracy and {asked.label}", drawn, asked.label)} if drawn else {},
     )
 
 
-def _point(line: Line, cost: float) -> Point:
-    return Point(line.method, *line.overall.percents, float(cost))
-
-
-def _group(machine: str | None, lines: Sequence[Line], value: Callable[[Costs], float]) -> Group:
-    points = [_point(line, value(line.standing.document.costs)) for line in lines]
+def _group(machine: str | None, lines: Sequence[Line], value: Callable[[Costs], float | None]) -> Group:
+    costs = {line.method: value(line.standing.document.costs) for line in lines}
+    points = [
+        Point(line.method, *line.overall.percents, float(cost))
+        for line in lines
+        if (cost := costs[line.method]) is not None
+    ]
     cheapest = sorted(points, key=lambda p: (p.cost, -p.accuracy))
-    return Group(machine, tuple(cheapest), frozenset(front([p for p in points if p.cost > 0])))
+    unstated = tuple(method for method, cost in costs.items() if cost is None)
+    return Group(machine, tuple(cheapest), frozenset(front([p for p in points if p.cost > 0])), unstated)
 
 
 def _machines(board: Board) -> dict[str | None, list[Line]]:

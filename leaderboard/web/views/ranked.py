@@ -1,23 +1,24 @@
 """The ranked table of a track, with filters, sorting, columns and pages from its query string (`query.py`).
 
-It is the first page of a track, and that of the administrator's track is the first page of the site. The
-values that every page needs (`base_values`, `track_values`) are here too.
+It is the first page of a track, and that of the administrator's track is the first page of the site.
 """
 
 from collections.abc import Iterable, Sequence
 
 from leaderboard.ranking.board import Board, Line
-from leaderboard.web import links
+from leaderboard.web import columns, declared, links
 from leaderboard.web.query import COLUMNS, NAMES, ROWS, TIERS, Query, TableQuery
 from leaderboard.web.render import View
 from leaderboard.web.site import Site
+from leaderboard.web.views.compare import IN_EXPORT, MOST
+from leaderboard.web.views.menu import track_values
 from metanas.evaluation import tables
 
 
 def home(site: Site, query: Query) -> View:
     """The first page: the table of the administrator's track, or how to make a first result."""
     if not site.home:
-        return View("empty.html", base_values(site, "index.html"))
+        return View("empty.html", {"page": "index.html"})
     return ranked(site, query, site.home)
 
 
@@ -26,45 +27,48 @@ def ranked(site: Site, query: Query, track: str) -> View:
 
     Missing if there is no such track, or nothing was published on it by `as_of`; QueryError: `TableQuery.of`.
     """
+    board, choice = chosen(site, query, track)
     full_board = site.board(track)
-    table_query = TableQuery.of(query, full_board.domains, [task.name for task in full_board.tasks])
-    board = site.board(track, table_query.domain, table_query.as_of)
-    lines = ordered(filtered(board, table_query), table_query)
+    lines = ordered(board, filtered(board, choice), choice)
     pages = max(1, -(-len(lines) // ROWS))
-    page = min(table_query.page, pages)
-    shown = lines if not site.live else lines[(page - 1) * ROWS : page * ROWS]
+    at = min(choice.page, pages)
+    shown = columns.of_board(board, site.repository)
     return View(
         "ranked.html",
         {
             **track_values(site, board, "index.html"),
-            "board": board,
+            "headline": full_board.lead,
+            "leader": full_board.lines[0],
+            "contenders": sum(line.place.best for line in full_board.lines),
             "resolution": tables.resolution(board.resolution),
-            "lines": shown,
+            "lines": lines[(at - 1) * ROWS : at * ROWS] if site.live else lines,
             "found": len(lines),
-            "choice": table_query,
+            "choice": choice,
             "pages": pages,
-            "at": page,
+            "at": at,
             "domains": full_board.domains,
+            "families": _families(full_board),
             "tiers": TIERS,
-            "columns": COLUMNS,
+            "groups": [name for name in COLUMNS if any(c.group == name for c in shown)],
             "names": NAMES,
-            "challenged": any(line.standing.outcome for line in board.lines),
-            "shown_tasks": board.tasks if "tasks" in table_query.columns else (),
+            "columns": [c for c in shown if c.group in choice.columns or not site.live],
+            "authors": declared.authors,
+            "most": MOST,
+            "in_export": IN_EXPORT,
         },
     )
 
 
-def base_values(site: Site, page: str) -> dict[str, object]:
-    """The values that `base.html` needs on a page of no track; its menu leads to the first page's track.
+def chosen(site: Site, query: Query, track: str) -> tuple[Board, TableQuery]:
+    """The board that a query string asks for, of a domain or a day, and what else it asks."""
+    full_board = site.board(track)
+    known = [column.name for column in columns.of_board(full_board)]
+    choice = TableQuery.of(query, full_board.domains, known, _families(full_board))
+    return site.board(track, choice.domain, choice.as_of), choice
 
-    page: the address, relative to the track's, of the menu entry that is marked as current.
-    """
-    return {"tracks": site.tracks, "track": site.home or None, "page": page}
 
-
-def track_values(site: Site, board: Board, page: str) -> dict[str, object]:
-    """The values that `base.html` needs on a page of a track; page: as in `base_values`."""
-    return {"tracks": site.tracks, "track": links.slug(board.track), "board": board, "page": page}
+def _families(board: Board) -> list[str]:
+    return sorted({declared.family(line.standing) for line in board.lines})
 
 
 def filtered(board: Board, table_query: TableQuery) -> list[Line]:
@@ -72,37 +76,23 @@ def filtered(board: Board, table_query: TableQuery) -> list[Line]:
     return [
         line
         for line in board.lines
-        if table_query.q.lower() in line.method.lower()
+        if table_query.q.lower() in f"{line.method} {declared.authors(line.standing)}".lower()
+        and table_query.family in ("", declared.family(line.standing))
         and table_query.tier in ("", line.standing.tier)
         and table_query.transductive in ("", "yes" if line.standing.document.transductive else "no")
     ]
 
 
-def ordered(lines: Sequence[Line], table_query: TableQuery) -> list[Line]:
-    """The lines, given in the board's order, sorted by the query's column; ties keep the board's order."""
+def ordered(board: Board, lines: Sequence[Line], table_query: TableQuery) -> list[Line]:
+    """Lines of a board, given in its order, sorted by the query's column; ties keep that order.
+
+    A column that this board has not, as one of another domain, leaves the order as it is.
+    """
     if table_query.sort in ("rank", "mean"):  # the board's order: rising ranks, falling means
         backwards = table_query.descending == (table_query.sort == "rank")
         return list(reversed(lines)) if backwards else list(lines)
-    return sorted(lines, key=lambda line: _key(line, table_query.sort), reverse=table_query.descending)
-
-
-def _key(line: Line, column: str) -> float | str:
-    document = line.standing.document
-    if column in line.tasks:
-        return line.tasks[column].mean
-    values: dict[str, float | str] = {
-        "method": line.method,
-        "best": line.place.to_best.mean,
-        "fresh": line.standing.outcome.fresh.mean if line.standing.outcome else -1.0,
-        "worst": line.worst[1],
-        "normalised": line.normalised,
-        "parameters": document.costs.parameters,
-        "training": document.costs.train_seconds,
-        "seeds": len(document.seeds),
-        "attempts": line.standing.attempts,
-        "date": line.standing.accepted.timestamp(),
-    }
-    return values.get(column, 0.0)
+    value = columns.sort_values(board).get(table_query.sort, lambda line: 0.0)
+    return sorted(lines, key=value, reverse=table_query.descending)
 
 
 def paths(site: Site) -> Iterable[str]:

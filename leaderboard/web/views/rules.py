@@ -9,7 +9,6 @@ from leaderboard.web import links
 from leaderboard.web.query import Query
 from leaderboard.web.render import View
 from leaderboard.web.site import Site
-from leaderboard.web.views.ranked import base_values
 from metanas.evaluation.paired import LEVEL, ROPE
 from metanas.evaluation.statistics import DRAWS
 
@@ -35,7 +34,7 @@ def page(site: Site, query: Query) -> View:
         "most_open": disputes.MOST_OPEN,
         "enough": disputes.ENOUGH,
     }
-    return View("rules.html", {**base_values(site, links.RULES), **values})
+    return View("rules.html", {"page": links.RULES, **values})
 
 
 def _limits(kind: str) -> str:

@@ -13,7 +13,7 @@ from leaderboard.web import links
 from leaderboard.web.query import Query, QueryError
 from leaderboard.web.render import View
 from leaderboard.web.site import Site
-from leaderboard.web.views.ranked import track_values
+from leaderboard.web.views.menu import track_values
 from metanas.evaluation import tables
 from metanas.evaluation.charts.critical import critical
 from metanas.evaluation.one_to_many import with_baseline

@@ -12,7 +12,7 @@ from leaderboard.web import links
 from leaderboard.web.query import Query
 from leaderboard.web.render import Missing, View
 from leaderboard.web.site import Site
-from leaderboard.web.views.ranked import track_values
+from leaderboard.web.views.menu import track_values
 from metanas.data import manifest
 from metanas.evaluation.result import Task
 
@@ -62,7 +62,7 @@ def _repeats(board: Board, task: Task) -> str:
 
 def _records(site: Site, board: Board, task: str) -> list[Record]:
     """The best scores on a task over time, oldest first."""
-    ordered = sorted(site.source.published(board.track), key=lambda s: (s.accepted, s.id))
+    ordered = sorted(site.published(board.track), key=lambda s: (s.accepted, s.id))
     records: list[Record] = []
     for standing in ordered:
         if task not in standing.accuracies:

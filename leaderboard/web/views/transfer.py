@@ -12,7 +12,6 @@ from leaderboard.web import links
 from leaderboard.web.query import Query
 from leaderboard.web.render import File, Missing, View
 from leaderboard.web.site import Site
-from leaderboard.web.views.ranked import base_values
 from metanas.evaluation import tables
 from metanas.evaluation.charts.forest import Difference, forest
 from metanas.evaluation.charts.heatmap import heatmap
@@ -33,7 +32,7 @@ def page(site: Site, query: Query, path: str) -> View:
 
 def scores(site: Site, query: Query, path: str) -> File:
     """A study and its scores as JSON (`repository/studies.py`). Missing if there is none."""
-    return File(document(_study(site, path)).decode(), "application/json")
+    return File(document(_study(site, path)), "application/json")
 
 
 def _command(shown: Shown) -> str:
@@ -52,7 +51,7 @@ def _study(site: Site, path: str) -> Shown:
 
 
 def _view(site: Site, shown: Shown | None) -> View:
-    values = {**base_values(site, links.TRANSFER), "studies": site.studies, "shown": shown}
+    values: dict[str, object] = {"page": links.TRANSFER, "studies": site.studies, "shown": shown}
     if shown is None:
         return View("transfer.html", values)
     accuracy, differences, *parts = tables.transfer(shown.matrix)

@@ -49,7 +49,7 @@ def forest(title: str, differences: Sequence[Difference], rope: float) -> Spec:
             "encoding": {"x": x, "y": y, "tooltip": tooltip},
         },
     ]
-    summary = f"{', '.join(pairs[:6])}, by task; the grey band is practically equal (+-{rope} points)."
+    summary = f"{', '.join(pairs[:6])}, by task; the grey band is practically equal (±{rope} points)."
     if len(pairs) == 1:  # one row per task, as wide as the container
         return figure(title, summary, rows, width="container", height=28 * len(tasks), layer=layer)
     header = {"labelAngle": 0, "labelAlign": "left", "labelOrient": "top", "labelAnchor": "start"}

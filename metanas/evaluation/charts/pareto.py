@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from metanas.base.errors import InvalidValue
 from metanas.evaluation.charts.theme import BLUE, Spec, figure
 
+# The wheel zooms with Shift, and scrolls the page without; dragging moves, a double click resets.
+ZOOM = {
+    "name": "zoom",
+    "select": {"type": "interval", "zoom": "wheel![event.shiftKey]"},
+    "bind": "scales",
+}
+
 
 @dataclass(frozen=True)
 class Point:
@@ -87,6 +94,7 @@ def pareto(title: str, points: list[Point], cost: str) -> Spec:
                 },
             },
             {
+                "params": [ZOOM],
                 "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
                 "encoding": {
                     "x": x,

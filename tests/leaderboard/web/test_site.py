@@ -16,7 +16,7 @@ from leaderboard.repository.studies import read_all
 from leaderboard.store.store import Store
 from leaderboard.web import links
 from leaderboard.web.drawings import drawings
-from leaderboard.web.query import COLUMNS, QueryError, TableQuery
+from leaderboard.web.query import DEFAULT, QueryError, TableQuery
 from leaderboard.web.render import Missing
 from leaderboard.web.routes import open_site
 from leaderboard.web.site import Site
@@ -130,6 +130,9 @@ def test_every_number_of_the_table_is_in_the_exports(static: Site) -> None:
     assert [row["method"] for row in rows] == [row["method"] for row in table]
     for row, line in zip(rows, table, strict=True):
         mean = row["mean"]
+        gain = row["architecture_gain"]
+        assert f"{100 * gain['mean']:+.1f} [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]" in page
+        assert "adapt_flops" in row and "predict_macs" in row
         assert float(line["mean"]) == pytest.approx(100 * mean["mean"], abs=1e-4)
         written = f"{100 * mean['mean']:.1f} [{100 * mean['low']:.1f}, {100 * mean['high']:.1f}]"
         assert written in page and written in markdown
@@ -157,10 +160,11 @@ def test_filters_hide_rows_and_keep_ranks(live: Site) -> None:
 
 def test_sorting_and_its_permalink(live: Site) -> None:
     address = f"{track(live)}/index.html"
-    up = names(text(live, address, sort=["digits/5w1s"]))
-    down = text(live, address, sort=["-digits/5w1s"])
-    assert up == list(reversed(names(down)))
-    assert 'aria-sort="descending" data-column="digits/5w1s"' in down
+    for column, group in (("digits/5w1s", "tasks"), ("on-digits", "domains")):
+        up = names(text(live, address, sort=[column], columns=[group]))
+        down = text(live, address, sort=[f"-{column}"], columns=[group])
+        assert up == list(reversed(names(down)))
+        assert f'aria-sort="descending" data-column="{column}"' in down
     assert names(text(live, address, sort=["method"])) == sorted(METHODS)
 
 
@@ -185,7 +189,7 @@ def test_a_choice_survives_its_permalink() -> None:
     again = TableQuery.of(parse_qs(choice.link()[1:]), ["digits"], ["digits/5w1s"])
     assert again == choice
     assert TableQuery().link() == "", "the plain address"
-    assert TableQuery.of({}, [], []).columns == COLUMNS
+    assert TableQuery.of({}, [], []).columns == DEFAULT
 
 
 @pytest.mark.parametrize(
@@ -196,7 +200,7 @@ def test_a_choice_survives_its_permalink() -> None:
         ({"page": ["٣"]}, "page wants a positive number"),
         ({"as_of": ["today"]}, "as_of wants a day like 2026-11-24, got 'today'"),
         ({"domain": ["x"]}, "domain=x: there is only digits, spoken-words"),
-        ({"columns": ["x"]}, "columns=x: there is only best, tasks, fresh, worst"),
+        ({"columns": ["x"]}, "columns=x: there is only family, links, tier, domains"),
         ({"tier": ["gold"]}, "tier=gold: there is only recomputed, challenged, reproduced"),
     ],
 )
@@ -243,17 +247,22 @@ def test_comparing_shows_differences_and_refuses_what_cannot_be(live: Site) -> N
     page = text(live, address, m=["best", "scratch"])
     assert "best - scratch" in page and "better" in page
     assert "best - a.b_c-d" in text(live, address, m=["best", "a.b_c-d", "middle"])
-    for wanted, message in ((["best"], "2 to 6 methods"), (["best", "x"], "no such method")):
-        with pytest.raises(QueryError, match=message):
-            live.get(address, {"m": wanted})
+    with pytest.raises(QueryError, match="no such method"):
+        live.get(address, {"m": ["best", "x"]})
+
+
+def test_one_method_is_no_comparison_but_a_start_of_one(live: Site) -> None:
+    page = text(live, f"{track(live)}/compare.html", m=["best"])
+    assert "2 to 6 methods can be compared; 1 chosen so far." in page
+    assert 'value="best" checked' in page and 'value="scratch" checked' not in page
 
 
 def test_methods_are_compared_with_the_best_and_with_a_baseline(live: Site) -> None:
     address = f"{track(live)}/significance.html"
     page = text(live, address, baseline=["scratch"])
-    for words in ("may be the best", "not the best", "Minus scratch", "points can be told"):
+    for words in ("may be the best", "not the best", "Minus scratch", "points are found significant"):
         assert words in page, words
-    assert "points can be told" in text(live, f"{track(live)}/index.html")
+    assert "points are found significant" in text(live, f"{track(live)}/index.html")
     with pytest.raises(QueryError, match="baseline=x: no such method on this board"):
         live.get(address, {"baseline": ["x"]})
 

@@ -1,0 +1,204 @@
+"""The columns of the ranked table: heading, what to sort by, and the text of a cell.
+
+`of_board` lists them for one board; `query.py` says which of them are shown. The template writes the columns
+that stand in every view (rank, method, mean) itself.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+from markupsafe import Markup
+
+from leaderboard.ranking.board import Board, Line
+from leaderboard.web import declared, domain_cards
+from leaderboard.web.formatting import bar, count, day, heading, percent, si
+from leaderboard.web.query import NAMES
+from metanas.evaluation.paired import LEVEL
+from metanas.evaluation.tables import points
+
+NONE = "\u2013"  # in a cell without a value
+MISSING = 1e30  # what a cost that nobody stated is sorted as
+MOST_DOMAINS = 6  # columns; of more, there is one column a modality
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. group: the name by which a reader chooses it; about: the heading in full."""
+
+    name: str
+    group: str
+    heading: str
+    value: Callable[[Line], float | str]  # what it is sorted by
+    cell: Callable[[Line], str]
+    about: str = ""
+    style: str = "number"  # class of a cell
+
+
+def of_board(board: Board, repository: str = "") -> list[Column]:
+    """All columns of a board but rank, method and mean. repository: where the code of metanas is, or ""."""
+    return [
+        _text("family", declared.family),
+        Column(
+            "links",
+            "links",
+            NAMES["links"],
+            lambda line: -len(declared.links(line.standing, repository)),
+            lambda line: _links(line, repository),
+            "What its authors published",
+            "",
+        ),
+        _text("tier", lambda standing: standing.tier),
+        *_domains(board),
+        _column("gain", _gain_value, _gain, "Adapted architecture minus one shared one, in points"),
+        _cost("adapt", lambda line: line.standing.document.costs.adapt_flops, "To adapt to one task"),
+        _column("date", lambda line: line.standing.accepted.timestamp(), _date, "Accepted on (UTC)"),
+        _column(
+            "best", lambda line: line.place.to_best.mean, _best, "In points, with a 95 % interval", "score"
+        ),
+        *_tasks(board),
+        *([_fresh()] if any(line.standing.outcome for line in board.lines) else []),
+        _column(
+            "worst",
+            lambda line: line.worst[1],
+            lambda line: f"{percent(line.worst[1])} {line.worst[0]}",
+            style="score",
+        ),
+        _column(
+            "normalised",
+            lambda line: line.normalised,
+            lambda line: percent(line.normalised),
+            "0 is guessing, 100 is perfect",
+        ),
+        _cost("macs", lambda line: line.standing.document.costs.predict_macs, "Of one query, once adapted"),
+        _column(
+            "parameters",
+            lambda line: line.standing.document.costs.parameters,
+            lambda line: count(line.standing.document.costs.parameters),
+        ),
+        _column(
+            "training",
+            lambda line: line.standing.document.costs.train_seconds,
+            lambda line: count(line.standing.document.costs.train_seconds),
+            "As declared; compare within one kind of hardware only",
+        ),
+        _column("seeds", _seeds, lambda line: str(_seeds(line))),
+        _column(
+            "attempts",
+            lambda line: line.standing.attempts,
+            lambda line: str(line.standing.attempts),
+            "Submissions of this method on this track",
+        ),
+    ]
+
+
+def sort_values(board: Board) -> Mapping[str, Callable[[Line], float | str]]:
+    """What each column sorts by, by its name; rank and mean, the board's own order, are left out."""
+    return {"method": lambda line: line.method, **{c.name: c.value for c in of_board(board)}}
+
+
+def _column(
+    name: str,
+    value: Callable[[Line], float | str],
+    cell: Callable[[Line], str],
+    about: str = "",
+    style: str = "number",
+) -> Column:
+    return Column(name, name, NAMES[name], value, cell, about, style)
+
+
+def _text(name: str, of: Callable[..., str]) -> Column:
+    return _column(name, lambda line: of(line.standing), lambda line: of(line.standing), style="")
+
+
+def _cost(name: str, cost: Callable[[Line], int | None], about: str) -> Column:
+    def value(line: Line) -> float:
+        found = cost(line)
+        return MISSING if found is None else found
+
+    def cell(line: Line) -> str:
+        found = cost(line)
+        return NONE if found is None else si(found).strip()
+
+    return _column(name, value, cell, f"{about}, as declared")
+
+
+def _domains(board: Board) -> Iterable[Column]:
+    """The mean accuracy on each domain, or on those of each modality; none if the modalities are unknown."""
+    if len(board.domains) <= MOST_DOMAINS:
+        for domain in board.domains:
+            yield _mean_of(domain, domain, [domain])
+        return
+    cards = [domain_cards.find(domain) for domain in board.domains]
+    by_modality: dict[str, list[str]] = {}
+    for card in cards:
+        if card is None:
+            return
+        by_modality.setdefault(card.modality, []).append(card.name)
+    for modality, domains in by_modality.items():
+        yield _mean_of(modality, f"{modality} ({len(domains)})", domains)
+
+
+def _mean_of(name: str, heading: str, domains: list[str]) -> Column:
+    def value(line: Line) -> float:
+        return fmean(line.domains[domain] for domain in domains)
+
+    about = f"Mean accuracy in % on {', '.join(domains)}"
+    return Column(f"on-{name}", "domains", heading, value, lambda line: percent(value(line)), about)
+
+
+def _tasks(board: Board) -> Iterable[Column]:
+    for task in board.tasks:
+
+        def value(line: Line, name: str = task.name) -> float:
+            return line.tasks[name].mean
+
+        def cell(line: Line, name: str = task.name) -> str:
+            interval = line.tasks[name]
+            return Markup("{}{}").format(interval.percent(), Markup(bar(interval)))
+
+        yield Column(task.name, "tasks", heading(task), value, cell, style="score")
+
+
+def _fresh() -> Column:
+    def value(line: Line) -> float:
+        return line.standing.outcome.fresh.mean if line.standing.outcome else -1.0
+
+    def cell(line: Line) -> str:
+        found = line.standing.outcome
+        return f"{found.fresh.percent()} / {percent(found.pinned.mean)}" if found else NONE
+
+    return _column(
+        "fresh", value, cell, "Accuracy in % on fresh and on pinned episodes of the same tasks", "score"
+    )
+
+
+def _gain_value(line: Line) -> float:
+    return line.standing.gain.difference.mean if line.standing.gain else -MISSING
+
+
+def _gain(line: Line) -> str:
+    gain = line.standing.gain
+    if gain is None:
+        return NONE
+    return points(gain.difference) + ("" if gain.p < LEVEL else " ns")
+
+
+def _best(line: Line) -> str:
+    badge = Markup(' <span class="badge">may be best</span>') if line.place.best else ""
+    return Markup("{}{}").format(points(line.place.to_best), badge)
+
+
+def _links(line: Line, repository: str) -> str:
+    found = declared.links(line.standing, repository)
+    anchor = Markup('<a href="{}" rel="nofollow ugc noopener" aria-label="{} of {}">{}</a>')
+    anchors = [anchor.format(url, kind, line.method, kind) for kind, url in found.items()]
+    return Markup(" ").join(anchors) if anchors else NONE
+
+
+def _date(line: Line) -> str:
+    return day(line.standing.accepted)
+
+
+def _seeds(line: Line) -> int:
+    return len(line.standing.document.seeds)
