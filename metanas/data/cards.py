@@ -23,7 +23,7 @@ from metanas.data.store import Store, open_store
 
 CARD = "card.json"
 MOST_NAMES = 150  # classes of a split whose names stand on the card
-SAMPLES = {"image": 8, "text": 6, "speech": 3}  # test classes that are shown
+SAMPLES = {"image": 8, "text": 6, "speech": 3, "series": 6}  # test classes that are shown
 MOST_SECONDS = 1.5  # of a recording
 MOST_CHARACTERS = 240  # of a text
 FREE = re.compile(r"\b(MIT|CC BY(-SA)? \d|BSD-3-Clause|Unicode License|Apache-2\.0|made on the spot)")
@@ -101,7 +101,8 @@ def _samples(store: Store, adapter: Adapter, root: DataRoot) -> Iterator[Sample]
         if adapter.modality == "text":
             yield Sample(shown | {"text": " ".join(str(token) for token in examples.x[row] if token)}, {})
             continue
-        drawn = pictures.picture(np.asarray(examples.x[row]))
+        draw = pictures.plot if adapter.modality == "series" else pictures.picture
+        drawn = draw(np.asarray(examples.x[row]))
         files = {f"{number}.png": drawn.png}
         shown |= {
             "picture": f"{number}.png",

@@ -24,7 +24,7 @@ from metanas.data.roots import DataRoot, root_of
 from metanas.data.sampler import ClassTable, sample
 from metanas.data.suite import Suite, load_suite, readable
 
-SCALE = {"image": 3, "speech": 3}  # screen pixels per pixel
+SCALE = {"image": 3, "speech": 3, "series": 1}  # screen pixels per pixel
 WHO = {
     "image": "drawer",
     "speech": "speaker",
@@ -68,9 +68,8 @@ def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: 
         group = "" if examples.groups is None else f"{WHO[domain.modality]} {int(examples.groups[row])}"
         if "text" in extra:
             return _Shown(Markup("<p>{}</p>").format(extra["text"][row]), group)
-        if domain.modality == "series":
-            return _Shown(_lines(examples.x[row]), group)
-        html = _picture(examples.x[row], SCALE[domain.modality])
+        draw = pictures.plot if domain.modality == "series" else pictures.picture
+        html = _picture(draw(examples.x[row]), SCALE[domain.modality])
         if "clip" in extra and extra["clip"][row] in clips:
             html = _waveform(*clips[extra["clip"][row]]) + html
         return _Shown(html, group)
@@ -100,26 +99,12 @@ def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: 
     return out
 
 
-def _picture(x: NDArray[Any], scale: int) -> Markup:
-    """An image (C, H, W) or a spectrogram (bands, frames), enlarged."""
-    png, width, height, words = pictures.picture(x)
+def _picture(drawn: pictures.Picture, scale: int) -> Markup:
+    """An image, a spectrogram or a plot, enlarged."""
+    png, width, height, words = drawn
     return Markup('<img src="{}" width="{}" height="{}" alt="{}">').format(
         _uri("image/png", png), width * scale, height * scale, words
     )
-
-
-def _lines(x: NDArray[Any]) -> Markup:
-    """An SVG of a series (channels, steps): a line a channel, from its smallest to its largest value."""
-    values = x[:, ~np.isnan(x[0])].astype(np.float64)
-    low, high = values.min(1, keepdims=True), values.max(1, keepdims=True)
-    heights = (HEIGHT - 2) * (1 - (values - low) / np.maximum(high - low, 1e-6)) + 1
-    across = WIDTH / max(values.shape[1] - 1, 1)
-    paths = ["M" + "L".join(f"{i * across:.1f} {y:.1f}" for i, y in enumerate(line)) for line in heights]
-    lines = Markup("").join(Markup('<path d="{}"/>').format(path) for path in paths)
-    return Markup(
-        '<svg class="lines" width="{0}" height="{1}" viewBox="0 0 {0} {1}" role="img" '
-        'aria-label="{2} channels over {3} steps">{4}</svg>'
-    ).format(WIDTH, HEIGHT, *values.shape, lines)
 
 
 def _waveform(samples: NDArray[np.int16], rate: int) -> Markup:

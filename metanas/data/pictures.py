@@ -1,4 +1,4 @@
-"""Examples as files that a browser shows: images and spectrograms as PNG, recordings as WAV or FLAC."""
+"""Examples as files that a browser shows: images, spectrograms, series as PNG, recordings as WAV or FLAC."""
 
 import io
 import wave
@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+PLOT = (240, 48)  # pixels of a plot
+COLOURS = ("#3b6fb5", "#b5651d", "#3a7d44", "#8b4fa3")  # of the channels of a series, from the first again
 
 
 class Picture(NamedTuple):
@@ -33,6 +36,24 @@ def picture(x: NDArray[Any]) -> Picture:
     raw = io.BytesIO()
     Image.fromarray(pixels).save(raw, "PNG")
     return Picture(raw.getvalue(), pixels.shape[1], pixels.shape[0], words)
+
+
+def plot(x: NDArray[Any]) -> Picture:
+    """A series (channels, steps): a line a channel, from its smallest to its largest value; no padding."""
+    from PIL import Image, ImageDraw
+
+    values = x[:, ~np.isnan(x[0])].astype(np.float64)
+    low, high = values.min(1, keepdims=True), values.max(1, keepdims=True)
+    width, height = PLOT
+    down = (height - 3) * (1 - (values - low) / np.maximum(high - low, 1e-6)) + 1
+    across = np.linspace(0, width - 1, values.shape[1])
+    image = Image.new("RGB", PLOT, "white")
+    for channel, line in enumerate(down):
+        points = list(zip(across.tolist(), line.tolist(), strict=True))
+        ImageDraw.Draw(image).line(points, fill=COLOURS[channel % len(COLOURS)])
+    raw = io.BytesIO()
+    image.save(raw, "PNG")
+    return Picture(raw.getvalue(), width, height, f"series, {len(x)} channels over {values.shape[1]} steps")
 
 
 def wav(samples: NDArray[np.int16], rate: int) -> bytes:
