@@ -346,9 +346,7 @@ def measure(kind: str, folder: Path, target: Target) -> str:
 
 def main() -> None:
     print(machine(), flush=True)
-    print(
-        f"1000 methods, {CLIENTS} clients, {SECONDS:g} s each; a server for each line, ended by SIGTERM\n"
-    )
+    print(f"1000 methods, {CLIENTS} clients, {SECONDS:g} s each; a server for each line, ended by SIGTERM\n")
     print("| abuse | healthz p50/p99, ms | home p50/p95, ms | RSS, MB | CPU, s | stop, s | goals | answers |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as name:
