@@ -21,6 +21,7 @@ from leaderboard.challenge.outcome import Outcome, outcome
 from leaderboard.store import visibility
 from leaderboard.store.models import Account, Challenge, Detail, Event, Submission
 from leaderboard.store.store import Store
+from metanas.evaluation import pretraining
 from metanas.evaluation.gains import EVERYWHERE, Gain
 from metanas.evaluation.result import Submission as Document
 from metanas.evaluation.result import Task
@@ -84,6 +85,11 @@ class Standing:
     def outcome(self) -> Outcome | None:
         """Fresh against pinned accuracy of its answered challenge; None if there is none."""
         return outcome(self.accuracies, self.fresh)
+
+    @property
+    def weights(self) -> str:
+        """Its backbone with weights from elsewhere, and their hash; empty if it has none."""
+        return pretraining.shown(self.document)
 
     @property
     def marks(self) -> tuple[tuple[str, str], ...]:

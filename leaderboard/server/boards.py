@@ -96,7 +96,12 @@ def transfer_studies(request: Request) -> Json:
 
 def _group(group: pareto.Group) -> Json:
     points = [asdict(point) for point in group.points]
-    return {"machine": group.machine, "points": points, "front": sorted(group.front)}
+    return {
+        "machine": group.machine,
+        "points": points,
+        "front": sorted(group.front),
+        "unstated": list(group.unstated),
+    }
 
 
 def _board(request: Request, track: str) -> tuple[Site, Board]:

@@ -98,7 +98,7 @@
   compare.addEventListener("submit", (event) => {
     event.preventDefault();
     const chosen = [...compare.querySelectorAll("[name=m]:checked")].map((box) => box.value);
-    const best = rows.toSorted((a, b) => order(value(a, 1), value(b, 1))).map((row) => row.querySelector("[name=m]")?.value);
+    const best = [...rows].sort((a, b) => order(value(a, 1), value(b, 1))).map((row) => row.querySelector("[name=m]")?.value);
     chosen.sort((a, b) => best.indexOf(a) - best.indexOf(b));
     if (chosen.length === 2) location.href = compare.action.replace(/\.html$/, `/${chosen[0]}/${chosen[1]}.html`);
     else document.getElementById("note").textContent = `Choose two of the best ${compare.dataset.static}: a site without a server has their pairs.`;

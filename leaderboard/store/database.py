@@ -52,13 +52,17 @@ class Database:
         self.url = parse(url)
         if self.sqlite and self.url.database and not self.url.database.startswith("file:"):
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        self.engine = _engine(self.url)
-        self._writer = self.engine.execution_options(write=True)
         try:
+            self.engine = _engine(self.url)
+            self._writer = self.engine.execution_options(write=True)
             with self._usable():
                 self._migrate()
         except DBAPIError as error:
             raise StoreError(f"{shown(self.url)} cannot be opened: {_reason(self.url, error)}") from error
+        except StoreError:
+            raise
+        except (TypeError, ValueError) as error:  # the driver cannot use an option of the address
+            raise StoreError(f"--db {shown(self.url)}: its options cannot be used") from error
 
     @property
     def sqlite(self) -> bool:
@@ -156,15 +160,14 @@ def alone(session: Session) -> None:
 
 def parse(url: str) -> URL:
     """The URL of a database, given as a URL or the path of an SQLite file. StoreError otherwise."""
-    if "://" not in url:
-        return URL.create("sqlite", database=url)
     try:
-        parsed = make_url(url)
+        parsed = make_url(url) if "://" in url else URL.create("sqlite", database=url)
     except (ArgumentError, ValueError) as error:  # a port that is no number is a ValueError
         raise StoreError(
             f"--db wants a file or a URL like postgresql://user@host/name, got {redact.address(url)!r}"
         ) from error
-    if parsed.get_backend_name() == "sqlite" and not parsed.database:
+    in_memory = not parsed.database or ":memory:" in parsed.database or parsed.query.get("mode") == "memory"
+    if parsed.get_backend_name() == "sqlite" and in_memory:
         raise StoreError(f"--db {url!r} names no file; give one, like sqlite:///runs/leaderboard.db")
     if parsed.get_backend_name() == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")

@@ -1,17 +1,29 @@
 """What pages say of the software itself: where its repository is, and how to cite it."""
 
-from functools import cache
+import os
+import re
 from importlib.metadata import metadata, version
 
-TITLE = "MetaNAS-Bench: a meta-learning benchmark suite for multi-task neural architecture search"  # CITATION.cff
+from metanas.base.errors import InvalidValue
+
+TITLE = (
+    "MetaNAS-Bench: a meta-learning benchmark suite for multi-task neural architecture search"  # CITATION.cff
+)
+VARIABLE = "METANAS_REPOSITORY"  # of the environment
 AUTHOR = "MetaNAS-Bench contributors"
 
 
-@cache
 def repository() -> str:
-    """The address of the repository, as the installed package has it ("Project-URL: Repository"); "" if not."""
+    """The address of the repository: METANAS_REPOSITORY, else what the installed package says, else "".
+
+    InvalidValue if it is no address of the web.
+    """
     named = (url.partition(",") for url in metadata("metanas").get_all("Project-URL") or [])
-    return next((url.strip() for name, _, url in named if name.strip().lower() == "repository"), "")
+    packaged = next((url.strip() for name, _, url in named if name.strip().lower() == "repository"), "")
+    found = os.environ.get(VARIABLE, packaged)
+    if found and not re.fullmatch(r"https?://[^\s<>\"']+", found):
+        raise InvalidValue(f"{VARIABLE} wants an address like https://example.org/metanas, got {found!r:.80}")
+    return found
 
 
 def bibtex(repository: str) -> str:

@@ -36,7 +36,7 @@ class Column:
 
 
 def of_board(board: Board, repository: str = "") -> list[Column]:
-    """All columns of a board but rank, method and mean. repository: where the code of metanas is, if known."""
+    """All columns of a board but rank, method and mean. repository: where the code of metanas is, or ""."""
     return [
         _text("family", declared.family),
         Column(
@@ -53,7 +53,9 @@ def of_board(board: Board, repository: str = "") -> list[Column]:
         _column("gain", _gain_value, _gain, "Adapted architecture minus one shared one, in points"),
         _cost("adapt", lambda line: line.standing.document.costs.adapt_flops, "To adapt to one task"),
         _column("date", lambda line: line.standing.accepted.timestamp(), _date, "Accepted on (UTC)"),
-        _column("best", lambda line: line.place.to_best.mean, _best, "In points, with a 95 % interval", "score"),
+        _column(
+            "best", lambda line: line.place.to_best.mean, _best, "In points, with a 95 % interval", "score"
+        ),
         *_tasks(board),
         *([_fresh()] if any(line.standing.outcome for line in board.lines) else []),
         _column(
@@ -153,7 +155,7 @@ def _tasks(board: Board) -> Iterable[Column]:
 
         def cell(line: Line, name: str = task.name) -> str:
             interval = line.tasks[name]
-            return Markup("{}{}").format(interval.percent(), Markup(bar(interval)))  # noqa: S704
+            return Markup("{}{}").format(interval.percent(), Markup(bar(interval)))
 
         yield Column(task.name, "tasks", heading(task), value, cell, style="score")
 
@@ -166,7 +168,9 @@ def _fresh() -> Column:
         found = line.standing.outcome
         return f"{found.fresh.percent()} / {percent(found.pinned.mean)}" if found else NONE
 
-    return _column("fresh", value, cell, "Accuracy in % on fresh and on pinned episodes of the same tasks", "score")
+    return _column(
+        "fresh", value, cell, "Accuracy in % on fresh and on pinned episodes of the same tasks", "score"
+    )
 
 
 def _gain_value(line: Line) -> float:

@@ -1,4 +1,4 @@
-"""What the authors of a submission declare in entry.json, in words for the pages; a local run declares nothing."""
+"""What authors declare in entry.json, in words for the pages; a local run declares nothing."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,13 @@ def authors(standing: Standing) -> str:
     names = [author["name"] for author in _entry(standing).get("authors", ())]
     if not names:
         return standing.owner or "local run"
-    return names[0] if len(names) == 1 else f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} et al."
+    return (
+        names[0]
+        if len(names) == 1
+        else f"{names[0]} and {names[1]}"
+        if len(names) == 2
+        else f"{names[0]} et al."
+    )
 
 
 def family(standing: Standing) -> str:

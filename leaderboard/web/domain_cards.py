@@ -1,6 +1,6 @@
-"""The cards of domains: what the data is, whose, which classes, with samples. `metanas data cards` writes them.
+"""The cards of domains: what the data is, whose, which classes, with samples.
 
-They lie in `static/domains/`, a folder each, so a board needs no data to show them.
+`metanas data cards` writes them to `static/domains/`, a folder each, so a board needs no data to show them.
 """
 
 import json
@@ -20,7 +20,7 @@ class Split(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A domain. splits: by name, train, val, test. samples: as in card.json; none where the licence forbids."""
+    """A domain. splits: train, val, test. samples: as in card.json; none where the licence forbids."""
 
     name: str
     summary: str

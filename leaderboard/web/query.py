@@ -40,7 +40,18 @@ NAMES = {  # column -> its heading; `domains` and `tasks` are several columns wi
 ALWAYS = ("rank", "method", "mean")
 COLUMNS = tuple(name for name in NAMES if name not in ALWAYS)  # what a reader can choose
 DEFAULT = ("family", "links", "tier", "domains", "gain", "adapt", "date")
-LOW_FIRST = ("rank", "method", "family", "links", "tier", "adapt", "macs", "parameters", "training", "attempts")
+LOW_FIRST = (
+    "rank",
+    "method",
+    "family",
+    "links",
+    "tier",
+    "adapt",
+    "macs",
+    "parameters",
+    "training",
+    "attempts",
+)
 
 
 class QueryError(InvalidValue):

@@ -71,4 +71,6 @@ def open_site(source: Source, *, live: bool, repository: str | None = None) -> S
 
     repository: where the code of metanas is; by default as the installed package says (`about.py`).
     """
-    return Site(source, ROUTES, live=live, repository=about.repository() if repository is None else repository)
+    return Site(
+        source, ROUTES, live=live, repository=about.repository() if repository is None else repository
+    )

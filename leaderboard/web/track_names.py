@@ -15,7 +15,7 @@ FULL_NAME = re.compile(r"(.+) (\S+) / (\S+) \(.*\) / (full data|sample) / ([0-9a
 
 
 class TrackName(NamedTuple):
-    """short: mini-v1, small budget. budget: what training and testing had. full: the name that the API takes."""
+    """short: mini-v1, small budget. budget: of training and testing. full: the name that the API takes."""
 
     short: str
     budget: str

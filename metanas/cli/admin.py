@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from metanas.base.plugins import load
+from metanas.base.ranges import MANY
 from metanas.cli.common import BOARD, AsJson, Database, Home, Studies, fail, group, print_rows
 
 Data = Annotated[
@@ -124,7 +125,7 @@ def create(
     account: Annotated[str, typer.Argument(help="Account name; a new account is created.")],
     scope: Annotated[list[str] | None, typer.Option(help="submit | read:own | review | admin")] = None,
     label: Annotated[str, typer.Option(help="A note on its purpose.")] = "",
-    days: Annotated[int, typer.Option(min=1, help="Days until it expires.")] = 90,
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="Days until it expires.")] = 90,
     db: Database = BOARD,
     data: Data = None,
 ) -> None:
@@ -159,8 +160,12 @@ def list_tokens(db: Database = BOARD, data: Data = None, as_json: AsJson = False
 
 
 @tokens.command("revoke")
-def revoke(token: int, db: Database = BOARD, data: Data = None) -> None:
-    """Revoke a token at once. TOKEN is its id in `token list`."""
+def revoke(
+    token: Annotated[int, typer.Argument(min=1, max=MANY, help="Its id in `token list`.")],
+    db: Database = BOARD,
+    data: Data = None,
+) -> None:
+    """Revoke a token at once."""
     models = load("leaderboard.store.models")
     with opened(db, data) as store, store.database.write() as session:
         row = session.get(models.Token, token)

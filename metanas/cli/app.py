@@ -5,6 +5,7 @@ Every command imports what it needs when it runs, so that listing and help stay 
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -18,6 +19,7 @@ from metanas.cli import (
     board,
     bundle,
     challenge,
+    check,
     common,
     compare,
     data,
@@ -27,6 +29,7 @@ from metanas.cli import (
     report,
     reproduce,
     review,
+    state,
     suite,
     table,
     transfer,
@@ -74,9 +77,11 @@ app.add_typer(arch.app, name="arch")
 app.add_typer(challenge.app, name="challenge")
 app.add_typer(table.app, name="table")
 app.add_typer(suite.app, name="suite")
+app.add_typer(state.app, name="state")
 for command in (compare.compare, evaluate.evaluate, report.report, reproduce.reproduce, transfer.transfer):
     app.command()(command)
 app.command()(tune.tune)
+app.command()(check.check)
 app.command()(grid.grid)
 KINDS = (
     "domains",
@@ -89,6 +94,7 @@ KINDS = (
     "rows",
     "searchers",
     "tables",
+    "states",
 )
 
 
@@ -123,7 +129,7 @@ def run(
     seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: the suite's.")] = "",
     budget: Annotated[str, typer.Option(help="smoke | small | full | small-2T ...")] = "small",
     out: Annotated[Path | None, typer.Option(help="Run folder (with several methods: its parent).")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
+    jobs: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes.")] = os.cpu_count() or 1,
     workers: Workers = 0,
     device: Device = "auto",
     precision: Precision = "float32",
@@ -190,7 +196,7 @@ def main() -> NoReturn:
             sys.exit(130)
         if debug or (code := _exit_code(error)) is None:
             raise
-        warn(_message(error))
+        warn(_message(error, words))
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -212,13 +218,22 @@ def _is_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and "allocate memory" in str(error)
 
 
-def _message(error: Exception) -> str:
+def _message(error: Exception, words: Sequence[str]) -> str:
     if isinstance(error, ModuleNotFoundError):
         return extras.missing(error) or str(error)
     if _is_memory(error):
         reason = next(filter(None, str(error).splitlines()), "").strip()
         return f"out of memory: {reason}; give a smaller space.channels or budget.tasks, or fewer --jobs"
+    if hasattr(error, "format_message"):
+        return f"{error.format_message()}{_given(error, words)}"
     return str(error) or type(error).__name__
+
+
+def _given(error: Exception, words: Sequence[str]) -> str:
+    """What stands on the command line for the option that a usage error is about: ", got 0"."""
+    options = getattr(getattr(error, "param", None), "opts", ())
+    places = [i + 1 for i, word in enumerate(words[:-1]) if word.startswith("-") and word in options]
+    return f", got {words[places[-1]]!r:.60}" if places else ""
 
 
 if __name__ == "__main__":

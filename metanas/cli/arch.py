@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from metanas.base.atomic import write_atomically
+from metanas.base.ranges import MANY
 from metanas.cli.common import AsJson, Roots, data_root, fail, group, print_rows
 
 app = group("Discrete architectures: show one, list or export those that a run derived.")
@@ -84,8 +85,8 @@ def export(
     domain: Domain,
     kind: Annotated[Literal["onnx", "pt2"], typer.Option("--format", help="onnx | pt2")] = "onnx",
     out: Annotated[Path | None, typer.Option(help="The file. Default: in the run folder.")] = None,
-    seed: Annotated[int, typer.Option(help="A seed of the run.")] = 0,
-    episode: Annotated[int, typer.Option(min=0, help="The pinned test episode to adapt to.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=30_000, help="A seed of the run.")] = 0,
+    episode: Annotated[int, typer.Option(min=0, max=MANY, help="The pinned test episode to adapt to.")] = 0,
     root: Roots = None,
 ) -> None:
     """Adapt to a test episode, derive its architecture with the adapted weights, export and check it."""

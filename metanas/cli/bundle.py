@@ -13,7 +13,7 @@ import typer
 from metanas.base import yaml_text
 from metanas.base.atomic import write_atomically
 from metanas.base.plugins import load
-from metanas.base.ranges import STORED
+from metanas.base.ranges import MANY, STORED
 from metanas.cli.common import AsJson, fail, warn
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def pack(
     ] = None,
     summary: Annotated[str | None, typer.Option(help="The method in one or two sentences.")] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Number of configurations tried before this one.")
+        int | None, typer.Option(min=1, max=MANY, help="Number of configurations tried before this one.")
     ] = None,
 ) -> None:
     """Make the bundle of a finished run, for `metanas submit`."""

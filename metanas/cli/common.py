@@ -34,7 +34,8 @@ Home = Annotated[
     ),
 ]
 Workers = Annotated[
-    int, typer.Option(min=0, help="Processes per worker that draw meta-batches ahead. Same results.")
+    int,
+    typer.Option(min=0, max=1024, help="Processes per worker that draw meta-batches ahead. Same results."),
 ]
 Device = Annotated[
     str,

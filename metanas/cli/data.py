@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from metanas.base.atomic import write_atomically
+from metanas.base.ranges import MANY
 from metanas.cli.common import AsJson, Roots, data_root, fail, group, print_rows, show_traceback, warn
 
 app = group("Data sets of the suites: status, preparation, a look at episodes.")
@@ -73,8 +74,8 @@ def show(
     out: Annotated[Path, typer.Option(help="The HTML file to write.")],
     suite: Annotated[str, typer.Option(help="Suite whose settings to use; default: one with it.")] = "",
     split: Annotated[str, typer.Option(help="Meta-split: train | val | test")] = "test",
-    episode: Annotated[int, typer.Option(min=0, help="Index of the episode.")] = 0,
-    shots: Annotated[int, typer.Option(min=1, help="Support examples per class.")] = 5,
+    episode: Annotated[int, typer.Option(min=0, max=MANY, help="Index of the episode.")] = 0,
+    shots: Annotated[int, typer.Option(min=1, max=MANY, help="Support examples per class.")] = 5,
     root: Roots = None,
 ) -> None:
     """Write an episode as an HTML page: images, texts, or waveforms with spectrograms."""

@@ -30,7 +30,7 @@ def rows(kind: str) -> Rows:
         return [{"name": e.name, "summary": e.summary, "module": e.module} for e in entries]
     from metanas.data import suite
     from metanas.space import strategy
-    from metanas.studies import paper_rows
+    from metanas.studies import paper_rows, state_cards
     from metanas.tables import definition
 
     suites = {found.name: found.summary for found in suite.readable()}
@@ -39,6 +39,7 @@ def rows(kind: str) -> Rows:
         "strategies": (strategy.names(), lambda name: strategy.load(name).summary),
         "tables": (definition.names(), lambda name: definition.load_definition(name).summary),
         "rows": (paper_rows.names(), lambda name: paper_rows.load(name).summary),
+        "states": (state_cards.names(), state_cards.summary),
     }
     names, summary = files[kind]
     return [{"name": name, "summary": summary(name)} for name in names]

@@ -16,7 +16,7 @@ def reproduce(
     scale: Annotated[Literal["paper", "small"], typer.Option(help="The paper's, or reduced.")] = "small",
     out: Annotated[Path | None, typer.Option(help="Run folder. Default: runs/rows/ROW-SCALE.")] = None,
     seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: the row's.")] = "",
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes.")] = 1,
     workers: Workers = 0,
     device: Device = "auto",
     precision: Precision = "float32",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metanas.base.ranges import MANY
 from metanas.cli.common import Roots, data_root, fail, group, names, numbers
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def new(
     name: Annotated[str, typer.Argument(help="Its name with version: birds-v1.")],
     domains: Annotated[str, typer.Option(help="Its domains: a,b.")],
     out: Annotated[Path | None, typer.Option(help="The file to write. Default: NAME.yaml.")] = None,
-    ways: Annotated[int, typer.Option(min=2, help="Classes of an episode.")] = 5,
+    ways: Annotated[int, typer.Option(min=2, max=MANY, help="Classes of an episode.")] = 5,
     shots: Annotated[str, typer.Option(help="Support examples per class: 1,5.")] = "1,5",
     root: Roots = None,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from metanas.base.atomic import write_atomically
+from metanas.base.ranges import MANY
 from metanas.cli.common import AsJson, Roots, data_root, executor_kind, group, names, numbers, print_rows
 
 app = group("Tables of stand-alone accuracies: build one, look into it, search on it.")
@@ -19,24 +20,27 @@ Name = Annotated[str, typer.Option("--table", help="A table by name, or a .parqu
 def build(
     definition: Annotated[str, typer.Argument(help="table-v1, or a YAML file.")] = "table-v1",
     out: Annotated[Path | None, typer.Option(help="The folder that keeps what is done.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes, one thread each.")] = os.cpu_count()
-    or 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=1024, help="Worker processes, one thread each.")
+    ] = os.cpu_count() or 1,
     executor: Annotated[str, typer.Option(help="local | ray")] = "local",
     root: Roots = None,
 ) -> None:
     """Train every listed architecture alone on every domain; the same command goes on after a kill."""
-    from rich.progress import Progress
+    from rich.console import Console
 
-    from metanas.studies import table_build
+    from metanas.studies import progress, table_build
     from metanas.tables.definition import load_definition
 
     loaded = load_definition(definition)
     folder = out or Path("runs") / "table" / loaded.name
     kind = executor_kind(executor)
-    with Progress() as progress:
-        bar = progress.add_task(f"{loaded.name}: architectures x domains x seeds", total=None)
-        for done, total in table_build.build(loaded, folder, root=data_root(root), jobs=jobs, kind=kind):
-            progress.update(bar, completed=done, total=total)
+    built = table_build.build(loaded, folder, root=data_root(root), jobs=jobs, kind=kind)
+    done, total = next(built)
+    with progress.shown([loaded.name], [total], Console()) as update:
+        update(0, "architectures x domains x seeds", done)
+        for done, _ in built:
+            update(0, "architectures x domains x seeds", done)
     print(folder / f"{loaded.name}.parquet")
 
 
@@ -44,7 +48,7 @@ def build(
 def show(
     table: Name = "table-v1",
     domain: Annotated[str, typer.Option(help="A domain of the table, or shared.")] = "shared",
-    top: Annotated[int, typer.Option(min=1, help="How many architectures.")] = 10,
+    top: Annotated[int, typer.Option(min=1, max=MANY, help="How many architectures.")] = 10,
     as_json: AsJson = False,
 ) -> None:
     """List the best architectures of a domain by meta-validation, with test accuracy, regret and cost."""
@@ -73,17 +77,15 @@ def search(
         list[str] | None, typer.Option(help="metanas list searchers; may be repeated. Default: all.")
     ] = None,
     domains: Annotated[str, typer.Option(help="a,b or shared. Default: each, then shared.")] = "",
-    queries: Annotated[int, typer.Option(help="Trainings that a search looks at.")] = 100,
-    repetitions: Annotated[int, typer.Option(help="Searches of each kind.")] = 100,
+    queries: Annotated[int, typer.Option(min=1, max=MANY, help="Trainings that a search looks at.")] = 100,
+    repetitions: Annotated[int, typer.Option(min=1, max=MANY, help="Searches of each kind.")] = 100,
     out: Annotated[Path, typer.Option(help="Folder for the figures and the picture.")] = Path(
         "runs/table/search"
     ),
 ) -> None:
     """Search on a table: regret over queries, as search.json, search.csv and regret.svg."""
-    from rich.progress import track
-
     from metanas.search.searcher import SEARCHERS
-    from metanas.studies import table_search
+    from metanas.studies import progress, table_search
     from metanas.tables.table import load_table
 
     loaded = load_table(table)
@@ -94,7 +96,7 @@ def search(
     ]
     searches = [
         table_search.search(loaded, name, domain, queries=queries, repetitions=repetitions)
-        for name, domain in track(wanted, "searches")
+        for name, domain in progress.tracked(wanted, "searches", len(wanted))
     ]
     table_search.write(searches, loaded, out)
     marks = sorted({1, *(n for n in table_search.MARKS if n < queries), queries})
@@ -111,7 +113,9 @@ def tau(
     run: Annotated[Path, typer.Argument(help="A run folder with a trained supernet.")],
     table: Name = "table-v1",
     seeds: Annotated[str, typer.Option(help="Seeds of the run: 0,1. Default: all.")] = "",
-    episodes: Annotated[int, typer.Option(min=1, help="Meta-validation episodes per domain and shots.")] = 40,
+    episodes: Annotated[
+        int, typer.Option(min=1, max=MANY, help="Meta-validation episodes per domain and shots.")
+    ] = 40,
     out: Annotated[Path | None, typer.Option(help="A JSON file to write to as well.")] = None,
     root: Roots = None,
 ) -> None:

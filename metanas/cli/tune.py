@@ -5,12 +5,15 @@ from typing import Annotated, Literal
 
 import typer
 
+from metanas.base.ranges import MANY
 from metanas.cli.common import Device, Precision, Roots, data_root, names
 
 
 def tune(
     method: Annotated[str, typer.Argument(help="A method.")],
-    trials: Annotated[int, typer.Option(min=1, help="Ended trials to reach, earlier ones included.")] = 20,
+    trials: Annotated[
+        int, typer.Option(min=1, max=MANY, help="Ended trials to reach, earlier ones included.")
+    ] = 20,
     sampler: Annotated[Literal["tpe", "gp", "random"], typer.Option(help="Search algorithm.")] = "tpe",
     over: Annotated[
         list[str] | None,
@@ -19,7 +22,7 @@ def tune(
     suite: Annotated[str, typer.Option(help="A suite: a name, or a YAML file.")] = "mini-v1",
     domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
     budget: Annotated[str, typer.Option(help="smoke | small | full | small-2T ...")] = "small",
-    episodes: Annotated[int, typer.Option(min=1, help="Meta-validation episodes per task.")] = 100,
+    episodes: Annotated[int, typer.Option(min=1, max=MANY, help="Meta-validation episodes per task.")] = 100,
     device: Device = "auto",
     precision: Precision = "float32",
     storage: Annotated[str, typer.Option(help="Database of the trials.")] = "sqlite:///runs/tune.db",
@@ -27,9 +30,12 @@ def tune(
     root: Roots = None,
 ) -> None:
     """Search hyperparameters on meta-validation episodes; repeat to resume, or run several at once."""
+    from rich.console import Console
+
     from metanas.data.datasets import Datasets
     from metanas.engine import config as configs
     from metanas.engine.runtime import Runtime
+    from metanas.studies import progress
     from metanas.studies import tune as tuning
 
     runtime = Runtime(device, precision)
@@ -43,16 +49,19 @@ def tune(
     )
     if storage.startswith("sqlite:///"):
         Path(storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    best = tuning.tune(
-        config,
-        ranges,
-        overrides=overrides or (),
-        trials=trials,
-        sampler=sampler,
-        storage=storage,
-        episodes=episodes,
-        data=Datasets.open(config.suite, data_root(root)),
-        runtime=runtime,
-    )
+    data = Datasets.open(config.suite, data_root(root))
+    with progress.shown([f"tune {method}"], [trials], Console()) as update:
+        best = tuning.tune(
+            config,
+            ranges,
+            overrides=overrides or (),
+            trials=trials,
+            sampler=sampler,
+            storage=storage,
+            episodes=episodes,
+            data=data,
+            runtime=runtime,
+            update=update,
+        )
     print(f"best of {best.trials} trials: {100 * best.accuracy:.2f} % on meta-validation")
     print(" ".join(f"--set {key}={value}" for key, value in best.settings.items()))

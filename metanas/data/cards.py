@@ -89,7 +89,9 @@ def _samples(store: Store, adapter: Adapter, root: DataRoot) -> Iterator[Sample]
     rows = {name: int(np.flatnonzero(examples.labels == index[name])[0]) for name in classes}
     clips = {}
     if "clip" in extra:
-        clips = dict(adapter.clips(root_of(root, store.name), sorted({extra["clip"][r] for r in rows.values()})))
+        clips = dict(
+            adapter.clips(root_of(root, store.name), sorted({extra["clip"][r] for r in rows.values()}))
+        )
     for number, (name, row) in enumerate(rows.items(), 1):
         shown: dict[str, Any] = {"class": name}
         if "text" in extra:
@@ -101,7 +103,12 @@ def _samples(store: Store, adapter: Adapter, root: DataRoot) -> Iterator[Sample]
             continue
         drawn = pictures.picture(np.asarray(examples.x[row]))
         files = {f"{number}.png": drawn.png}
-        shown |= {"picture": f"{number}.png", "width": drawn.width, "height": drawn.height, "words": drawn.words}
+        shown |= {
+            "picture": f"{number}.png",
+            "width": drawn.width,
+            "height": drawn.height,
+            "words": drawn.words,
+        }
         if "clip" in extra and extra["clip"][row] in clips:
             samples, rate = clips[extra["clip"][row]]
             files[f"{number}.flac"] = pictures.flac(samples[: int(MOST_SECONDS * rate)], rate)

@@ -4,7 +4,7 @@ Tables are `pyarrow.Table`s; `.to_pandas()` makes a data frame of one. `docs/api
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from torch import Tensor
 from metanas.base.errors import InvalidValue
 from metanas.base.executor import Kind
 from metanas.data.datasets import Datasets, LoadedSuite, load_suite
-from metanas.data.domain import Domain
 from metanas.data.episode import Batch, Episodes, TaskSpec, moved
 from metanas.data.roots import DataRoot
 from metanas.data.roots import data_root as data_folder
@@ -39,11 +38,11 @@ from metanas.studies import grid
 
 @dataclass(frozen=True)
 class Learner:
-    """A meta-trained method that is ready to adapt to tasks."""
+    """A meta-trained method that is ready to adapt to tasks. specs: of the domains it was trained for."""
 
     method: Method
     state: State
-    domains: Mapping[str, Domain]
+    specs: Mapping[str, TaskSpec]
 
     def adapt(self, support: Batch | Episodes, domain: str | None = None) -> "AdaptedLearner":
         """Adapt to T tasks from their support sets, x (T, ways * shots, *input_shape) and y, on any device.
@@ -60,7 +59,7 @@ class Learner:
 
     def _spec(self, support: Batch, domain: str | None) -> TaskSpec:
         shape, ways = tuple(support.x.shape[2:]), int(support.y.max()) + 1
-        specs = {name: opened.spec(ways) for name, opened in self.domains.items()}
+        specs = {name: replace(spec, ways=ways) for name, spec in self.specs.items()}
         fitting = [name for name, spec in specs.items() if spec.input_shape == shape]
         if domain is None and len(fitting) == 1:
             return specs[fitting[0]]
@@ -123,7 +122,8 @@ class Run:
     def learner(self, seed: int, *, device: str = "cpu") -> Learner:
         """The method as it was meta-trained with this seed, on a device. DataError without its checkpoint."""
         trained, method = checkpoint(self.folder, seed), build(self.config, self.data.values())
-        return Learner(method, Runtime(device).take(method, trained.state), self.data)
+        specs = {name: opened.spec(self.config.suite.ways_of(name)) for name, opened in self.data.items()}
+        return Learner(method, Runtime(device).take(method, trained.state), specs)
 
 
 def run(

@@ -18,6 +18,7 @@ from leaderboard.server.app import create_app
 from leaderboard.server.settings import Settings
 from leaderboard.store.store import Store
 from leaderboard.web.static_site import export
+from metanas.evaluation import result
 from tests.browser.page import Page
 from tests.browser.page import chromium as start
 from tests.browser.pictures import with_architectures, with_curves
@@ -52,7 +53,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("browser")
     store = Store(root / "board.db")
     for name, skill in (("scratch", 0.4), ("best", 0.9), ("middle", 0.6), ("other", 0.58)):
-        bundles.run(root / name, name, skill=skill, seed=len(name))
+        made = bundles.run(root / name, name, skill=skill, seed=len(name))
+        flops = made.costs.model_copy(
+            update={"adapt_flops": int(1e9 * skill), "predict_macs": int(1e6 / skill)}
+        )
+        result.write(root / name, made.model_copy(update={"costs": flops}))
         with_architectures(root / name)
         store.add(root / name)
     with_curves(store)

@@ -1,7 +1,7 @@
 """Pictures of a board with the committed results, for the docs: `python -m tests.browser.screenshots`.
 
 The top of pages, wide (1400 px) and narrow (400 px), as PNG with 64 colours: those of docs/leaderboard.md to
-docs/board/, or all of them to a folder that is given.
+docs/board/, or all of them, dark ones too, to a folder that is given.
 """
 
 import io
@@ -102,12 +102,13 @@ def main() -> None:
         with served(db) as address:
             page = Page(chromium(browser, driver))
             for name, where in pages(db).items():
-                for width in TALLEST:
-                    if not everything and f"{name}-{width}" not in SHOWN:
+                for width, dark in ((width, dark) for dark in (False, True) for width in TALLEST):
+                    if not everything and (dark or f"{name}-{width}" not in SHOWN):
                         continue
+                    page.dark(dark)
                     page.width(width)
                     page.go(f"{address}/{where}")
-                    target = out / f"{name}-{width}.png"
+                    target = out / f"{name}-{width}{'-dark' if dark else ''}.png"
                     picture(page, width).save(target, optimize=True)
                     print(f"{target.name}: {target.stat().st_size // 1000} kB, {page.too_wide()} px too wide")
             page.driver.quit()

@@ -47,6 +47,26 @@ def test_memory_that_does_not_do_is_one_line(
     assert "give a smaller space.channels" in printed
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["tune", "maml", "--trials", "0"],
+            "'--trials': Input should be greater than or equal to 1, got",
+        ),
+        (["leaderboard", "token", "revoke", "0"], "'token': Input should be greater than or equal to 1"),
+        (["tune"], "Missing argument 'method'."),
+    ],
+)
+def test_a_usage_error_names_the_option_and_the_value(
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["metanas", *words])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["domains", "suites", "methods", "ops", "activations", "strategies"])
 def test_list_prints_names(kind: str, tmp_path: Path) -> None:
     done = metanas("list", kind, "--json", cwd=tmp_path)

@@ -67,7 +67,19 @@ def test_one_method_alone_is_the_best_and_nothing_is_told() -> None:
     ranking = rank(study(np.random.default_rng(4), Setting(1, 3, 0.0, 0.0), ()))
     (only,) = ranking.methods
     assert (only.ranks, only.best, only.to_best.mean, only.to_best.high) == ("1", True, 0.0, 0.0)
-    assert ranking.resolution is None
+    assert ranking.resolution is None and ranking.lead is None
+
+
+def test_the_lead_is_significant_where_the_ranks_say_so() -> None:
+    for gap in (0.0, 0.3):
+        views = study(np.random.default_rng(3), Setting(4, 5, 0.005, 0.0), (gap,))
+        ranking = rank(views)
+        first, second = ranking.methods[:2]
+        lead = ranking.lead
+        assert lead is not None and (lead.leader, lead.runner_up) == (first.name, second.name)
+        assert lead.difference.mean == pytest.approx(first.mean.mean - second.mean.mean)
+        assert lead.significant == (lead.difference.low > 0) == (lead.p < LEVEL)
+        assert lead.significant == (first.last == 1) == (gap > 0)
 
 
 def test_near_copies_count_once_whichever_seed_is_called_which() -> None:

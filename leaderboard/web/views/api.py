@@ -17,6 +17,7 @@ READS = (  # what needs no token; tests compare it with the application's own de
     ("/api/v1/submissions/{identity}/files/{name}", "a file of its bundle"),
     ("/api/v1/pareto?track=NAME&cost=flops", "accuracy and cost, with the Pareto front"),
     ("/api/v1/compare?track=NAME&m=A&m=B", "paired differences of two to six methods"),
+    ("/api/v1/challenges/{identity}", "a challenge: its commitment and deadline"),
     ("/api/v1/transfer", "transfer studies"),
     ("/api/v1/benchmarks", "the suites that the board knows"),
     ("/api/v1/benchmarks/{name}", "one suite: protocol, hashes of data and episodes"),

@@ -3,7 +3,7 @@
 What is known comes from the domain's card; a domain of an outside suite has none, but its tasks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from leaderboard.web import domain_cards, links
 from leaderboard.web.query import Query
@@ -15,7 +15,9 @@ from metanas.evaluation.result import Task
 
 def index(site: Site, query: Query) -> View:
     """All domains, of each built-in suite and of the boards."""
-    suites = {name: load_suite(name).domains for name in built_in()}
+    first = [document.suite for document in site.documents.values()]  # suites with results
+    ordered = sorted(built_in(), key=lambda name: name not in first)
+    suites: dict[str, Sequence[str]] = {name: load_suite(name).domains for name in ordered}
     others = [name for name in _names(site) if not any(name in domains for domains in suites.values())]
     if others:
         suites["other suites"] = others

@@ -115,6 +115,9 @@ def _row(line: Line) -> dict[str, Any]:
         "mean": _interval(line.overall),
         "tasks": {name: _interval(interval) for name, interval in sorted(line.tasks.items())},
         "chance_normalised": line.normalised,
+        "architecture_gain": _interval(line.standing.gain.difference) if line.standing.gain else None,
+        "adapt_flops": line.standing.document.costs.adapt_flops,
+        "predict_macs": line.standing.document.costs.predict_macs,
         "predictions_sha256": line.standing.document.predictions_sha256,
     }
 

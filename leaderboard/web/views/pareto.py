@@ -19,7 +19,6 @@ from metanas.evaluation.charts.pareto import Point, front, pareto
 from metanas.evaluation.result import Costs
 
 
-
 class Cost(NamedTuple):
     """A cost by which methods are compared. value: None where a result does not state it."""
 
@@ -75,7 +74,9 @@ def page(site: Site, query: Query, track: str, cost: str) -> View:
             **track_values(site, board, "pareto-flops.html"),
             "groups": groups,
             "cost": cost,
-            "costs": {name: (links.board(board.track, f"pareto-{name}.html"), c) for name, c in COSTS.items()},
+            "costs": {
+                name: (links.board(board.track, f"pareto-{name}.html"), c) for name, c in COSTS.items()
+            },
             "label": asked.label,
         },
         {"pareto": pareto(f"Accuracy and {asked.label}", drawn, asked.label)} if drawn else {},

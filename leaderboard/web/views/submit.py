@@ -22,7 +22,9 @@ def steps(site: Site) -> list[tuple[str, str]]:
         document = site.documents[site.tracks[site.home]]
         suite, budget = document.suite, str(document.budget["name"])
     run = f"runs/{suite}/{budget}/my-method"
-    about = '--author "Your Name" --contact you@example.org --family other --summary "What it does." --trials 1'
+    about = (
+        '--author "Your Name" --contact you@example.org --family other --summary "What it does." --trials 1'
+    )
     return [
         ("Make a working method and its test, to edit.", "metanas new-method my-method"),
         (

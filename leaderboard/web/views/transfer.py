@@ -51,7 +51,7 @@ def _study(site: Site, path: str) -> Shown:
 
 
 def _view(site: Site, shown: Shown | None) -> View:
-    values = {"page": links.TRANSFER, "studies": site.studies, "shown": shown}
+    values: dict[str, object] = {"page": links.TRANSFER, "studies": site.studies, "shown": shown}
     if shown is None:
         return View("transfer.html", values)
     accuracy, differences, *parts = tables.transfer(shown.matrix)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from metanas.base.errors import InvalidValue
 from metanas.evaluation.charts.theme import BLUE, Spec, figure
 
-
-# On a page, the wheel with Shift zooms, so that it scrolls the page without; dragging moves, two clicks reset.
+# The wheel zooms with Shift, and scrolls the page without; dragging moves, a double click resets.
 ZOOM = {
     "name": "zoom",
     "select": {"type": "interval", "zoom": "wheel![event.shiftKey]"},

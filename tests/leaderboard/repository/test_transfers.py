@@ -92,7 +92,7 @@ def test_a_study_without_fresh_numbers_says_so(copy: Path) -> None:
     change(copy, variants=["both", "weights", "arch"], arguments=[])
     site = open_site(Fixed([], studies.read_all(copy.parents[1])), live=False)
     page = text(site, links.study("mini-v1/maml"))
-    assert "no run from fresh numbers" in page and "not recorded" in page
+    assert "no run from a random initialisation" in page and "not recorded" in page
     assert page.count('class="vega"') == 1
 
 

@@ -39,13 +39,16 @@ def track(board: Served) -> str:
 
 def test_benchmarks_are_the_suites_and_say_what_can_be_challenged(board: Served) -> None:
     suites = [b["name"] for b in get(board, "benchmarks").json()["benchmarks"]]
-    assert suites == ["core-v1", "mini-v1", "planted-v1"]
+    assert suites == ["core-v1", "mini-v1", "planted-v1", "series-v1"]
     mini = get(board, "benchmarks/mini-v1").json()
     assert mini["challenges"] == ["langid", "spoken-words"]
     assert set(mini["pinned"]) == set(mini["suite"]["domains"])
     assert get(board, "benchmarks/core-v1").json()["challenges"] == []
     wrong = get(board, "benchmarks/nope")
-    assert wrong.status_code == 404 and "there are: core-v1, mini-v1, planted-v1" in wrong.json()["detail"]
+    assert (
+        wrong.status_code == 404
+        and "there are: core-v1, mini-v1, planted-v1, series-v1" in wrong.json()["detail"]
+    )
 
 
 def test_two_methods_are_compared_by_their_paired_difference(board: Served) -> None:

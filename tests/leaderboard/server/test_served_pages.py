@@ -1,8 +1,10 @@
 """Pages through the server: headers, conditional requests, errors, and that a new result appears."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -71,7 +73,21 @@ def test_an_error_is_a_page_with_the_way_back(
 ) -> None:
     answer = board[0].client.get(address.format(track=track(board[0])))
     assert answer.status_code == status
-    assert words in answer.text and 'href="/index.html"' in answer.text
+    assert words in answer.text
+
+
+@pytest.mark.parametrize("address", ["/nothing.html", "/a/b/c.html", "/a/b/", "/%2e%2e/x", "/x%20y/z"])
+def test_the_menu_of_an_error_leads_on_from_any_address_and_below_any_prefix(
+    board: tuple[Served, Path], address: str
+) -> None:
+    answer = board[0].client.get(address)
+    assert answer.status_code == 404
+    menu = re.findall(r'<li><a href="([^"]+)"', answer.text)
+    assert len(menu) >= 8 and not any(link.startswith("/") for link in menu)
+    for link in menu:
+        below = urljoin(f"http://testserver/prefix{address}", link)
+        assert below.startswith("http://testserver/prefix/")
+        assert board[0].client.get(below.removeprefix("http://testserver/prefix")).status_code == 200, link
 
 
 def test_what_is_not_of_the_api_is_said_in_its_own_way(board: tuple[Served, Path]) -> None:

@@ -94,9 +94,11 @@ def test_a_read_only_or_damaged_board_is_one_line_that_says_what_to_do(tmp_path:
         pytest.raises(StoreUnusable, match="no such table: event; it"),
     ):
         store.add(tmp_path / "run")
-    for nowhere in ("sqlite://", "sqlite:///"):
+    for nowhere in ("", "sqlite://", "sqlite:///", ":memory:", "sqlite:///file:x?mode=memory&uri=true"):
         with pytest.raises(StoreError, match="names no file; give one, like sqlite:///runs"):
             Store(nowhere)
+    with pytest.raises(StoreError, match="its options cannot be used"):
+        Store(f"sqlite:///{path}?timeout=soon")
     path.write_bytes(b"SQLite format 3\0" + b"x" * 5000)
     with pytest.raises(StoreUnusable, match="file is not a database; give the SQLite file of a board"):
         Store(path)

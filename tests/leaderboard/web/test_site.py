@@ -130,6 +130,9 @@ def test_every_number_of_the_table_is_in_the_exports(static: Site) -> None:
     assert [row["method"] for row in rows] == [row["method"] for row in table]
     for row, line in zip(rows, table, strict=True):
         mean = row["mean"]
+        gain = row["architecture_gain"]
+        assert f"{100 * gain['mean']:+.1f} [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]" in page
+        assert "adapt_flops" in row and "predict_macs" in row
         assert float(line["mean"]) == pytest.approx(100 * mean["mean"], abs=1e-4)
         written = f"{100 * mean['mean']:.1f} [{100 * mean['low']:.1f}, {100 * mean['high']:.1f}]"
         assert written in page and written in markdown
