@@ -92,9 +92,14 @@ def serve(
             server.run(sockets=[listening])
     if not server.started:
         raise typer.Exit(3)  # uvicorn has said why
+    _leave()
+
+
+def _leave() -> None:
+    """End the process now. All is stored; whoever still draws episodes is not waited for."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # all is stored; whoever still draws episodes for a client that is gone must not hold us up
+    os._exit(0)
 
 
 def _application(db: str, data: Path | None, studies: Path | None, home: str, options: dict[str, Any]) -> Any:
@@ -277,7 +282,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return listening
     except OSError as error:
         listening.close()
-        fail(f"cannot listen on {host} port {port}: {error.strerror}; --port 0 takes one that is free")
+        fail(f"cannot listen on {host}:{port}: {error.strerror}; --port 0 takes one that is free")
 
 
 @contextmanager
