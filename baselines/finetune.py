@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from metanas.base.ranges import Limit, Rate, Steps
-from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.data.episode import Batch, Episodes, TaskSpec, one_of_each
 from metanas.meta.given_arch import adapt_weights, fixed_archs
 from metanas.meta.inner import ParamGroups, What, moves, predictor
 from metanas.meta.loss import TaskLoss, is_static
@@ -56,7 +56,7 @@ class FineTune(Method):
         clip: Limit = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
-        self.settings, self.specs = settings, tuple(specs)
+        self.settings, self.specs = settings, one_of_each(specs)
         self.net = build(settings.network, settings.space, specs)
         self.transductive = settings.network.transductive
         self.replay = Replay(self.net)

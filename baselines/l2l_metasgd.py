@@ -3,11 +3,12 @@
 Li et al. (2017) as in learn2learn (Arnold et al., 2020): one learned rate per weight, all equal at first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from baselines.l2l_maml import FixedArch, L2lMaml, name_in_state
 from metanas.base.errors import InvalidValue
@@ -44,7 +45,7 @@ class L2lMetaSgd(L2lMaml):
 
     def model(self, state: State, spec: TaskSpec) -> Any:
         """learn2learn's Meta-SGD around the network with the state's parameters and rates."""
-        network, rates = FixedArch(self.net, state.params, spec), state.rates
+        network, rates = EveryTensor(self.net, state.params, spec), state.rates
         first_order = not self.settings.second_order
         model = self.algorithms.MetaSGD(network, lr=1.0, first_order=first_order)
         for rate, (name, _) in zip(model.lrs, network.named_parameters(), strict=True):
@@ -60,3 +61,14 @@ class L2lMetaSgd(L2lMaml):
             if rate.grad is not None
         }
         return super().gradients(model) | rates
+
+
+class EveryTensor(FixedArch):
+    """Logits that depend on all parameters, with gradient 0 on stems and heads of other tasks.
+
+    learn2learn's Meta-SGD refuses parameters that a loss does not depend on.
+    """
+
+    def run(self, x: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+        """See FixedArch."""
+        return super().run(x, values) + 0 * torch.stack([t.sum() for t in values.values()]).sum()

@@ -26,7 +26,7 @@ from metanas.choice.evidence import prototype_loo, ridge_loo, shots_of
 from metanas.choice.judged import judged, recorded
 from metanas.choice.paths import Paths, embed_all
 from metanas.choice.rules import NEEDS_EVIDENCE, Features, Known, RuleName, choose
-from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.data.episode import Batch, Episodes, TaskSpec, one_of_each
 from metanas.meta.inner import adapt, adapted_predictor, moves, trajectory
 from metanas.meta.loss import TaskLoss, cross_entropy
 from metanas.meta.optimizers import adam
@@ -92,12 +92,12 @@ class LooNas(Method):
         clip: Limit = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
-        self.settings, self.specs = settings, tuple(specs)
+        self.settings, self.specs = settings, one_of_each(specs)
         self.net = SuperNet(replace(settings.space, sampling="mixture"), specs)  # paths are drawn here
         even = settings.space.sampling in ("uniform", "fair")
         self._drawn = settings.space if even else replace(settings.space, sampling="uniform")
         self.candidates = candidates(settings.space, settings.count)
-        self._within = {spec.name: affordable(self.candidates, spec, settings.macs) for spec in specs}
+        self._within = {spec.name: affordable(self.candidates, spec, settings.macs) for spec in self.specs}
         self._modules: dict[tuple[int, ...], Paths] = {}
 
     def start(self, generator: torch.Generator) -> State:
@@ -200,7 +200,7 @@ class LooNas(Method):
             fitness,
             rng,
             rounds=s.rounds,
-            allowed=lambda a: not s.macs or macs(a, spec.input_shape, spec.ways) <= s.macs,
+            allowed=lambda a: not s.macs or macs(a, spec) <= s.macs,
         )
 
     def choose(self, state: State, spec: TaskSpec, support: Batch, rule: RuleName | None = None) -> Tensor:

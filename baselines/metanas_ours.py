@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from metanas.base.ranges import Count, Limit, NonNegative, Positive, Rate, Steps, Weight
-from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.data.episode import Batch, Episodes, TaskSpec, one_of_each
 from metanas.meta.given_arch import WeightsOnly, embed_with, fixed_archs
 from metanas.meta.inner import Order, adapt, adapted_predictor, moves, trajectory
 from metanas.meta.loss import TaskLoss, cross_entropy
@@ -73,7 +73,7 @@ class MetaNasOurs(Method):
         clip: Limit = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
-        self.settings, self.specs = settings, tuple(specs)
+        self.settings, self.specs = settings, one_of_each(specs)
         self.net = build(settings.network, settings.space, specs)
         self.transductive = settings.network.transductive
         self.replay = Replay(self.net)

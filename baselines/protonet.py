@@ -19,7 +19,7 @@ from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import embed_with, fixed_archs
 from metanas.meta.loss import is_static
 from metanas.meta.optimizers import adam
-from metanas.meta.outer import descend, leaves, over_domains, pack
+from metanas.meta.outer import descend, leaves, over_domains, pack, partials
 from metanas.meta.prototypes import embed, prototypes
 from metanas.meta.replay import Replay
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
@@ -70,9 +70,7 @@ class ProtoNet(Method):
             params = learned.params
             logits = self.logits(params, episodes.spec, episodes.support, episodes.query.x)
             loss = F.cross_entropy(logits.flatten(0, 1), episodes.query.y.flatten())
-            at = named_tensors(params)
-            partials = torch.autograd.grad(loss, list(at.values()), materialize_grads=True, allow_unused=True)
-            return dict(zip(at, partials, strict=True)), loss.detach()
+            return partials(loss, named_tensors(params)), loss.detach()
 
         factor = (
             progress.remaining

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from metanas.base.errors import DataError as DataError
     from metanas.base.errors import InvalidValue as InvalidValue
     from metanas.base.errors import MetanasError as MetanasError
+    from metanas.data.adapter import DOMAINS as DOMAINS
+    from metanas.data.adapter import Adapter as Adapter
+    from metanas.data.adapter import Examples as Examples
     from metanas.data.datasets import Datasets as Datasets
     from metanas.data.datasets import load_suite as load_suite
     from metanas.data.domain import Domain as Domain
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from metanas.space.architecture import Architecture as Architecture
     from metanas.space.architecture import derive as derive_architecture
     from metanas.space.architecture import parse as parse_architecture
+    from metanas.space.network_config import NETWORKS as NETWORKS
+    from metanas.space.network_config import NetworkConfig as NetworkConfig
     from metanas.space.picture import picture as architecture_svg
     from metanas.space.space import SearchSpace as SearchSpace
     from metanas.studies.api import Learner as Learner
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "metanas.base.errors": ("DataError", "InvalidValue", "MetanasError"),
+    "metanas.data.adapter": ("DOMAINS", "Adapter", "Examples"),
     "metanas.data.datasets": ("Datasets", "load_suite"),
     "metanas.data.domain": ("Domain",),
     "metanas.data.episode": ("Batch", "Episodes", "EpisodeShape", "TaskSpec"),
@@ -53,6 +59,7 @@ _WHERE = {
     "metanas.data.tasks": ("TaskDataset",),
     "metanas.method": ("METHODS", "Adapted", "Method", "Progress", "State"),
     "metanas.space.architecture": ("Architecture", "derive_architecture=derive", "parse_architecture=parse"),
+    "metanas.space.network_config": ("NETWORKS", "NetworkConfig"),
     "metanas.space.picture": ("architecture_svg=picture",),
     "metanas.space.space": ("SearchSpace",),
     "metanas.studies.api": ("Learner", "Run", "compare", "load_run", "run"),
@@ -66,18 +73,23 @@ _MODULES = {
 }
 __all__ = [
     "Adapted",
+    "Adapter",
     "Architecture",
     "Batch",
+    "DOMAINS",
     "DataError",
     "Datasets",
     "Domain",
     "EpisodeShape",
     "Episodes",
+    "Examples",
     "InvalidValue",
     "Learner",
     "METHODS",
     "MetanasError",
     "Method",
+    "NETWORKS",
+    "NetworkConfig",
     "Progress",
     "Run",
     "SearchSpace",

@@ -5,8 +5,12 @@ would be right. `files.table` adds the file, the row, the column and the value.
 """
 
 import difflib
+import json
 from collections.abc import Callable, Collection
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 Kind = Callable[[Any], Any]
 
@@ -66,6 +70,18 @@ def image_file(value: Any) -> bytes:
     if not isinstance(value, dict) or not isinstance(value.get("bytes"), bytes):
         raise ValueError("expected an image as {bytes, path}")
     return bytes(value["bytes"])
+
+
+def series(value: Any) -> NDArray[np.float32]:
+    """A series (channels, steps): a list of numbers, a list of such lists by channel, or either as JSON."""
+    expected = "expected a list of numbers, or one such list a channel, all of one length"
+    try:
+        found = np.asarray(json.loads(value) if isinstance(value, str) else value)
+    except ValueError:  # no JSON, or lists of several lengths
+        raise ValueError(expected) from None
+    if found.dtype.kind not in "iuf" or found.ndim not in (1, 2) or not found.size:
+        raise ValueError(expected)
+    return np.atleast_2d(found.astype(np.float32))
 
 
 def _folded(name: str) -> str:

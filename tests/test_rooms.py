@@ -41,7 +41,8 @@ ALLOWED = {
     "__main__": {"cli"},
     "metanas": {"data", "engine", "evaluation", "space", "studies", "tables", "cli", "method", "base"},
 }
-ALLOWED["cli"] = ALLOWED["studies"] | {"studies"}
+ALLOWED["testing"] = ALLOWED["studies"] - {"tables", "choice", "evaluation"}
+ALLOWED["cli"] = ALLOWED["studies"] | {"studies", "testing"}
 ALLOWED["baselines"] = ALLOWED["studies"] - {"engine", "evaluation", "tables"}
 BOARD_MAY = {"metanas.data.suite", "metanas.data.sealed", "metanas.data.manifest"}
 EDGES = rooms.graph()

@@ -3,18 +3,16 @@
 import torch
 
 from metanas.base.seeding import generator
-from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.data.episode import Batch, Episodes
 from metanas.models.supernet import SuperNet
 from metanas.params import Params, tree_map
 from metanas.space.space import SearchSpace
+from metanas.testing.inputs import IMAGE
+from metanas.testing.inputs import SPECS as SPECS
+from metanas.testing.inputs import inputs as inputs
 
-SPEC = TaskSpec("tiny", "image", (1, 8, 8), 2)
+SPEC = IMAGE
 SPACE = SearchSpace(layers=2, channels=4, reductions=())
-SPECS = (
-    SPEC,
-    TaskSpec("text", "text", (11,), 2, 257),
-    TaskSpec("speech", "speech", (16, 20), 2),
-)
 
 
 def net(space: SearchSpace = SPACE) -> tuple[SuperNet, Params]:
@@ -35,16 +33,3 @@ def episodes(tasks: int, shots: int = 2) -> Episodes:
         return Batch(x, torch.arange(2).repeat_interleave(each_class).repeat(tasks, 1))
 
     return Episodes(SPEC, batch(shots), batch(3))
-
-
-def inputs(spec: TaskSpec, count: int) -> torch.Tensor:
-    """Random inputs for a spec (count, *input_shape), some of them padded where that can be."""
-    g = generator(3, spec.name)
-    if spec.modality == "text":
-        x = torch.randint(1, spec.vocabulary, (count, *spec.input_shape), generator=g)
-        x[0, 6:] = 0
-        return x
-    x = torch.randn(count, *spec.input_shape, generator=g, dtype=torch.float64)
-    if spec.modality == "speech":
-        x[0, :, 9:] = torch.nan
-    return x

@@ -5,13 +5,14 @@ exclude each other anyway), so requests at the same time cannot exceed a quota t
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from leaderboard.store.models import Account, Attempt
+from metanas.base.errors import InvalidValue
 
 Limits = Mapping[str, tuple[tuple[int, timedelta], ...]]  # kind -> (most uses, within this time)
 DAY = timedelta(days=1)
@@ -21,6 +22,24 @@ DEFAULT: Limits = {
     "dispute": ((5, DAY),),
     "answer": ((20, DAY),),  # to challenges; only invalid ones can be many
 }
+
+
+def parse(texts: Sequence[str]) -> Limits:
+    """DEFAULT with some kinds replaced: submission=20/1 is at most 20 in a day; a kind may stand twice.
+
+    InvalidValue says what is wrong.
+    """
+    found: dict[str, tuple[tuple[int, timedelta], ...]] = {}
+    for text in texts:
+        kind, _, limit = text.partition("=")
+        most, _, days = limit.partition("/")
+        if kind not in DEFAULT or not (most.isdecimal() and days.isdecimal() and 0 < int(days) <= 3650):
+            kinds = ", ".join(DEFAULT)
+            raise InvalidValue(
+                f"--quota wants KIND=MOST/DAYS, like submission=20/1, with {kinds}, got {text!r:.80}"
+            )
+        found[kind] = (*found.get(kind, ()), (int(most), int(days) * DAY))
+    return {**DEFAULT, **found}
 
 
 class QuotaExceeded(Exception):

@@ -74,7 +74,12 @@ def find(session: Session, secret: str, at: datetime) -> Token | None:
     """The token of this secret; None if it is unknown, revoked, or expired at time `at`."""
     if not well_formed(secret):
         return None
-    row = session.scalar(select(Token).where(Token.digest == digest(secret)))
+    return by_digest(session, digest(secret), at)
+
+
+def by_digest(session: Session, sha256: str, at: datetime) -> Token | None:
+    """The token with this `digest`; None if it is unknown, revoked, or expired at time `at`."""
+    row = session.scalar(select(Token).where(Token.digest == sha256))
     return row if row is not None and row.revoked is None and row.expires > at else None
 
 

@@ -28,6 +28,7 @@ STATE_AFTER = {
     "reject": "rejected",
     "withdrawn": "withdrawn",
 }
+SUSPENDING = {"suspend": True, "erase": True, "resume": False}
 WAITING = ("received", "scoring", "failed")
 
 
@@ -37,6 +38,7 @@ class Link:
 
     seq: int
     hash: str
+    at: str  # ISO 8601
     actor: str
     action: str
     subject: str
@@ -49,7 +51,7 @@ def links(session: Session) -> list[Link]:
     for row in session.scalars(select(Audit).order_by(Audit.seq)):
         try:
             r = json.loads(row.record)
-            found.append(Link(row.seq, row.hash, r["actor"], r["action"], r["subject"], r["detail"]))
+            found.append(Link(row.seq, row.hash, r["at"], r["actor"], r["action"], r["subject"], r["detail"]))
         except (ValueError, KeyError, TypeError):
             continue
     return found
@@ -148,18 +150,36 @@ def _tier(session: Session, row: Submission, chain: Sequence[Link]) -> Iterator[
         yield f"its tier is {row.tier}, by the audit chain and its scores {expected}"
 
 
-def owners(session: Session) -> Iterator[str]:
-    """Methods that belong to another account than the one that submitted them first."""
+def erased(chain: Sequence[Link]) -> tuple[set[str], set[str]]:
+    """Submissions whose authors were erased, and the SHA-256 of the files that were deleted with them."""
+    links_ = [link for link in chain if link.action == "erase"]
+    submissions = {identity for link in links_ for identity in link.detail.get("submissions", ())}
+    return submissions, {sha for link in links_ for sha in link.detail.get("files", ())}
+
+
+def suspensions(session: Session, chain: Sequence[Link]) -> Iterator[str]:
+    """Accounts that are suspended or not, unlike the chain says."""
+    last = {link.subject: SUSPENDING[link.action] for link in chain if link.action in SUSPENDING}
+    for account in session.scalars(select(Account).order_by(Account.id)):
+        if (account.suspended is not None) != last.get(account.name, False):
+            how = "suspended" if account.suspended else "not suspended"
+            yield f"{account.name} is {how}, unlike in the audit chain"
+
+
+def owners(session: Session, chain: Sequence[Link]) -> Iterator[str]:
+    """Methods that belong to another account than the one that submitted them first, or got them since."""
+    given = {link.subject: link.detail.get("account") for link in chain if link.action == "transfer"}
     first: dict[str, int | None] = {}
     for method, account in session.execute(
         select(Submission.method, Submission.account_id).order_by(Submission.id)
     ):
         first.setdefault(method, account)
+    first |= given
     names: dict[int | None, str] = {row.id: row.name for row in session.scalars(select(Account))}
     for row in session.scalars(select(Method).order_by(Method.name)):
         if row.name in first and first[row.name] != row.account_id:
             now, then = names.get(row.account_id, "nobody"), names.get(first[row.name], "nobody")
-            yield f"the method {row.name} belongs to {now}; {then} submitted it first"
+            yield f"the method {row.name} belongs to {now}; by the audit chain to {then}"
 
 
 def tokens(session: Session, chain: Sequence[Link]) -> Iterator[str]:

@@ -16,6 +16,7 @@ ENTRY = "entry.json"
 ARCHITECTURE = "architecture.json"
 CURVES = "curves.parquet"
 README = "README.md"
+PERSONAL = (ENTRY, README)  # what people write about themselves
 
 KIB, MIB = 2**10, 2**20
 

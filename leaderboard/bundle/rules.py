@@ -10,9 +10,12 @@ one's own machine takes any run; a shared one ranks only answers to the pinned e
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from leaderboard.bundle.entry import Entry
+from leaderboard.bundle.names import ENTRY
 from leaderboard.bundle.problem import Problem
 from metanas.data import manifest
 from metanas.data.suite import Suite, names, readable
+from metanas.evaluation.pretraining import external_weights
 from metanas.evaluation.result import SUBMISSION, Submission, Task
 
 Manifest = Mapping[str, Any]  # entries by domain (`metanas/data/manifest.py`)
@@ -52,6 +55,16 @@ def problems(submission: Submission, suites: Known, *, elsewhere: bool = False) 
         yield _problem("seeds", f"got {list(submission.seeds)[:20]}", wanted)
     yield from _complete(submission.tasks, suite)
     yield from pinned(submission.tasks, suite, pins=pins)
+
+
+def undeclared_weights(submission: Submission, about: Entry) -> Iterator[Problem]:
+    """Weights from elsewhere, by the settings of the run, that entry.json does not declare."""
+    declared = {weights.sha256 for weights in about.pretrained_weights}
+    for network, sha256 in external_weights(submission).items():
+        if sha256 not in declared:
+            hint = "say in --about FILE: pretrained_weights: [{name: ..., url: ..., sha256: ...}]"
+            message = f"the weights {sha256:.80} of {network:.80} are not declared"
+            yield Problem(ENTRY, message, field="pretrained_weights", hint=hint)
 
 
 def unknown(suite: str, file: str = SUBMISSION) -> Problem:

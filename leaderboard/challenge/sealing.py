@@ -40,7 +40,8 @@ def sealed_tasks(submission: Submission, domains: Sequence[str], episodes: int) 
     domains: none for all that can be sealed; episodes: per task.
     NotSealable names a domain of public data, or one that the submission lacks.
     """
-    submitted = list(dict.fromkeys(task.domain for task in submission.tasks))
+    tasks = [task for task in submission.tasks if task.fewest_ways is None]  # drawn ways are of pinned ones
+    submitted = list(dict.fromkeys(task.domain for task in tasks))
     can = [domain for domain in submitted if sealable(domain)]
     public = f"public data sets cannot be sealed: whoever has {{}} has its labels; of {submission.suite}, "
     rest = f"{' and '.join(can)} can be challenged" if can else "no domain can be challenged"
@@ -52,7 +53,7 @@ def sealed_tasks(submission: Submission, domains: Sequence[str], episodes: int) 
     if not can:
         raise NotSealable(public.format("/".join(submitted)) + rest)
     wanted = domains or can
-    return [SealedTask(t.domain, t.shape, episodes) for t in submission.tasks if t.domain in wanted]
+    return [SealedTask(t.domain, t.shape, episodes) for t in tasks if t.domain in wanted]
 
 
 def number_of(key: bytes, challenge: str) -> int:

@@ -64,10 +64,10 @@ class Line:
     @cached_property
     def normalised(self) -> float:
         """Mean over domains of (accuracy - chance) / (1 - chance): 0 is guessing, 1 is perfect."""
-        ways = {task.name: task.ways for task in self.standing.document.tasks}
+        by_guessing = {task.name: task.chance for task in self.standing.document.tasks}
         by_domain: dict[str, list[float]] = {}
         for name, interval in self.tasks.items():
-            chance = 1 / ways[name]
+            chance = by_guessing[name]
             by_domain.setdefault(domain_of(name), []).append((interval.mean - chance) / (1 - chance))
         return float(np.mean([np.mean(values) for values in by_domain.values()]))
 

@@ -5,22 +5,23 @@ changes. Next: `board.py` ranks them.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, aliased, selectinload
 
 from leaderboard.accounts.disputes import RAISED
 from leaderboard.challenge.outcome import Outcome, outcome
 from leaderboard.store import visibility
 from leaderboard.store.models import Account, Challenge, Detail, Event, Submission
 from leaderboard.store.store import Store
+from metanas.evaluation import pretraining
 from metanas.evaluation.gains import EVERYWHERE, Gain
 from metanas.evaluation.result import Submission as Document
 from metanas.evaluation.result import Task
@@ -84,6 +85,11 @@ class Standing:
     def outcome(self) -> Outcome | None:
         """Fresh against pinned accuracy of its answered challenge; None if there is none."""
         return outcome(self.accuracies, self.fresh)
+
+    @property
+    def weights(self) -> str:
+        """Its backbone with weights from elsewhere, and their hash; empty if it has none."""
+        return pretraining.shown(self.document)
 
     @property
     def marks(self) -> tuple[tuple[str, str], ...]:
@@ -160,27 +166,44 @@ def current(store: Store, track: str | None = None) -> tuple[Standing, ...]:
     return _read(store, condition, whole=False)
 
 
+class Place(NamedTuple):
+    """A current submission and what says whether something about it has changed since."""
+
+    id: str
+    tier: str  # as stored: a challenge that was not held may be stored as "challenged" by an earlier version
+    owner: int | None
+    event: int  # its newest
+    attempts: int
+
+
 def page(
     store: Store, *, track: str | None, tier: str | None, after: str | None, limit: int
-) -> tuple[tuple[Standing, ...], str | None]:
+) -> tuple[tuple[Place, ...], str | None]:
     """Some of `current`, by id: at most `limit` after that id, and the id to go on after; None at the end.
 
-    Only these are read. A page may have fewer than `limit` of a tier although others follow.
+    A page may have some of another tier, see `Place.tier`.
     """
     condition = visibility.ON_BOARD
     for wanted in (
         Submission.track == track if track is not None else None,
         Submission.id > after if after is not None else None,
-        # A challenge that was not held may be stored as "challenged" by an earlier version.
         Submission.tier.in_({tier, "challenged"} if tier == "recomputed" else {tier}) if tier else None,
     ):
         condition = condition if wanted is None else condition & wanted
     with store.database.read() as session:
-        query = select(Submission.id).where(condition).order_by(Submission.id).limit(limit + 1)
-        ids = session.scalars(query).all()
-    rows = _read(store, Submission.id.in_(ids[:limit]), whole=False)
-    ordered = sorted((row for row in rows if tier in (None, row.tier)), key=lambda row: row.id)
-    return tuple(ordered), ids[limit - 1] if len(ids) > limit else None
+        same = aliased(Submission)
+        beside = (same.track == Submission.track) & (same.method == Submission.method)
+        attempts = select(func.count()).where(beside).correlate(Submission).scalar_subquery()
+        event = select(func.max(Event.id)).where(Event.submission_id == Submission.id).scalar_subquery()
+        columns = (Submission.id, Submission.tier, Submission.account_id, event, attempts)
+        query = select(*columns).where(condition).order_by(Submission.id).limit(limit + 1)
+        places = tuple(Place(*row) for row in session.execute(query))
+    return places[:limit], places[limit - 1].id if len(places) > limit else None
+
+
+def several(store: Store, ids: Collection[str]) -> tuple[Standing, ...]:
+    """The submissions with these ids, in any state."""
+    return _read(store, Submission.id.in_(ids), whole=False)
 
 
 def published(store: Store, track: str) -> tuple[Standing, ...]:
@@ -188,11 +211,11 @@ def published(store: Store, track: str) -> tuple[Standing, ...]:
     return _read(store, visibility.PUBLISHED & (Submission.track == track), whole=False)
 
 
-def days(store: Store, track: str) -> tuple[date, ...]:
-    """The days (UTC) on which submissions came that are published on a track, oldest first."""
-    with store.database.read() as session:
-        query = select(Submission.accepted).where(visibility.PUBLISHED & (Submission.track == track))
-        return tuple(sorted({accepted.date() for accepted in session.scalars(query)}))
+def at_end_of(published: Sequence[Standing], day: date) -> tuple[Standing, ...]:
+    """Of every method the newest submission accepted by the end of that day (UTC), sorted by method."""
+    end = datetime.combine(day + timedelta(days=1), time(), UTC)
+    newest = {s.method: s for s in sorted(published, key=lambda s: (s.accepted, s.id)) if s.accepted < end}
+    return tuple(newest[method] for method in sorted(newest))
 
 
 def history(store: Store, method: str) -> tuple[Standing, ...]:

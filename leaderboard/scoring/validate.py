@@ -47,6 +47,7 @@ def inspect(members: Members, known: Known | None = None, *, elsewhere: bool = F
     problems = [*_hashes(members, about, submission), *_names(submission)]
     if README in members:
         problems += _readme(members[README])
+    problems += rules.undeclared_weights(submission, about)
     problems += rules.problems(submission, rules.known() if known is None else known, elsewhere=elsewhere)
     if problems:
         raise BundleError(problems)

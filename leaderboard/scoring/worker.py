@@ -23,7 +23,7 @@ from leaderboard.store import audit
 from leaderboard.store.models import File, Flag, Submission, now
 from leaderboard.store.store import Store, enter, keep_scores, publish
 
-STOP_SECONDS = 5.0
+STOP_SECONDS = 2.5
 log = logging.getLogger(__name__)
 
 

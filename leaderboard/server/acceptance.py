@@ -45,16 +45,21 @@ class Acceptance:
     key: ServerKey
     limits: Limits
 
-    def accept(self, actor: Actor, content: bytes, idempotency: str) -> Accepted:
-        """Accept the zipped bundle `content`, or refuse it, which counts against the quota as well.
-
-        idempotency: a key of the client; the same key and bundle again return the first receipt.
-        BundleError, Denied (method name taken), QuotaExceeded, or HTTPException 409 (submitted before).
-        """
+    def expect(self, actor: Actor, idempotency: str) -> None:
+        """QuotaExceeded if the account has no submission left, before its bundle is read."""
         assert actor.account is not None
         with self.store.database.read() as session:
             if session.get(Idempotency, (actor.account, idempotency)) is None:
                 quota.check(session, actor.account, "submission", self.limits, now())
+
+    def accept(self, actor: Actor, content: bytes, idempotency: str) -> Accepted:
+        """Accept the zipped bundle `content`, or refuse it, which counts against the quota as well.
+
+        idempotency: a key of the client; the same key and bundle again return the first receipt.
+        Comes after `expect`. BundleError, Denied (method name taken), QuotaExceeded, or HTTPException 409
+        (submitted before).
+        """
+        assert actor.account is not None
         try:
             inspected = inspect(reading.read_zip(content), rules.known(*self.store.suites.own()))
             with self.store.database.read() as session:

@@ -28,6 +28,7 @@ class Context:
     challenges: Challenges
     # Threads for what takes long: not those of pages and health, and a server that stops leaves them.
     slow: CapacityLimiter
+    pages: CapacityLimiter  # threads that make pages; with more, none would be ready sooner
 
 
 def open_context(settings: Settings) -> Context:
@@ -52,4 +53,5 @@ def open_context(settings: Settings) -> Context:
         Rate(settings.writes_per_minute),
         challenges,
         CapacityLimiter(settings.slow_threads),
+        CapacityLimiter(settings.page_threads),
     )

@@ -45,6 +45,7 @@ def current_actor(
         token = tokens.find(session, bearer.credentials, now())
         if token is None:
             raise Denied(401, "this token is mistyped, unknown, expired or revoked")
+        unsuspended(token)
         actor = Actor(token.account_id, token.account.name, frozenset(token.scopes.split()))
         stale = token.used is None or token.used < now() - NOTE_USE_EVERY
     if stale:
@@ -53,16 +54,34 @@ def current_actor(
     return actor
 
 
+def unsuspended(token: Token) -> None:
+    """Denied (403) if the token's account is suspended."""
+    if token.account.suspended is not None:
+        raise Denied(403, "this account is suspended; ask the administrator of the board")
+
+
 CurrentActor = Annotated[Actor, Depends(current_actor)]
 
 
-def writer(request: Request, context: CurrentContext, actor: CurrentActor) -> Actor:
-    """The same for a request that changes something. HTTPException 429 above the rate limit."""
-    client = request.client.host if request.client else "local"
-    wait = context.rate.take(f"account {actor.account}" if actor.account else f"address {client}")
-    if wait:
-        raise HTTPException(429, "too many requests a minute", headers={"Retry-After": str(math.ceil(wait))})
+async def limited(request: Request, context: CurrentContext) -> None:
+    """HTTPException 429 above the rate limit of the token, or of the address. It costs no query."""
+    if (token := request.headers.get("authorization")) is not None:
+        take(context, f"token {tokens.digest(token)}")
+    else:
+        take(context, f"address {request.client.host if request.client else 'local'}")
+
+
+def writer(limit: Annotated[None, Depends(limited)], context: CurrentContext, actor: CurrentActor) -> Actor:
+    """The account of a request that changes something. HTTPException 429 above its rate limit."""
+    if actor.account is not None:
+        take(context, f"account {actor.account}")
     return actor
+
+
+def take(context: Context, key: str) -> None:
+    """Count a write of `key`. HTTPException 429 above the rate limit."""
+    if wait := context.rate.take(key):
+        raise HTTPException(429, "too many requests a minute", headers={"Retry-After": str(math.ceil(wait))})
 
 
 Writer = Annotated[Actor, Depends(writer)]

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from leaderboard.accounts.authorise import Denied
 from leaderboard.accounts.quota import QuotaExceeded
 from leaderboard.bundle.problem import BundleError
+from leaderboard.scoring.decisions import Undecidable
 
 log = logging.getLogger(__name__)
 TITLES = {
@@ -74,6 +75,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(BundleError)
     async def bundle(request: Request, error: BundleError) -> JSONResponse:
         return answer(422, str(error)[:4000], [problem.as_json() for problem in error.problems])
+
+    @app.exception_handler(Undecidable)
+    async def undecidable(request: Request, error: Undecidable) -> JSONResponse:
+        return answer(409, str(error))
 
     @app.exception_handler(Denied)
     async def denied(request: Request, error: Denied) -> JSONResponse:

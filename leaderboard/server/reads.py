@@ -5,12 +5,13 @@ Submissions are read through `ranking/standing.py`; access to one by its id pass
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
-from sqlalchemy import func, select, text
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from sqlalchemy import select, text
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse
 
 from leaderboard.accounts import quota
 from leaderboard.accounts.authorise import Thing, authorise, thing_of
@@ -21,8 +22,9 @@ from leaderboard.scoring.document import document
 from leaderboard.server.caching import TaggedRoute
 from leaderboard.server.identity import PUBLIC, CurrentActor, CurrentContext
 from leaderboard.server.problems import ProblemJson
+from leaderboard.server.rows import Rows
 from leaderboard.store import audit
-from leaderboard.store.models import Challenge, Job, Submission, now
+from leaderboard.store.models import Submission, now
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ProblemJson, "content": {"application/problem+json": {}}}
@@ -30,7 +32,6 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 Id = Annotated[str, Path(pattern="^[0-9a-f-]{36}$", description="A submission's id.")]
 Json = dict[str, Any]
-LOOPBACK = ("127.0.0.1", "::1")
 health = APIRouter(tags=["health"])
 Most = Annotated[int, Query(ge=1, le=1000, description="Rows in one answer.")]
 After = Annotated[
@@ -57,28 +58,9 @@ def readyz(context: CurrentContext) -> Json:
     return {"ok": True, "revision": standing.revision(context.store)}
 
 
-@health.get(
-    "/metrics",
-    response_class=PlainTextResponse,
-    responses={403: {"model": ProblemJson, "content": {"application/problem+json": {}}}},
-)
-def metrics(request: Request, context: CurrentContext) -> str:
-    """Counts in Prometheus' text format, only for clients on the same machine."""
-    if request.client is None or request.client.host not in LOOPBACK or "x-forwarded-for" in request.headers:
-        raise HTTPException(403, "only for this machine: ask 127.0.0.1")
-    lines = []
-    with context.store.database.read() as session:
-        for table in (Submission, Job, Challenge):
-            name = f"metanas_{table.__tablename__}s"
-            lines.append(f"# TYPE {name} gauge")
-            counts = session.execute(select(table.state, func.count()).group_by(table.state))
-            lines += [
-                f'{name}{{state="{state}"}} {count}'
-                for state, count in sorted((state, count) for state, count in counts)
-            ]
-        link = audit.head(session)
-    lines += ["# TYPE metanas_audit_links counter", f"metanas_audit_links {link.seq if link else 0}", ""]
-    return "\n".join(lines)
+async def _rows(request: Request) -> Rows:
+    rows: Rows = request.app.state.rows
+    return rows
 
 
 @router.get("/tracks")
@@ -87,19 +69,21 @@ def tracks(context: CurrentContext) -> Json:
     return {"tracks": list(standing.tracks(context.store))}
 
 
-@router.get("/leaderboard")
-def leaderboard(
+@router.get("/leaderboard", response_class=Response)
+async def leaderboard(
     context: CurrentContext,
+    rows: Annotated[Rows, Depends(_rows)],
     track: Annotated[str | None, Query(max_length=500, description="A track's name; all by default.")] = None,
     tier: Annotated[str | None, Query(pattern="^(recomputed|challenged|reproduced)$")] = None,
     limit: Most = 1000,
     after: After = None,
-) -> Json:
+) -> Response:
     """Current submissions, each with its mean accuracy per task, oldest first; `next` is None at the end."""
-    if track is not None and "\0" in track:  # PostgreSQL refuses a NUL in a query
-        return {"submissions": [], "next": None}
-    rows, following = standing.page(context.store, track=track, tier=tier, after=after, limit=limit)
-    return {"submissions": [_brief(row) for row in rows], "next": following}
+    text = '{"submissions":[],"next":null}'
+    if track is None or "\0" not in track:  # PostgreSQL refuses a NUL in a query
+        read = partial(rows.page, track=track, tier=tier, after=after, limit=limit)
+        text = await run_sync(read, limiter=context.pages, abandon_on_cancel=True)
+    return Response(text, media_type="application/json")
 
 
 @router.get("/methods/{name}")
@@ -110,7 +94,7 @@ def method(
     rows = standing.history(context.store, name)
     if not rows:
         raise HTTPException(404, f"no method named {name!r} is published")
-    return {"method": name, "submissions": [_brief(row) for row in rows]}
+    return {"method": name, "submissions": [brief(row) for row in rows]}
 
 
 @router.get("/submissions")
@@ -132,7 +116,7 @@ def submission(context: CurrentContext, actor: CurrentActor, identity: Id) -> Js
     row = _visible(context, actor, identity)
     with context.store.database.read() as session:
         ahead = jobs.ahead(session, identity)
-    return {**_brief(row), "superseded": row.superseded, "flags": row.flags, "jobs_ahead": ahead}
+    return {**brief(row), "superseded": row.superseded, "flags": row.flags, "jobs_ahead": ahead}
 
 
 @router.get("/submissions/{identity}/events", openapi_extra=PUBLIC)
@@ -206,7 +190,8 @@ def _visible(context: CurrentContext, actor: CurrentActor, identity: str) -> sta
     return row
 
 
-def _brief(row: standing.Standing) -> Json:
+def brief(row: standing.Standing) -> Json:
+    """What lists say of a submission."""
     return {
         "id": row.id,
         "method": row.method,

@@ -19,11 +19,14 @@ class Settings:
     quotas: Limits = field(default_factory=lambda: DEFAULT)
     scorer: ScorerLimits = ScorerLimits()
     lease_seconds: float = 60.0
+    metrics_port: int | None = None  # of /metrics on 127.0.0.1; None for no such port
     work: bool = True  # whether a thread of this process scores submissions
     body_bytes: int = ZIP_MOST
     small_body_bytes: int = MIB // 16  # of every request that is not a bundle
     body_seconds: float = 60.0  # longest wait for the next part of a body
     slow_threads: int = 4  # for accepting bundles, drawing episodes and scoring answers; more requests wait
+    page_threads: int = 2  # for pages that are not in the cache
+    threads: int = 8  # for everything else; what is quick needs no more
     writes_per_minute: int = 60  # per token or address; reads are not counted
     challenge_episodes: int = 30  # per task
     challenge_hours: float = 72.0  # from the drawing of the episodes to the deadline

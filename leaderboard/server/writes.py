@@ -1,24 +1,25 @@
 """API routes that write: submit, withdraw and dispute, and the decisions of reviewers and administrators."""
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from leaderboard.accounts import disputes, quota
 from leaderboard.accounts.authorise import Action, Actor, authorise, thing_of
 from leaderboard.bundle.entry import UNSEEN
-from leaderboard.scoring import jobs
+from leaderboard.scoring import decisions
 from leaderboard.scoring.ladder import reinstate
 from leaderboard.server.identity import CurrentContext, Writer
 from leaderboard.server.reads import ERRORS, Id, Json
 from leaderboard.store import audit
-from leaderboard.store.models import Flag, Submission, now
-from leaderboard.store.store import enter, publish
+from leaderboard.store.models import Submission, now
+from leaderboard.store.store import enter
 
 router = APIRouter(prefix="/api/v1", tags=["write"], responses=ERRORS)
 ZIP = "application/zip"
@@ -44,7 +45,7 @@ class Reason(BaseModel):
 class Decision(Reason):
     """A reviewer's decision on a flagged or published submission."""
 
-    verdict: Literal["publish", "reject", "reproduced"]
+    verdict: decisions.Verdict
 
 
 @router.post("/submissions", status_code=202, openapi_extra=BODY)
@@ -55,6 +56,7 @@ async def submit(
     authorise(actor, "submit")
     if request.headers.get("content-type", "").partition(";")[0].strip() != ZIP:
         raise HTTPException(415, f"send the bundle as {ZIP}")
+    await run_in_threadpool(context.acceptance.expect, actor, key)
     content = b"".join([chunk async for chunk in request.stream()])
     accepted = await run_sync(
         context.acceptance.accept, actor, content, key, limiter=context.slow, abandon_on_cancel=True
@@ -109,27 +111,7 @@ def decide(context: CurrentContext, actor: Writer, identity: Id, body: Decision)
         row = _changing(session, actor, identity, "decide")
         if row.account_id == actor.account:
             raise HTTPException(403, "reviewers do not decide on their own submissions")
-        if body.verdict == "reproduced":
-            if row.state != "published":
-                raise HTTPException(409, f"it is {row.state}; only what is published can be reproduced")
-            row.tier = "reproduced"
-            enter(session, row, "published", f"reproduced: {body.reason}")
-        elif row.state not in ("flagged", "published"):
-            raise HTTPException(409, f"it is {row.state}; there is nothing to decide")
-        elif body.verdict == "reject":
-            left = row.state == "published"
-            enter(session, row, "rejected", body.reason)
-            if left:
-                reinstate(session, row)
-        else:
-            settled = session.query(Flag).where((Flag.submission_id == row.id) & Flag.cleared.is_(None))
-            if not settled.update({"cleared": now()}) and row.state == "published":
-                raise HTTPException(409, "it is published and nothing about it is in doubt")
-            if row.state == "published":
-                enter(session, row, "published", f"dispute settled: {body.reason}")
-            else:
-                publish(session, row, body.reason)
-        audit.append(session, actor.name, body.verdict, row.id, {"reason": body.reason})
+        decisions.decide(session, row, body.verdict, body.reason, actor=actor.name)
         return {"id": row.id, "state": row.state, "tier": row.tier}
 
 
@@ -138,10 +120,7 @@ def rescore(context: CurrentContext, actor: Writer, identity: Id) -> Json:
     """Queue a submission again that could not be scored."""
     with context.store.database.write() as session:
         row = _changing(session, actor, identity, "rescore")
-        if not jobs.restart(session, row.id):
-            raise HTTPException(409, f"it is {row.state}; only what failed can be scored again")
-        enter(session, row, "received", "an administrator asked for another try")
-        audit.append(session, actor.name, "rescore", row.id, {})
+        decisions.rescore(session, row, actor=actor.name)
     context.worker.wake()
     return {"id": identity, "state": "received"}
 

@@ -91,6 +91,7 @@ class Account(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     created: Mapped[datetime] = mapped_column(default=now)
+    suspended: Mapped[datetime | None]  # since then its tokens are refused
 
 
 class Token(Base):

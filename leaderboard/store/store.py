@@ -34,6 +34,7 @@ from leaderboard.store.models import (
 from leaderboard.store.suites import Suites
 from metanas.base.atomic import check_writable
 from metanas.data.suite import load_suite, names
+from metanas.evaluation.pretraining import BADGE, external_weights
 from metanas.evaluation.result import ResultError, Task
 from metanas.evaluation.result import Submission as Document
 
@@ -42,7 +43,8 @@ def track_of(submission: Document) -> str:
     """The track of a submission; submissions of the same track are ranked together.
 
     It names suite, version, budget and "full data" or "sample", and ends with 8 digits of a hash of the data
-    and episodes of all tasks: "mini-v1 1.0 / small (...) / full data / 0123abcd". The order in which a
+    and episodes of all tasks: "mini-v1 1.0 / small (...) / full data / 0123abcd". Runs of backbones with
+    weights from elsewhere have "external pre-training" before the hash. The order in which a
     submission lists the tasks of a known suite does not count.
     """
     budget = submission.budget
@@ -50,6 +52,8 @@ def track_of(submission: Document) -> str:
     pinned = hashlib.sha256("".join(t.manifest + t.fingerprint for t in _in_order(submission)).encode())
     kind = "sample" if any(task.sample for task in submission.tasks) else "full data"
     name = f"{submission.suite} {submission.suite_version} / {budget['name']} ({settings}) / {kind}"
+    if external_weights(submission):
+        name += f" / {BADGE}"
     return f"{name} / {pinned.hexdigest()[:8]}"
 
 

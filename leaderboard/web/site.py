@@ -14,7 +14,7 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from leaderboard.ranking.board import Board, rank_track
-from leaderboard.ranking.standing import Standing
+from leaderboard.ranking.standing import Standing, at_end_of
 from leaderboard.repository.studies import Shown
 from leaderboard.web import links, render
 from leaderboard.web.query import Query
@@ -41,16 +41,8 @@ class Source(Protocol):
         """The track of the first page; None if there is none."""
         ...
 
-    def current(self, track: str, as_of: date | None = None) -> tuple[Standing, ...]:
-        """What a track's table ranks, one submission per method: now, or at the end of a day (UTC)."""
-        ...
-
     def published(self, track: str) -> tuple[Standing, ...]:
         """All published submissions of a track, superseded ones included."""
-        ...
-
-    def days(self, track: str) -> tuple[date, ...]:
-        """The days (UTC) on which submissions came that are published on a track, oldest first."""
         ...
 
     def history(self, method: str) -> tuple[Standing, ...]:
@@ -96,7 +88,7 @@ class Site:
         self.studies = {shown.path: shown for shown in source.studies()}
         self._boards: dict[tuple[str, str, date | None], Board] = {}
         self._pages: dict[tuple[str, str], Page] = {}
-        self._days: dict[str, tuple[date, ...]] = {}
+        self._published: dict[str, tuple[Standing, ...]] = {}
         self._lock, self._past = Lock(), Lock()
 
     @property
@@ -133,9 +125,16 @@ class Site:
         finally:
             lock.release()
 
+    def published(self, track: str) -> tuple[Standing, ...]:
+        """All published submissions of a track, superseded ones included; read once."""
+        if track not in self._published:
+            self._published[track] = self.source.published(track)
+        return self._published[track]
+
     def _rank(self, key: tuple[str, str, date | None]) -> None:
         slug, domain, day = key
-        standings = self.source.current(self.tracks[slug], day)
+        every = self.published(self.tracks[slug])
+        standings = [s for s in every if not s.superseded] if day is None else at_end_of(every, day)
         if not standings:
             raise Missing(f"nothing was published on track {slug!r} by {day or 'now'}")
         past = [other for other in self._boards if other[2] is not None]
@@ -145,12 +144,11 @@ class Site:
 
     def _last_change(self, slug: str, day: date) -> date:
         """The last day until this one on which the track changed: days between have the same board."""
-        if slug not in self._days:
-            self._days[slug] = self.source.days(self.tracks[slug])
-        before = [change for change in self._days[slug] if change <= day]
+        days = {standing.accepted.date() for standing in self.published(self.tracks[slug])}
+        before = [change for change in days if change <= day]
         if not before:
             raise Missing(f"nothing was published on track {slug!r} by {day}")
-        return before[-1]
+        return max(before)
 
     def get(self, address: str, query: Query | None = None) -> Page:
         """The page at an address; "" is the first page. From the cache if it is there.

@@ -1,7 +1,6 @@
 """The `Source` that reads what pages show from a store. Pages know only the protocol (`site.py`)."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Mapping
 
 from leaderboard.ranking import standing
 from leaderboard.ranking.standing import Standing
@@ -30,19 +29,9 @@ class Stored:
         chosen = (track for track in standing.tracks(self._store) if self._home in (track, links.slug(track)))
         return next(chosen, None) or standing.home_track(self._store)
 
-    def current(self, track: str, as_of: date | None = None) -> tuple[Standing, ...]:
-        """What a track's table ranks, one submission per method: now, or at the end of a day (UTC)."""
-        if as_of is None:
-            return standing.current(self._store, track)
-        return at_end_of(standing.published(self._store, track), as_of)
-
     def published(self, track: str) -> tuple[Standing, ...]:
         """All published submissions of a track, superseded ones included."""
         return standing.published(self._store, track)
-
-    def days(self, track: str) -> tuple[date, ...]:
-        """The days (UTC) on which submissions came that are published on a track, oldest first."""
-        return standing.days(self._store, track)
 
     def history(self, method: str) -> tuple[Standing, ...]:
         """The published and withdrawn submissions of a method on all tracks, oldest first."""
@@ -67,10 +56,3 @@ def check_home(store: Store, home: str) -> None:
     if home and not any(home in (track, links.slug(track)) for track in tracks):
         known = "; ".join(tracks) or "nothing is published yet"
         raise InvalidValue(f"--home {home!r:.200} is no track of this board: {known}")
-
-
-def at_end_of(published: Sequence[Standing], day: date) -> tuple[Standing, ...]:
-    """Of every method the newest submission accepted by the end of that day (UTC), sorted by method."""
-    end = datetime.combine(day + timedelta(days=1), time(), UTC)
-    newest = {s.method: s for s in sorted(published, key=lambda s: (s.accepted, s.id)) if s.accepted < end}
-    return tuple(newest[method] for method in sorted(newest))

@@ -37,7 +37,7 @@ def affordable(architectures: Sequence[Architecture], spec: TaskSpec, budget: fl
 
     InvalidValue if none does.
     """
-    costs = [macs(architecture, spec.input_shape, spec.ways) for architecture in architectures]
+    costs = [macs(architecture, spec) for architecture in architectures]
     within = [i for i, cost in enumerate(costs) if not budget or cost <= budget]
     if not within:
         raise InvalidValue(

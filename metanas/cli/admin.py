@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,9 @@ from metanas.cli.common import BOARD, AsJson, Database, Home, Studies, fail, gro
 Data = Annotated[
     Path | None, typer.Option(help="Folder of stored files and keys. Default: next to the SQLite file.")
 ]
-STOP_SECONDS = 8  # that requests in progress have when the server is to stop
+BACKLOG = 1024  # connections that wait to be accepted
+STOP_SECONDS = 5  # that requests in progress have when the server is to stop
+SWITCH_SECONDS = 0.0005  # for which one thread computes while another waits; health must not wait for pages
 tokens = group("Access tokens of those who submit results.")
 suites = group("Suites that this board ranks besides the built-in ones.")
 
@@ -41,13 +44,36 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
     studies: Studies = None,
     home: Home = "",
+    quota: Annotated[
+        list[str] | None,
+        typer.Option(help="Most uses of an account, such as submission=20/1 (a day) or challenge=5/30."),
+    ] = None,
+    writes_per_minute: Annotated[int, typer.Option(min=1, help="Requests that write, of one token.")] = 60,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads for quick requests.")] = 8,
+    slow_threads: Annotated[int, typer.Option(min=1, max=64, help="Threads for bundles and challenges.")] = 4,
+    score: Annotated[
+        bool, typer.Option(help="Score submissions in this process; others may on the same database.")
+    ] = True,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of /metrics, on 127.0.0.1 alone. None without.")
+    ] = None,
+    access_log: Annotated[bool, typer.Option(help="Log every request to stderr, as JSON.")] = False,
 ) -> None:
     """Serve the leaderboard: pages, API, and a worker that scores submissions.
 
     The results committed in leaderboard/results are published on it first.
     """
+    options = {
+        "writes_per_minute": writes_per_minute,
+        "threads": threads,
+        "slow_threads": slow_threads,
+        "work": score,
+        "metrics_port": metrics_port,
+        "quotas": load("leaderboard.accounts.quota").parse(quota or ()),
+    }
     with _listen(host, port) as listening:  # before anything is opened
-        app = _application(db, data, studies, home)
+        app = _application(db, data, studies, home, options)
+        load("leaderboard.server.journal").install(requests=access_log)
         shown = f"[{host}]" if ":" in host else host
         print(f"http://{shown}:{listening.getsockname()[1]}", flush=True)
         uvicorn = load("uvicorn")
@@ -55,6 +81,7 @@ def serve(
             uvicorn.Config(
                 app,
                 http=load("leaderboard.server.protocol").LimitedHeaders,
+                log_config=None,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
@@ -65,20 +92,26 @@ def serve(
             server.run(sockets=[listening])
     if not server.started:
         raise typer.Exit(3)  # uvicorn has said why
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # all is stored; whoever still draws episodes for a client that is gone must not hold us up
 
 
-def _application(db: str, data: Path | None, studies: Path | None, home: str) -> Any:
+def _application(db: str, data: Path | None, studies: Path | None, home: str, options: dict[str, Any]) -> Any:
     """The web application of a board on which the committed results are published."""
     load("uvicorn")  # without it nothing is opened
     if not load("leaderboard.scoring.confinement").check():
         print("scorers can read this user's files: no Landlock or user namespaces here", file=sys.stderr)
+    sys.setswitchinterval(SWITCH_SECONDS)
     gc.disable()  # starting leaves no garbage; collection would take a quarter of the time to the first page
     try:
-        with _store(db, data) as store:
+        with opened(db, data) as store:
             load("leaderboard.repository.results").open_with(store)
             load("leaderboard.web.store_source").check_home(store, home)
         folder = studies or load("leaderboard.repository.studies").FOLDER
-        settings = load("leaderboard.server.settings").Settings(db=db, data=data, studies=folder, home=home)
+        settings = load("leaderboard.server.settings").Settings(
+            db=db, data=data, studies=folder, home=home, **options
+        )
         app = load("leaderboard.server.app").create_app(settings)
         gc.freeze()  # what is loaded now lives as long as the process
         return app
@@ -96,7 +129,7 @@ def create(
     data: Data = None,
 ) -> None:
     """Create an access token; it is printed only once."""
-    with _store(db, data) as store, store.database.write() as session:
+    with opened(db, data) as store, store.database.write() as session:
         secret, _ = load("leaderboard.accounts.tokens").issue(
             session, account, label, tuple(scope or ("submit", "read:own")), days
         )
@@ -109,7 +142,7 @@ def list_tokens(db: Database = BOARD, data: Data = None, as_json: AsJson = False
     from sqlalchemy import select
 
     models = load("leaderboard.store.models")
-    with _store(db, data) as store, store.database.read() as session:
+    with opened(db, data) as store, store.database.read() as session:
         rows = [
             {
                 "id": row.id,
@@ -133,7 +166,7 @@ def revoke(
 ) -> None:
     """Revoke a token at once."""
     models = load("leaderboard.store.models")
-    with _store(db, data) as store, store.database.write() as session:
+    with opened(db, data) as store, store.database.write() as session:
         row = session.get(models.Token, token)
         if row is None:
             fail(f"there is no token number {token}; see `metanas leaderboard token list`")
@@ -148,7 +181,7 @@ def add_suite(
     data: Data = None,
 ) -> None:
     """Add a suite to the board, also while it is served: its submissions are then scored and ranked."""
-    with _store(db, data) as store:
+    with opened(db, data) as store:
         suite = store.suites.add(file)
         with store.database.write() as session:
             about = {"version": suite.version, "domains": list(suite.domains)}
@@ -159,7 +192,7 @@ def add_suite(
 @suites.command("list")
 def list_suites(db: Database = BOARD, data: Data = None, as_json: AsJson = False) -> None:
     """List the suites of the board: name, version, and whether it was added here."""
-    with _store(db, data) as store:
+    with opened(db, data) as store:
         added = store.suites.added()
         rows = [
             {
@@ -175,7 +208,7 @@ def list_suites(db: Database = BOARD, data: Data = None, as_json: AsJson = False
 
 def backup(out: Path, db: Database = BOARD, data: Data = None) -> None:
     """Write a backup of the leaderboard to a new folder, also while it is served."""
-    with _store(db, data) as store:
+    with opened(db, data) as store:
         print(load("leaderboard.admin.backup").backup(store, out))
 
 
@@ -194,7 +227,7 @@ def verify(
     key: Annotated[str | None, typer.Option(help="The board's public key (hex), kept elsewhere.")] = None,
 ) -> None:
     """Check files, scores, receipts, owners, tiers and tokens against the audit log; name what differs."""
-    with _store(db, data) as store:
+    with opened(db, data) as store:
         heads = [path.read_bytes() for path in head or ()]
         print(load("leaderboard.admin.verify").verify(store, rescore, heads=heads, key=key))
 
@@ -205,14 +238,14 @@ def clean(
     remove: Annotated[bool, typer.Option("--remove", help="Delete them; otherwise only count.")] = False,
 ) -> None:
     """Find stored files older than an hour that no submission or challenge refers to."""
-    with _store(db, data) as store:
+    with opened(db, data) as store:
         found = load("leaderboard.admin.orphans").clean(store, remove=remove)
     print(f"{found.blobs} files, {found.size} bytes{', removed' if remove else '; --remove deletes them'}")
 
 
 def head(db: Database = BOARD, data: Data = None) -> None:
     """Print the newest link of the audit log, signed. Keep it elsewhere: `verify --head` compares with it."""
-    with _store(db, data) as store:
+    with opened(db, data) as store:
         print(json.dumps(load("leaderboard.admin.heads").signed_head(store), indent=1))
 
 
@@ -234,14 +267,21 @@ def verify_receipt(
 def _listen(host: str, port: int) -> socket.socket:
     """A socket that listens. port: 0 for any that is free. A usage error says why it cannot."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named, or asyncio leaves Nagle's algorithm on: 40 ms for every small answer on a kept connection.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=family)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+        return listening
     except OSError as error:
+        listening.close()
         fail(f"cannot listen on {host} port {port}: {error.strerror}; --port 0 takes one that is free")
 
 
 @contextmanager
-def _store(db: str, data: Path | None) -> Iterator[Any]:
+def opened(db: str, data: Path | None) -> Iterator[Any]:
+    """An open store, closed at the end."""
     store = load("leaderboard.store.store").Store(db, data)
     try:
         yield store

@@ -19,6 +19,7 @@ from metanas.cli import (
     board,
     bundle,
     challenge,
+    check,
     common,
     compare,
     data,
@@ -27,6 +28,7 @@ from metanas.cli import (
     new,
     report,
     reproduce,
+    review,
     state,
     suite,
     table,
@@ -67,6 +69,7 @@ def options(
 
 app.add_typer(board.app, name="leaderboard")
 admin.hook(board.app)
+review.hook(board.app)
 bundle.hook(app)
 new.hook(app)
 app.add_typer(data.app, name="data")
@@ -78,6 +81,7 @@ app.add_typer(state.app, name="state")
 for command in (compare.compare, evaluate.evaluate, report.report, reproduce.reproduce, transfer.transfer):
     app.command()(command)
 app.command()(tune.tune)
+app.command()(check.check)
 app.command()(grid.grid)
 KINDS = (
     "domains",

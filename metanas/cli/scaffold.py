@@ -7,6 +7,7 @@ import ast
 import re
 from pathlib import Path
 
+from metanas.base import plugins
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import InvalidValue
 from metanas.base.registry import UnknownName
@@ -42,28 +43,43 @@ def begin(name: str, like: str, root: Path) -> list[Path]:
     like: the method to copy. InvalidValue if the name is malformed or taken, a file exists, or `like` cannot
     be copied; UnknownName if there is no method `like`.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
-        raise InvalidValue(
-            f"a method is named in lower-case letters, digits and single hyphens, got {name!r}"
-        )
+    check_name(name, "method")
     if name in METHODS:
         raise InvalidValue(f"there is a method named {name!r} already; choose another name")
-    if like not in METHODS:
-        raise UnknownName("method", like, tuple(METHODS))
     module = name.replace("-", "_")
     paths = [root / "baselines" / f"{module}.py", root / "tests" / "baselines" / f"test_{module}.py"]
     if existing := [path for path in paths if path.exists()]:
         raise InvalidValue(f"{existing[0]} is there already")
-    (entry,) = (e for e in METHODS.entries() if e.name == like)
-    source = root / Path(*entry.module.split(".")).with_suffix(".py")
-    if not source.is_file():
-        raise InvalidValue(f"{like} is not a file of {root.absolute()}; choose a method of baselines/")
-    texts = [_renamed(source.read_text(encoding="utf-8"), name, like), TEST.format(name=name, module=module)]
+    texts = [copy_of(like, name), TEST.format(name=name, module=module)]
     for path, text in zip(paths, texts, strict=True):
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, text.encode())
     (paths[1].parent / "__init__.py").touch()
     return paths
+
+
+def check_name(name: str, kind: str) -> None:
+    """InvalidValue for a name that no plug-in can have."""
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise InvalidValue(
+            f"a {kind} is named in lower-case letters, digits and single hyphens, got {name!r}"
+        )
+
+
+def class_name(name: str) -> str:
+    """The class of a name: MyMethod of my-method."""
+    return "".join(part.capitalize() for part in name.split("-"))
+
+
+def copy_of(like: str, name: str) -> str:
+    """The source of the method `like` as another. UnknownName; InvalidValue if it has no file of its own."""
+    if like not in METHODS:
+        raise UnknownName("method", like, tuple(METHODS))
+    (entry,) = (e for e in METHODS.entries() if e.name == like)
+    if entry.package or entry.module.partition(".")[0] != "baselines":
+        raise InvalidValue(f"{like} is not a file of baselines/; choose a method that is")
+    source = plugins.folder(entry.module).with_suffix(".py")
+    return _renamed(source.read_text(encoding="utf-8"), name, like)
 
 
 def _renamed(source: str, name: str, like: str) -> str:
@@ -80,5 +96,4 @@ def _renamed(source: str, name: str, like: str) -> str:
     lines[summary.lineno - 1 : summary.end_lineno] = [f'    """{name}, started from {like}."""\n']
     body = "".join(lines[tree.body[0].end_lineno :])
     body = body.replace(f'register("{like}")', f'register("{name}")')
-    class_name = "".join(part.capitalize() for part in name.split("-"))
-    return HEAD.format(name=name, like=like) + re.sub(rf"\b{kind.name}\b", class_name, body)
+    return HEAD.format(name=name, like=like) + re.sub(rf"\b{kind.name}\b", class_name(name), body)

@@ -27,18 +27,20 @@ def build(
     root: Roots = None,
 ) -> None:
     """Train every listed architecture alone on every domain; the same command goes on after a kill."""
-    from rich.progress import Progress
+    from rich.console import Console
 
-    from metanas.studies import table_build
+    from metanas.studies import progress, table_build
     from metanas.tables.definition import load_definition
 
     loaded = load_definition(definition)
     folder = out or Path("runs") / "table" / loaded.name
     kind = executor_kind(executor)
-    with Progress() as progress:
-        bar = progress.add_task(f"{loaded.name}: architectures x domains x seeds", total=None)
-        for done, total in table_build.build(loaded, folder, root=data_root(root), jobs=jobs, kind=kind):
-            progress.update(bar, completed=done, total=total)
+    built = table_build.build(loaded, folder, root=data_root(root), jobs=jobs, kind=kind)
+    done, total = next(built)
+    with progress.shown([loaded.name], [total], Console()) as update:
+        update(0, "architectures x domains x seeds", done)
+        for done, _ in built:
+            update(0, "architectures x domains x seeds", done)
     print(folder / f"{loaded.name}.parquet")
 
 
@@ -82,10 +84,8 @@ def search(
     ),
 ) -> None:
     """Search on a table: regret over queries, as search.json, search.csv and regret.svg."""
-    from rich.progress import track
-
     from metanas.search.searcher import SEARCHERS
-    from metanas.studies import table_search
+    from metanas.studies import progress, table_search
     from metanas.tables.table import load_table
 
     loaded = load_table(table)
@@ -96,7 +96,7 @@ def search(
     ]
     searches = [
         table_search.search(loaded, name, domain, queries=queries, repetitions=repetitions)
-        for name, domain in track(wanted, "searches")
+        for name, domain in progress.tracked(wanted, "searches", len(wanted))
     ]
     table_search.write(searches, loaded, out)
     marks = sorted({1, *(n for n in table_search.MARKS if n < queries), queries})

@@ -29,7 +29,6 @@ def transfer(
 ) -> None:
     """Evaluate sets of meta-training domains on test domains; the same command resumes a killed study."""
     from rich.console import Console
-    from rich.progress import track
 
     from metanas.base import executor as executors
     from metanas.engine import config
@@ -37,6 +36,7 @@ def transfer(
     from metanas.evaluation import tables
     from metanas.evaluation import transfer as scored
     from metanas.evaluation.study import VARIANTS
+    from metanas.studies import progress
     from metanas.studies import transfer as study
 
     kind, runtime = executor_kind(executor), Runtime(device, precision)
@@ -54,7 +54,7 @@ def transfer(
     pieces = study.plan(resolved, train, tests, variants, folder, data_root(root), runtime)
     cards = int(runtime.place.type == "cuda")
     done = executors.run(study.work, pieces, jobs=jobs, kind=kind, cards=cards)
-    for _ in track(done, f"{method}: rows x seeds", total=len(pieces)):
+    for _ in progress.tracked(done, f"{method}: rows x seeds", len(pieces)):
         pass
     study.finish(
         pieces, _arguments(method, train, test, suite, domains, seeds, budget, parts, overrides or ())

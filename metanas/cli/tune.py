@@ -30,9 +30,12 @@ def tune(
     root: Roots = None,
 ) -> None:
     """Search hyperparameters on meta-validation episodes; repeat to resume, or run several at once."""
+    from rich.console import Console
+
     from metanas.data.datasets import Datasets
     from metanas.engine import config as configs
     from metanas.engine.runtime import Runtime
+    from metanas.studies import progress
     from metanas.studies import tune as tuning
 
     runtime = Runtime(device, precision)
@@ -46,16 +49,19 @@ def tune(
     )
     if storage.startswith("sqlite:///"):
         Path(storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    best = tuning.tune(
-        config,
-        ranges,
-        overrides=overrides or (),
-        trials=trials,
-        sampler=sampler,
-        storage=storage,
-        episodes=episodes,
-        data=Datasets.open(config.suite, data_root(root)),
-        runtime=runtime,
-    )
+    data = Datasets.open(config.suite, data_root(root))
+    with progress.shown([f"tune {method}"], [trials], Console()) as update:
+        best = tuning.tune(
+            config,
+            ranges,
+            overrides=overrides or (),
+            trials=trials,
+            sampler=sampler,
+            storage=storage,
+            episodes=episodes,
+            data=data,
+            runtime=runtime,
+            update=update,
+        )
     print(f"best of {best.trials} trials: {100 * best.accuracy:.2f} % on meta-validation")
     print(" ".join(f"--set {key}={value}" for key, value in best.settings.items()))

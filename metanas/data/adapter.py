@@ -18,6 +18,7 @@ from metanas.base.errors import InvalidValue
 from metanas.base.registry import Registry
 from metanas.data.episode import Modality, Split
 
+GROUP = "metanas.domains"  # of entry points
 Clip = tuple[NDArray[np.int16], int]  # samples and rate (Hz)
 
 
@@ -25,7 +26,8 @@ Clip = tuple[NDArray[np.int16], int]  # samples and rate (Hz)
 class Examples:
     """All examples of a domain, preprocessed but not normalised.
 
-    x: (n, *input_shape), uint8 images | int16 byte tokens (0 = padding) | float16 log-mels (NaN = padding).
+    x: (n, *input_shape), uint8 images | int16 byte tokens (0 = padding) | float16 log-mels, or float16 or
+    float32 series (NaN = padding).
     words: (n, width) int32 word tokens of a text, over a vocabulary of the meta-train classes.
     labels: (n,) index into `classes`. groups: (n,) number of the speaker or drawer, None where unknown.
     splits: class names by split; the splits are disjoint.
@@ -97,7 +99,8 @@ class Domains(Registry[type[Adapter]]):
     """All domains: those of files in Python and of installed packages, and YAML files of your own.
 
     The latter are `*.yaml` in the folders and the files that METANAS_DOMAINS names (default: the folder
-    `domains` of the working directory), and have the name of their file (`tasks/declared/spec.py`).
+    `domains` of the working directory), and have the name of their file (`tasks/declared/spec.py`). An
+    installed package's entry point that names a module alone is the YAML file of its name beside that module.
     """
 
     def __init__(self) -> None:
@@ -105,7 +108,7 @@ class Domains(Registry[type[Adapter]]):
             "domain",
             "DOMAINS",
             ("tasks",),
-            "metanas.domains",
+            GROUP,
             like="metanas.data.adapter.Adapter",
             needs=(*Adapter.__annotations__, "locate", "load", "clips"),
         )
@@ -122,7 +125,8 @@ class Domains(Registry[type[Adapter]]):
         """The adapter of that name. UnknownName; InvalidValue for a wrong YAML file or a taken name."""
         files = [path for path in declared_files() if path.stem == name]
         if not files:
-            return super().__getitem__(name)
+            packaged = _packaged(name)
+            return super().__getitem__(name) if packaged is None else self._of_file(name, packaged)
         other = next((entry.module for entry in super().entries() if entry.name == name), None)
         if other is not None or len(files) > 1:
             raise InvalidValue(
@@ -137,6 +141,16 @@ class Domains(Registry[type[Adapter]]):
             made: type[Adapter] = plugins.load("tasks.declared.adapter").of_file(name, path)
             self._declared[path] = known = (content, made)
         return known[1]
+
+
+def _packaged(name: str) -> Path | None:
+    """The YAML file of an installed package's domain; None where a module registers it."""
+    entry = plugins.scan("DOMAINS", ("tasks",), GROUP).get(name)
+    if entry is None or not entry.package or ":" in entry.target:
+        return None
+    place = plugins.place(entry.module)
+    path = None if place is None else place / f"{name}.yaml"
+    return path if path is not None and path.is_file() else None
 
 
 def declared_files() -> list[Path]:

@@ -5,7 +5,7 @@ every stem (`models/stem.py`).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
@@ -19,7 +19,7 @@ from metanas.base import philox
 from metanas.base.errors import InvalidValue
 from metanas.data import duplicates
 from metanas.data.adapter import DOMAINS
-from metanas.data.augment import spec_augment
+from metanas.data.augment import USUAL, augment_images, spec_augment
 from metanas.data.episode import (
     EVALUATION_SEED,
     Batch,
@@ -32,23 +32,24 @@ from metanas.data.episode import (
     split_named,
 )
 from metanas.data.roots import DataRoot
-from metanas.data.sampler import ClassTable, Indices, class_tables, sample
+from metanas.data.sampler import ClassTable, Indices, alike, class_tables, sample, ways_of
 from metanas.data.store import Store, open_store
 from metanas.data.suite import DomainOptions
 from metanas.data.tasks import TaskDataset
 from metanas.data.word_vectors import word_table
 
 # Mean and standard deviation where there are no meta-train classes to measure them on: pixels to [-1, 1], and
-# log-mels of speech at a usual level, from silence (log 1e-6, about -14) to loud vowels (about 2).
-FIXED = {"image": (127.5, 127.5), "speech": (-6.0, 4.0)}
+# log-mels of speech at a usual level, from silence (log 1e-6, about -14) to loud vowels (about 2); series,
+# whose units we do not know, as they are.
+FIXED = {"image": (127.5, 127.5), "speech": (-6.0, 4.0), "series": (0.0, 1.0)}
 
 
 class Domain:
     """A few-shot data set: draws the tasks of a split, with inputs as a stem takes them.
 
-    Images and spectrograms are normalised by statistics of the meta-train classes alone, or by FIXED ones.
-    The arrays are memory maps of the cache's files, shared between processes. InvalidValue for options that
-    the data does not allow. tables: one per split that the domain has.
+    All but text is normalised by statistics of the meta-train classes alone, or by FIXED ones. The arrays are
+    memory maps of the cache's files, shared between processes. InvalidValue for options that the data does
+    not allow. tables: one per split that the domain has.
     """
 
     def __init__(self, store: Store, options: DomainOptions | None = None) -> None:
@@ -69,8 +70,10 @@ class Domain:
             self.tables["test"] = replace(self.tables["test"], disjoint=True)
         if self.options.imbalanced:
             self.tables = {split: replace(table, imbalanced=True) for split, table in self.tables.items()}
-        if self.options.augment and self.modality != "speech":
-            raise InvalidValue(f"{self.name}: augment masks spectrograms, and this is {self.modality}")
+        if self.options.augment and self.modality not in ("speech", "image"):
+            raise InvalidValue(f"{self.name}: augment is of speech and images, and this is {self.modality}")
+        if self.options.augment not in (True, False) and self.modality == "speech":
+            raise InvalidValue(f"{self.name}: crop, flip, ... are of images; of speech, set augment: true")
         self._x = torch.from_numpy(self._inputs())
 
     def _labels(self) -> Ints:
@@ -134,21 +137,32 @@ class Domain:
         """The tasks numbered `ids` of (seed, split), normalised, with augmentation in meta-training if set.
 
         support x: (T, ways * shots, *input_shape), query x: (T, ways * queries, *input_shape); T = len(ids).
+        Where the ways are drawn (`EpisodeShape.fewest_ways`), the tasks must be of equal ones (`alike`).
         InvalidValue if the split is too small for the shape.
         """
         numbers = np.asarray(ids, np.int64)
         drawn = sample(self.tables[split], seed, shape, numbers)
-        support, query = self.gather(drawn.support), self.gather(drawn.query)
+        ways = int(ways_of(self.name, split, seed, shape, numbers[:1])[0]) if len(numbers) else shape.ways
         if self.options.augment and split == "train":
             address = ("augment-v1", self.name, seed, shape)
-            support = spec_augment(support, philox.key(*address, "support"), numbers)
-            query = spec_augment(query, philox.key(*address, "query"), numbers)
+            support = self._augmented(drawn.support, philox.key(*address, "support"), numbers)
+            query = self._augmented(drawn.query, philox.key(*address, "query"), numbers)
+        else:
+            support, query = self.gather(drawn.support), self.gather(drawn.query)
         return Episodes(
-            self.spec(shape.ways),
+            self.spec(ways),
             Batch(support, torch.from_numpy(drawn.support_y)),
             Batch(query, torch.from_numpy(drawn.query_y)),
-            self._classes(drawn, shape) if split == "train" else None,
+            self._classes(drawn, ways) if split == "train" else None,
         )
+
+    def alike(
+        self, split: Split, shape: EpisodeShape, seed: int, episodes: int, most: int
+    ) -> Iterator[list[int]]:
+        """The tasks 0..episodes-1 in groups that can lie side by side: equal ways, at most `most` each."""
+        for group in alike(self.name, split, seed, shape, np.arange(episodes)):
+            for first in range(0, len(group), most):
+                yield group[first : first + most].tolist()
 
     def tasks(
         self,
@@ -171,9 +185,9 @@ class Domain:
         self.tables[short].check(shape)
         return TaskDataset(partial(self.episodes, short, shape, seed), size)
 
-    def _classes(self, drawn: Indices, shape: EpisodeShape) -> Tensor:
+    def _classes(self, drawn: Indices, ways: int) -> Tensor:
         """The meta-train class, counted from 0, that each label of a task stands for: (T, ways)."""
-        first = (drawn.support_y[:, None] == np.arange(shape.ways)[:, None]).argmax(-1)  # (T, ways)
+        first = (drawn.support_y[:, None] == np.arange(ways)[:, None]).argmax(-1)  # (T, ways)
         rows = np.take_along_axis(drawn.support, first, axis=1)
         return torch.from_numpy(self._train_classes[self.store.examples.labels[rows]])
 
@@ -192,8 +206,19 @@ class Domain:
 
     def gather(self, rows: Ints) -> Tensor:
         """The examples in these rows of the store, normalised: (*rows.shape, *input_shape)."""
+        return self.inputs(self._raw(rows))
+
+    def _raw(self, rows: Ints) -> Tensor:
+        """The same before they are normalised."""
         x = self._x.index_select(0, torch.from_numpy(np.ascontiguousarray(rows).ravel()))
-        return self.inputs(x.reshape(*rows.shape, *self._x.shape[1:]))
+        return x.reshape(*rows.shape, *self._x.shape[1:])
+
+    def _augmented(self, rows: Ints, key: int, episodes: Ints) -> Tensor:
+        """The same (T, B, *input_shape), each example changed as `options.augment` says, then normalised."""
+        if self.modality == "speech":
+            return spec_augment(self.gather(rows), key, episodes)
+        changes = USUAL if self.options.augment is True else self.options.augment or ()
+        return self.inputs(augment_images(self._raw(rows), changes, key, episodes))
 
     def inputs(self, x: Tensor) -> Tensor:
         """Normalise raw examples (..., *input_shape) as this domain's own; text becomes int64. Same shape."""
@@ -204,7 +229,7 @@ class Domain:
 
     @cached_property
     def _normalisation(self) -> tuple[Tensor, Tensor]:
-        """Mean and 1 / standard deviation, to be broadcast over one image or spectrogram."""
+        """Mean and 1 / standard deviation, to be broadcast over one input."""
         mean, deviation = self.store.scale or tuple([value] for value in FIXED[self.modality])
         shape = (-1, 1, 1) if self.modality == "image" else (-1, 1)
         level, spread = (torch.tensor(values).reshape(shape) for values in (mean, deviation))

@@ -6,7 +6,7 @@ was trained on. `manifest.py` counts such queries of the pinned episodes, `store
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
 import numpy as np
@@ -51,6 +51,16 @@ def count(drawn: Indices, content: Ints, train: Ints) -> Repeats:
         episodes=int(found.any(1).sum()),
         queries=int(found.sum()),
         train=int(np.isin(query, content[train]).sum()),
+    )
+
+
+def total(parts: Iterable[Repeats]) -> Repeats:
+    """The repeats of several groups of tasks together."""
+    both = list(parts)
+    return Repeats(
+        episodes=sum(part["episodes"] for part in both),
+        queries=sum(part["queries"] for part in both),
+        train=sum(part["train"] for part in both),
     )
 
 

@@ -5,7 +5,7 @@ is a pure function of its address: any worker may draw any task, a resumed run s
 meta-test tasks are pinned by the SHA-256 of their index lists (`manifest.py`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # indices and labels are numpy: scoring a submission never im
     import torch
     from torch import Tensor
 
-Modality = Literal["image", "text", "speech"]
+Modality = Literal["image", "text", "speech", "series"]
 Split = Literal["train", "val", "test"]  # meta-train, meta-validation, meta-test: disjoint classes
 SPLITS: tuple[Split, ...] = get_args(Split)
 Ints = NDArray[np.int64]
@@ -33,7 +33,8 @@ class TaskSpec:
     """What a network must know of a domain's tasks before it sees data.
 
     name: the domain. ways: classes per task.
-    input_shape: (1 or 3, H, W) for images, (W,) token ids for text, (bands, frames) for speech.
+    input_shape: (1 or 3, H, W) for images, (W,) token ids for text, (bands, frames) for speech, (channels,
+    steps) for series.
     vocabulary: number of token ids, 0 where there are none; id 0 is padding.
     lexicon: the domain whose word tokens these are; empty for bytes, which all domains share.
     vectors: path of a .npy of frozen word vectors (vocabulary, dimensions); empty where there are none.
@@ -91,11 +92,16 @@ class Episodes:
 
 @dataclass(frozen=True)
 class EpisodeShape:
-    """N-way K-shot tasks with `queries` query examples per class. InvalidValue unless all are positive."""
+    """N-way K-shot tasks with `queries` query examples per class. InvalidValue unless all are positive.
+
+    fewest_ways: if it is not 0, the ways of each task are drawn from fewest_ways..ways (`sampler.ways_of`).
+    All tasks then have ways * queries query examples, spread over their classes as evenly as can be.
+    """
 
     ways: int
     shots: int
     queries: int
+    fewest_ways: int = 0
 
     def __post_init__(self) -> None:
         for name, least in (("ways", 2), ("shots", 1), ("queries", 1)):
@@ -104,8 +110,43 @@ class EpisodeShape:
                 bound = "positive" if least == 1 else f"at least {least}"
                 raise InvalidValue(f"{name} must be {bound}, got {value}")
 
+        if self.fewest_ways and not 2 <= self.fewest_ways < self.ways:
+            raise InvalidValue(
+                f"fewest_ways must be from 2 to ways - 1, got {self.fewest_ways} of {self.ways}"
+            )
+
     def __str__(self) -> str:
-        return f"{self.ways}w{self.shots}s{self.queries}q"
+        return f"{self.name}{self.queries}q"
+
+    @property
+    def name(self) -> str:
+        """Ways and shots as in the name of a task: 5w1s, or 5-20w1s where the ways are drawn."""
+        return f"{f'{self.fewest_ways}-' if self.fewest_ways else ''}{self.ways}w{self.shots}s"
+
+    @property
+    def all_queries(self) -> int:
+        """Query examples of a task."""
+        return self.ways * self.queries
+
+    @property
+    def possible_ways(self) -> range:
+        """The ways that a task may have, ascending."""
+        return range(self.fewest_ways or self.ways, self.ways + 1)
+
+    def of_ways(self, ways: int) -> "EpisodeShape":
+        """The shape of the tasks that have these ways, with as many queries a class as the largest has."""
+        if not self.fewest_ways:
+            return self
+        return EpisodeShape(ways, self.shots, -(-self.all_queries // ways))
+
+
+def one_of_each(specs: Sequence[TaskSpec]) -> tuple[TaskSpec, ...]:
+    """The spec of most ways of each domain: methods get one for each number of ways that its tasks have."""
+    found: dict[str, TaskSpec] = {}
+    for spec in specs:
+        if spec.name not in found or spec.ways > found[spec.name].ways:
+            found[spec.name] = spec
+    return tuple(found.values())
 
 
 def moved(x: "Tensor", device: "torch.device") -> "Tensor":

@@ -1,11 +1,12 @@
 """An HTML page that shows one episode, so that a person can inspect the data.
 
-Support and query set side by side, class by class: images as they are stored, texts, and speech as a playable
-waveform with its log-mel spectrogram. The page holds everything it shows and loads nothing from other hosts.
+Support and query set side by side, class by class: images as they are stored, texts, speech as a playable
+waveform with its log-mel spectrogram, and series as lines. The page holds everything it shows and loads
+nothing from other hosts.
 """
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,7 +25,12 @@ from metanas.data.sampler import ClassTable, sample
 from metanas.data.suite import Suite, load_suite, readable
 
 SCALE = {"image": 3, "speech": 3}  # screen pixels per pixel
-WHO = {"image": "drawer", "speech": "speaker", "text": "author"}  # what `Examples.groups` are
+WHO = {
+    "image": "drawer",
+    "speech": "speaker",
+    "text": "author",
+    "series": "source",
+}  # what `Examples.groups` are
 HEIGHT, WIDTH = 48, 240  # of a waveform, pixels
 
 
@@ -62,6 +68,8 @@ def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: 
         group = "" if examples.groups is None else f"{WHO[domain.modality]} {int(examples.groups[row])}"
         if "text" in extra:
             return _Shown(Markup("<p>{}</p>").format(extra["text"][row]), group)
+        if domain.modality == "series":
+            return _Shown(_lines(examples.x[row]), group)
         html = _picture(examples.x[row], SCALE[domain.modality])
         if "clip" in extra and extra["clip"][row] in clips:
             html = _waveform(*clips[extra["clip"][row]]) + html
@@ -73,7 +81,7 @@ def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: 
             "support": [shown(row) for row in drawn.support[0, drawn.support_y[0] == way].tolist()],
             "query": [shown(row) for row in drawn.query[0, drawn.query_y[0] == way].tolist()],
         }
-        for way in range(shape.ways)
+        for way in range(int(drawn.query_y.max()) + 1)
     ]
     page = _template().render(
         name=name,
@@ -98,6 +106,20 @@ def _picture(x: NDArray[Any], scale: int) -> Markup:
     return Markup('<img src="{}" width="{}" height="{}" alt="{}">').format(
         _uri("image/png", png), width * scale, height * scale, words
     )
+
+
+def _lines(x: NDArray[Any]) -> Markup:
+    """An SVG of a series (channels, steps): a line a channel, from its smallest to its largest value."""
+    values = x[:, ~np.isnan(x[0])].astype(np.float64)
+    low, high = values.min(1, keepdims=True), values.max(1, keepdims=True)
+    heights = (HEIGHT - 2) * (1 - (values - low) / np.maximum(high - low, 1e-6)) + 1
+    across = WIDTH / max(values.shape[1] - 1, 1)
+    paths = ["M" + "L".join(f"{i * across:.1f} {y:.1f}" for i, y in enumerate(line)) for line in heights]
+    lines = Markup("").join(Markup('<path d="{}"/>').format(path) for path in paths)
+    return Markup(
+        '<svg class="lines" width="{0}" height="{1}" viewBox="0 0 {0} {1}" role="img" '
+        'aria-label="{2} channels over {3} steps">{4}</svg>'
+    ).format(WIDTH, HEIGHT, *values.shape, lines)
 
 
 def _waveform(samples: NDArray[np.int16], rate: int) -> Markup:
@@ -133,7 +155,7 @@ def _shape(protocol: Suite, table: ClassTable, shots: int) -> EpisodeShape:
     name = table.domain
     ways, queries = protocol.ways_of(name), protocol.of(name).queries or protocol.queries
     if name in protocol.domains:
-        return EpisodeShape(ways, shots, queries)
+        return replace(protocol.shapes(name)[0], shots=shots)
     return EpisodeShape(min(ways, len(table.sizes)), shots, min(queries, int(table.sizes.min()) - shots))
 
 

@@ -30,6 +30,7 @@ FORMS: dict[Modality, _Form] = {
     "image": _Form("(n, channels, height, width), 1 or 3 channels", "u", "uint8 from 0 to 255"),
     "text": _Form("(n, width)", "iu", "token ids as integers, 0 for padding"),
     "speech": _Form("(n, bands, frames)", "f", "floating-point log-mels, NaN for padding"),
+    "series": _Form("(n, channels, steps)", "f", "floating-point values, NaN for padding"),
 }
 
 
@@ -53,8 +54,8 @@ def check_examples(name: str, modality: Modality, examples: Examples, content: I
     _splits(name, examples)
     _labels(name, examples)
     _texts(name, modality, examples)
-    if modality == "speech":
-        _padding(name, examples)
+    if modality in ("speech", "series"):
+        _padding(name, examples, "frames" if modality == "speech" else "steps")
     _repeats(name, examples, content)
 
 
@@ -171,15 +172,15 @@ def _tokens(name: str, field: str, ids: NDArray[Any], vocabulary: int) -> None:
         )
 
 
-def _padding(name: str, examples: Examples) -> None:
-    """DataError unless NaN stands in whole frames at the end of a clip alone, and all else is finite."""
+def _padding(name: str, examples: Examples, unit: str) -> None:
+    """DataError unless NaN stands in whole frames or steps at the end alone, and all else is finite."""
     for first, x in _pieces(examples.x):
-        padding = np.isnan(x)  # (n, bands, frames)
+        padding = np.isnan(x)  # (n, bands or channels, frames or steps)
         frames = padding.all(axis=1)
         faults = {
             "an infinite value": np.isinf(x).any(axis=(1, 2)),
             "nothing but NaN": frames.all(axis=1),
-            "NaN that is no padding, which is whole frames at the end": (
+            f"NaN that is no padding, which is whole {unit} at the end": (
                 (padding.any(axis=1) != frames).any(axis=1)
                 | (np.diff(frames.astype(np.int8), axis=1) < 0).any(axis=1)
             ),

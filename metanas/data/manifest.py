@@ -17,7 +17,7 @@ from metanas.data import suite as suites
 from metanas.data.adapter import DOMAINS
 from metanas.data.duplicates import Repeats
 from metanas.data.episode import EVALUATION_SEED, SPLITS, EpisodeShape, Split
-from metanas.data.sampler import digest, sample
+from metanas.data.sampler import alike, digest_of, sample
 from metanas.data.suite import Pins, Suite, load_suite, names
 
 if TYPE_CHECKING:  # the table of the manifests is written without torch
@@ -38,7 +38,7 @@ def of(suite: Suite) -> Pins:
 
 def episodes_hash(domain: "Domain", shape: EpisodeShape, episodes: int, split: Split = "test") -> str:
     """SHA-256 of the index lists of the pinned tasks 0..episodes-1 of a split."""
-    return digest(sample(domain.tables[split], EVALUATION_SEED, shape, np.arange(episodes)))
+    return digest_of(domain.tables[split], EVALUATION_SEED, shape, np.arange(episodes))
 
 
 def describe(domain: "Domain", suite: Suite) -> dict[str, Any]:
@@ -79,9 +79,13 @@ def describe(domain: "Domain", suite: Suite) -> dict[str, Any]:
 
 def repeats(domain: "Domain", shape: EpisodeShape, episodes: int) -> Repeats:
     """Queries of the pinned test tasks that also stand in their support set or in the meta-train split."""
-    drawn = sample(domain.tables["test"], EVALUATION_SEED, shape, np.arange(episodes))
-    train = domain.tables["train"].rows if domain.trains else np.zeros(0, np.int64)
-    return duplicates.count(drawn, domain.contents, train)
+    table, train = (
+        domain.tables["test"],
+        domain.tables["train"].rows if domain.trains else np.zeros(0, np.int64),
+    )
+    groups = alike(domain.name, "test", EVALUATION_SEED, shape, np.arange(episodes))
+    drawn = (sample(table, EVALUATION_SEED, shape, group) for group in groups)
+    return duplicates.total(duplicates.count(part, domain.contents, train) for part in drawn)
 
 
 def pinned_repeats(suite: str, domain: str, fingerprint: str) -> dict[str, str]:
@@ -103,8 +107,8 @@ def _repeats_shown(entry: dict[str, Any]) -> dict[str, str]:
 
 
 def _queries(shape: str) -> int:
-    """Queries of a task of a shape that is written as in the manifest: 75 of 5w1s15q."""
-    ways, _, queries = (int(number) for number in re.findall(r"\d+", shape))
+    """Queries of a task of a shape that is written as in the manifest: 75 of 5w1s15q, 80 of 5-20w1s4q."""
+    ways, _, queries = (int(number) for number in re.findall(r"\d+", shape)[-3:])
     return ways * queries
 
 
@@ -217,7 +221,7 @@ def _rows(suite: Suite) -> Iterator[tuple[str, ...]]:
                 adapter.modality,
                 " / ".join(str(pinned["classes"][split]) for split in SPLITS),
                 f"{pinned['examples']:,}",
-                str(suite.ways_of(name)),
+                suite.shapes(name)[0].name.partition("w")[0],
                 adapter.licence,
                 kind,
                 f"`{pinned['fingerprint'][:12]}`",

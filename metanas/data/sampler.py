@@ -71,56 +71,83 @@ class ClassTable:
 
     def holds(self, shape: EpisodeShape) -> bool:
         """Whether there are enough classes for such a task, and enough examples of each."""
-        needed = self.drawn(shape).shots + shape.queries
-        return shape.ways <= len(self.sizes) and needed <= int(self.sizes.min())
+        return shape.ways <= len(self.sizes) and self._needed(shape) <= int(self.sizes.min())
 
     def drawn(self, shape: EpisodeShape) -> EpisodeShape:
         """The shape with the most shots that a class of such a task can have."""
         return replace(shape, shots=most_shots(shape)) if self.imbalanced else shape
 
+    def _needed(self, shape: EpisodeShape) -> int:
+        """Examples that a class must have: as many as one of any possible number of ways takes."""
+        return self.drawn(shape).shots + shape.of_ways(shape.possible_ways[0]).queries
+
     def check(self, shape: EpisodeShape) -> None:
         """InvalidValue with the numbers if the split is too small for such a task."""
         shots, smallest = self.drawn(shape).shots, int(self.sizes.min())
+        queries = self._needed(shape) - shots
         if shape.ways > len(self.sizes):
             raise InvalidValue(
                 f"{self.domain}/{self.split} has {len(self.sizes)} classes, too few for {shape.ways} ways"
             )
-        if shots + shape.queries > smallest:
+        if shots + queries > smallest:
             raise InvalidValue(
                 f"{self.domain}/{self.split} has a class with {smallest} examples, too few for "
-                f"{'up to ' if self.imbalanced else ''}{shots} shots + {shape.queries} queries"
+                f"{'up to ' if self.imbalanced else ''}{shots} shots + {queries} queries"
             )
+
+
+def ways_of(domain: str, split: Split, seed: int, shape: EpisodeShape, episodes: Ints) -> Ints:
+    """The ways of these tasks (T,): uniform in `shape.possible_ways`, from a stream of their own."""
+    if not shape.fewest_ways:
+        return np.full(len(episodes), shape.ways)
+    bits = philox.words(_key("ways", domain, split, seed, shape), episodes, 1)[:, 0]
+    return shape.fewest_ways + philox.below(len(shape.possible_ways), bits)
+
+
+def alike(domain: str, split: Split, seed: int, shape: EpisodeShape, episodes: Ints) -> list[Ints]:
+    """The tasks in groups of equal ways, which can be drawn and adapted side by side; each in order."""
+    ways = ways_of(domain, split, seed, shape, episodes)
+    return [episodes[ways == each] for each in np.unique(ways)]
 
 
 def query_labels(domain: str, split: Split, seed: int, shape: EpisodeShape, episodes: Ints) -> Ints:
     """True labels of the query sets (T, ways * queries): a shuffle of equal counts, from its own stream.
 
-    episodes: (T,) the numbers of the tasks.
+    episodes: (T,) the numbers of the tasks. Where ways are drawn, counts differ by one at most.
     """
-    return _shuffled(philox.words(*_order(domain, split, seed, shape, episodes)), shape)
+    ways = ways_of(domain, split, seed, shape, episodes)
+    return _shuffled(philox.words(*_order(domain, split, seed, shape, episodes)), ways)
 
 
 def _order(
     domain: str, split: Split, seed: int, shape: EpisodeShape, episodes: Ints
 ) -> tuple[int, Ints, int]:
     """(key, rows, count) of the stream by which query sets are shuffled, for `philox.words_of`."""
-    return _key("order", domain, split, seed, shape), episodes, shape.ways * shape.queries
+    return _key("order", domain, split, seed, shape), episodes, shape.all_queries
 
 
-def _shuffled(bits: NDArray[np.uint32], shape: EpisodeShape) -> Ints:
-    return np.argsort(bits, axis=1, kind="stable") % shape.ways
+def _shuffled(bits: NDArray[np.uint32], ways: Ints) -> Ints:
+    """bits (T, Q) and ways (T,) to labels (T, Q)."""
+    return np.argsort(bits, axis=1, kind="stable") % ways[:, None]
 
 
 def sample(table: ClassTable, seed: int, shape: EpisodeShape, episodes: Ints) -> Indices:
     """The tasks numbered `episodes` (T,). No example stands in a task twice, so the two sets are disjoint.
 
-    InvalidValue if the split is too small, or its groups cannot be kept apart (`ClassTable.disjoint`).
+    InvalidValue if the split is too small, its groups cannot be kept apart (`ClassTable.disjoint`), or the
+    tasks are of several ways (`alike` gives groups of equal ones).
     """
     table.check(shape)
-    drawn = table.drawn(shape)
-    count, ways, per_class = len(episodes), shape.ways, drawn.shots + shape.queries
     address = (table.domain, table.split, seed, shape)
-    streams = (episodes[:, None] * ways + np.arange(ways)).ravel()  # one per class of a task
+    each = ways_of(*address, episodes)
+    if (each != each[:1]).any():
+        raise InvalidValue(
+            f"{table.domain}: tasks of {min(each)} and {max(each)} ways cannot lie side by side"
+        )
+    ways = int(each[0]) if len(each) else shape.ways
+    drawn = table.drawn(shape.of_ways(ways))
+    count, per_class = len(episodes), drawn.shots + drawn.queries
+    streams = (episodes[:, None] * shape.ways + np.arange(ways)).ravel()  # one per class of a task
     bits, inside, order = philox.words_of(
         (_key("classes", *address), episodes, 2 * ways),
         (_key("examples", *address), streams, 2 * per_class),
@@ -133,11 +160,11 @@ def sample(table: ClassTable, seed: int, shape: EpisodeShape, episodes: Ints) ->
         chosen = _subset(table.sizes[classes].ravel(), inside[:, :per_class], inside[:, per_class:])
         places = table.starts[classes].ravel()[:, None] + chosen
     rows = table.rows[places].reshape(count, ways, per_class)
-    query_y = _shuffled(order, shape)
+    query_y = _shuffled(order, each)
     turn = _occurrence(query_y, ways)
     sizes = np.full((count, ways), shape.shots)
     if table.imbalanced:
-        sizes = support_sizes(shape, philox.words(_key("sizes", *address), episodes, ways))
+        sizes = support_sizes(shape.of_ways(ways), philox.words(_key("sizes", *address), episodes, ways))
     taken = np.arange(drawn.shots) < sizes[:, :, None]  # (T, ways, shots)
     labels = np.broadcast_to(np.arange(ways)[None, :, None], taken.shape)
     return Indices(
@@ -182,6 +209,15 @@ def digest(indices: Indices) -> str:
         sha.update(f"{name}{array.shape}".encode())
         sha.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
     return sha.hexdigest()
+
+
+def digest_of(table: ClassTable, seed: int, shape: EpisodeShape, episodes: Ints) -> str:
+    """SHA-256 of the index lists of these tasks; where ways are drawn, of those of each number of ways."""
+    if not shape.fewest_ways:
+        return digest(sample(table, seed, shape, episodes))
+    groups = alike(table.domain, table.split, seed, shape, episodes)
+    parts = [digest(sample(table, seed, shape, group)) for group in groups]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
 def _groups_apart(table: ClassTable, seed: int, shape: EpisodeShape, episodes: Ints, classes: Ints) -> Ints:
@@ -253,11 +289,12 @@ def _subset(sizes: Ints, bits: NDArray[np.uint32], order: NDArray[np.uint32]) ->
 def _occurrence(labels: Ints, ways: int) -> Ints:
     """For each entry of a row, how often its value occurred earlier in the row: (T, Q) -> (T, Q).
 
-    Every value must occur equally often in a row.
+    Every value must occur equally often in a row, or once more if it is below Q modulo ways.
     """
-    turn, queries = np.empty_like(labels), labels.shape[1] // ways
+    turn, (queries, more) = np.empty_like(labels), divmod(labels.shape[1], ways)
     places = np.argsort(labels.astype(np.int16), axis=1, kind="stable")  # by value, then by place
-    np.put_along_axis(turn, places, np.tile(np.arange(queries), ways)[None], axis=1)
+    turns = np.concatenate([np.arange(queries + (value < more)) for value in range(ways)])
+    np.put_along_axis(turn, places, turns[None], axis=1)
     return turn
 
 

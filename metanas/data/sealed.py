@@ -16,7 +16,6 @@ import json
 import random
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -49,11 +48,12 @@ class SealedTask(NamedTuple):
     @property
     def name(self) -> str:
         """The name as in `result.Task`: langid/5w1s."""
-        return f"{self.domain}/{self.shape.ways}w{self.shape.shots}s"
+        return f"{self.domain}/{self.shape.name}"
 
     def as_json(self) -> dict[str, Any]:
         """As a challenge stores and sends it: domain, ways, shots, queries, episodes."""
-        return {"domain": self.domain, **asdict(self.shape), "episodes": self.episodes}
+        shape = {name: getattr(self.shape, name) for name in ("ways", "shots", "queries")}
+        return {"domain": self.domain, **shape, "episodes": self.episodes}
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "SealedTask":

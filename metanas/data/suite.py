@@ -29,7 +29,12 @@ from metanas.base.registry import UnknownName
 from metanas.data.episode import EpisodeShape
 
 Ways = Annotated[int, Range(least=2)]
-_LATER = ("origin", "imbalanced", "validation")  # fields of a suite that came after suites were first stored
+_LATER = (
+    "origin",
+    "imbalanced",
+    "validation",
+    "fewest_ways",
+)  # fields of a suite that came after suites were first stored
 Pins = dict[str, dict[str, Any]]  # by domain, then by kind of data ("full" or "sample"): `manifest.describe`
 GROUP = "metanas.suites"
 Tested = Annotated[int, Range(least=2, why="an interval of accuracies needs two")]
@@ -68,7 +73,8 @@ class DomainOptions(BaseModel):
     group_disjoint: bool = False  # no speaker or drawer of a test episode is in both of its sets
     imbalanced: bool = False  # support sets whose classes differ in size (`sampler.support_sizes`)
     distinct: bool = False  # repeated examples are left out (`duplicates.py`)
-    augment: bool = False  # speech: SpecAugment in meta-training (`augment.py`)
+    # in meta-training (`augment.py`): true, SpecAugment of speech and USUAL of images; or a list of changes
+    augment: bool | tuple[Literal["crop", "flip", "rotate", "colour", "erase"], ...] = False
     tokens: Literal["bytes", "words"] = "bytes"  # text: words come from the meta-train classes
     vectors: Path | None = None  # text, words: a file of word vectors, which are not trained
 
@@ -104,6 +110,9 @@ class Suite(BaseModel):
     budgets: dict[str, Budget]
     options: dict[str, DomainOptions] = {}  # by domain
     imbalanced: bool = False  # of all domains
+    fewest_ways: Ways | None = (
+        None  # the ways of each episode are drawn from these to `ways`; None: all have `ways`
+    )
     validation: tuple[str, ...] = ()  # domains for meta-validation alone; (): each domain's own val classes
     origin: Origin | None = None  # None: built in, or of an installed package
 
@@ -118,11 +127,15 @@ class Suite(BaseModel):
 
     @model_validator(mode="after")
     def _leaves_something(self) -> "Suite":
-        """Validation domains are of the suite, and not all of it."""
+        """Validation domains are of the suite, and not all of it; fewest ways are fewer than the most."""
         if unknown := [name for name in self.validation if name not in self.domains]:
             raise ValueError(f"validation: {unknown[0]!r} is not among {', '.join(self.domains)}")
         if not self.tested:
             raise ValueError("validation: no domain is left for training and tests")
+        if self.fewest_ways is not None and self.fewest_ways >= self.ways:
+            raise ValueError(
+                f"fewest_ways must be less than ways, which is {self.ways}, got {self.fewest_ways}"
+            )
         return self
 
     @property
@@ -153,6 +166,7 @@ class Suite(BaseModel):
             return self.name
         own = self.original
         fields = {"version", "ways", "queries", "train_queries", "train_ways", "episodes", "validation"}
+        fields |= {"fewest_ways"}
         same = self.model_dump(include=fields) == own.model_dump(include=fields)
         fewer = set(self.shots) <= set(own.shots) and set(self.domains) <= set(own.domains)
         options = all(self.of(domain) == own.of(domain) for domain in self.domains)
@@ -164,18 +178,28 @@ class Suite(BaseModel):
         return options.model_copy(update={"imbalanced": True}) if self.imbalanced else options
 
     def ways_of(self, domain: str) -> int:
-        """The number of classes in an episode of this domain."""
+        """The number of classes in an episode of this domain, or the most where it is drawn."""
         return self.of(domain).ways or self.ways
+
+    def all_ways(self, domain: str) -> range:
+        """The numbers of classes that an episode of this domain may have."""
+        return self.shapes(domain)[0].possible_ways
 
     def shapes(self, domain: str) -> list[EpisodeShape]:
         """The shapes of a domain's test episodes, one per number of shots."""
         queries = self.of(domain).queries or self.queries
-        return [EpisodeShape(self.ways_of(domain), shots, queries) for shots in self.shots]
+        ways, fewest = self.ways_of(domain), self._fewest(domain)
+        return [EpisodeShape(ways, shots, queries, fewest) for shots in self.shots]
 
     def train_shapes(self, domain: str) -> list[EpisodeShape]:
         """The shapes of a domain's meta-training episodes."""
         ways = self.train_ways or self.ways_of(domain)
-        return [EpisodeShape(ways, shots, self.train_queries) for shots in self.shots]
+        fewest = 0 if self.train_ways else self._fewest(domain)
+        return [EpisodeShape(ways, shots, self.train_queries, fewest) for shots in self.shots]
+
+    def _fewest(self, domain: str) -> int:
+        """The fewest ways of a domain's episodes if they are drawn; 0 if not, or it has no more itself."""
+        return self.fewest_ways if self.fewest_ways and self.fewest_ways < self.ways_of(domain) else 0
 
 
 def folder() -> Path:

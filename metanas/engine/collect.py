@@ -101,7 +101,7 @@ def task_of(config: RunConfig, domain: Domain, shape: EpisodeShape) -> result.Ta
     episodes, store = config.budget.eval_episodes, domain.store
     return result.Task(
         domain=domain.name,
-        **dataclasses.asdict(shape),
+        **{key: value for key, value in dataclasses.asdict(shape).items() if value},
         episodes=episodes,
         manifest=manifest.episodes_hash(domain, shape, episodes),
         fingerprint=domain.fingerprint,
@@ -128,7 +128,8 @@ def keep_costs(
         "evaluate_seconds": sum(
             result.seconds_of(predictions_path(seed_run.path, task_name(*task))) for task in tasks
         ),
-        "parameters": sum(t.numel() for t in trained.state.learned().values()),
+        "parameters": sum(t.numel() for t in trained.state.learned().values())
+        + sum(getattr(net, "frozen_parameters", 0) for net in vars(method).values()),
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
     about = seed_run.runtime.describe()

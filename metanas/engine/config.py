@@ -23,6 +23,7 @@ from metanas.base.ranges import STORED
 from metanas.data.adapter import DOMAINS
 from metanas.data.suite import Budget, Suite, load_suite
 from metanas.method import METHODS, Method
+from metanas.space.network_config import NetworkConfig, stored_fields, with_hash
 from metanas.space.strategy import as_text
 
 M = TypeVar("M", bound=BaseModel)
@@ -166,9 +167,13 @@ def settings_of(method: type[Method], given: Mapping[str, Any], *, stored: bool 
     try:
         context = STORED if stored else None
         validator = _validator(method.Settings)  # type: ignore[arg-type]
-        return validator.validate_python({**default, **merged}, context=context)
+        settings = validator.validate_python({**default, **merged}, context=context)
     except ValidationError as error:
         raise ConfigError(_first(error)) from error
+    network = getattr(settings, "network", None)
+    if stored or not isinstance(network, NetworkConfig):
+        return settings
+    return dataclasses.replace(settings, network=with_hash(network))
 
 
 @cache
@@ -193,6 +198,8 @@ def _with_space(given: Mapping[str, Any]) -> Mapping[str, Any]:
 def plain(settings: Any) -> dict[str, Any]:
     """Settings as JSON values, so that they equal what is read back from config.yaml."""
     result: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
+    if isinstance(getattr(settings, "network", None), NetworkConfig):
+        result["network"] = stored_fields(settings.network)
     return result
 
 

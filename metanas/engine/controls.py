@@ -153,9 +153,8 @@ class Asked:
         """Answers (E, Q) by control. settled: those of episodes that were answered as decoded already."""
         rows = {control: decoding.flat(chosen) for control, chosen in wanted.items()}
         own = decoding.flat(decoded)
-        answers: dict[str, list[Classes]] = {control: [] for control in wanted}
-        for first in range(0, self.episodes, CHUNK):
-            ids = range(first, min(first + CHUNK, self.episodes))
+        answers: dict[str, dict[int, Classes]] = {control: {} for control in wanted}
+        for ids in domain.alike("test", shape, EVALUATION_SEED, self.episodes, CHUNK):
             tasks = domain.episodes("test", shape, EVALUATION_SEED, ids).to(State(self.state).device)
             known = {(e, own[e].tobytes()): settled[e] for e in ids if e in settled}
             for control, chosen in wanted.items():
@@ -164,10 +163,12 @@ class Asked:
                     if (e, key) not in known:
                         same = [o for o in ids if keys[o] == key and (o, key) not in known]
                         architecture = {name: t[e : e + 1] for name, t in chosen.items()}
-                        given = self._predicted(tasks.tasks([o - first for o in same]), architecture)
+                        given = self._predicted(tasks.tasks([ids.index(o) for o in same]), architecture)
                         known |= {(o, key): row for o, row in zip(same, given, strict=True)}
-                    answers[control].append(known[e, key])
-        return {control: np.stack(found) for control, found in answers.items()}
+                    answers[control][e] = known[e, key]
+        return {
+            control: np.stack([found[e] for e in range(self.episodes)]) for control, found in answers.items()
+        }
 
     def _predicted(self, tasks: Episodes, architecture: Chosen) -> Classes:
         """Predicted classes (T, Q) of T tasks under one architecture."""

@@ -53,7 +53,7 @@ def right_in_all(
     episodes: int,
 ) -> list[NDArray[np.uint16]]:
     """How many queries of episodes 0..episodes-1 of (seed, split) are right (E,), for each shape."""
-    if not isinstance(method, Embeds) or method.transductive:
+    if not isinstance(method, Embeds) or method.transductive or any(shape.fewest_ways for shape in shapes):
         return [right_answers(method, state, domain, split, shape, seed, episodes) for shape in shapes]
     drawn = [sample(domain.tables[split], seed, shape, np.arange(episodes)) for shape in shapes]
     rows = np.unique(np.concatenate([i.ravel() for d in drawn for i in (d.support, d.query)]))

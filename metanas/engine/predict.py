@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -56,6 +57,7 @@ class Answered:
     x: Tensor
     adapted: Adapted
     probabilities: Tensor
+    ids: list[int]  # the numbers of the episodes
     done: int  # episodes answered so far, these included
 
 
@@ -64,26 +66,31 @@ def answers(
 ) -> Iterator[Answered]:
     """Adapt to episodes 0..episodes-1 of (seed, split), some side by side, and predict their queries.
 
-    The one loop of test and meta-validation, on the state's device. ProtocolError for probabilities that are
-    none.
+    The one loop of test and meta-validation, on the state's device; in order, but for drawn ways, of which
+    equal ones lie side by side. ProtocolError for probabilities that are none.
     """
-    device = State(state).device
-    for first in range(0, episodes, CHUNK):
-        ids = range(first, min(first + CHUNK, episodes))
-        tasks = domain.episodes(split, shape, seed, ids)
+    device, done = State(state).device, 0
+    for ids in domain.alike(split, shape, seed, episodes, CHUNK):
+        tasks, done = domain.episodes(split, shape, seed, ids), done + len(ids)
         x, adapted = moved(tasks.query.x, device), method.adapt(state, tasks.spec, tasks.support.to(device))
-        yield Answered(tasks, x, adapted, checked(adapted.predict(x), tasks.query), ids.stop)
+        yield Answered(tasks, x, adapted, checked(adapted.predict(x), tasks.query), ids, done)
+
+
+def in_order(parts: Sequence[Tensor], ids: Sequence[int]) -> Tensor:
+    """The rows of the parts, which are of these episodes, by the episodes' numbers."""
+    together = torch.cat(list(parts))
+    return together if list(ids) == sorted(ids) else together[torch.tensor(ids).argsort()]
 
 
 def right_answers(
     method: Method, state: State, domain: Domain, split: Split, shape: EpisodeShape, seed: int, episodes: int
 ) -> NDArray[np.uint16]:
     """How many queries of each of these episodes are answered rightly (E,); see `answers`."""
-    parts = [
-        (part.probabilities.argmax(-1) == part.tasks.query.y).sum(-1)
-        for part in answers(method, state, domain, split, shape, seed, episodes)
-    ]
-    return torch.cat(parts).numpy().astype(np.uint16)
+    parts, ids = list[Tensor](), list[int]()
+    for part in answers(method, state, domain, split, shape, seed, episodes):
+        parts.append((part.probabilities.argmax(-1) == part.tasks.query.y).sum(-1))
+        ids += part.ids
+    return in_order(parts, ids).numpy().astype(np.uint16)
 
 
 def evaluate(
@@ -95,18 +102,22 @@ def evaluate(
     *,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Evaluated:
-    """Predictions on the pinned test episodes 0..episodes-1 of this domain and shape."""
-    parts: list[Tensor] = []
+    """Predictions on the pinned test episodes 0..episodes-1 of this domain and shape.
+
+    Where ways are drawn, classes that an episode does not have get probability 0.
+    """
+    parts, ids = list[Tensor](), list[int]()
     archs: list[dict[str, Tensor]] = []
     for part in answers(method, state, domain, "test", shape, EVALUATION_SEED, episodes):
         if not parts and not method.transductive:
             check_independent(part.adapted, part.x, part.probabilities)
-        parts.append(part.probabilities)
+        parts.append(F.pad(part.probabilities, (0, shape.ways - part.probabilities.shape[-1])))
+        ids += part.ids
         if part.adapted.arch:
             archs.append({name: t.cpu() for name, t in part.adapted.arch.items()})
         on_progress(part.done)
-    arch = {name: torch.cat([a[name] for a in archs]) for name in archs[0]} if archs else None
-    return Evaluated(torch.cat(parts).numpy(), arch)
+    arch = {name: in_order([a[name] for a in archs], ids) for name in archs[0]} if archs else None
+    return Evaluated(in_order(parts, ids).numpy(), arch)
 
 
 def predict_tasks(

@@ -31,6 +31,8 @@ from metanas.engine.validation import accuracy, selection
 from metanas.evaluation import result
 from metanas.method import Method, State
 
+DRAWN = 8  # iterations of each number of shots whose operations are counted, where ways are drawn
+
 
 def prepare(
     config: RunConfig,
@@ -133,8 +135,9 @@ def num_iterations(config: RunConfig, method: Method, sampler: MetaBatchSampler)
 
 
 def sample_batches(config: RunConfig, sampler: MetaBatchSampler) -> list[list[Episodes]]:
-    """One meta-batch of each shape that training takes in turn."""
-    return [sampler[i] for i in range(len(config.suite.shots))]
+    """One meta-batch of each shape that training takes in turn; several where their ways are drawn."""
+    each = DRAWN if config.suite.fewest_ways else 1
+    return [sampler[i] for i in range(each * len(config.suite.shots))]
 
 
 def early_stop(config: RunConfig, method: Method, data: Datasets) -> EarlyStop | None:

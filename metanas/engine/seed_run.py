@@ -69,16 +69,16 @@ def check_trains(config: RunConfig, data: Datasets) -> None:
 
 
 def build(config: RunConfig, domains: Iterable[Domain]) -> Method:
-    """The method of a run, for tasks of these domains."""
+    """The method of a run, for tasks of these domains in all ways that they may have."""
     kind = METHODS[config.method]
-    specs = [domain.spec(config.suite.ways_of(domain.name)) for domain in domains]
+    specs = [domain.spec(ways) for domain in domains for ways in config.suite.all_ways(domain.name)]
     method: Method = kind(specs, settings_of(kind, config.settings, stored=True))
     return method
 
 
 def task_name(domain: Domain, shape: EpisodeShape) -> str:
     """digits/5w1s, as in `result.Task`."""
-    return f"{domain.name}/{shape.ways}w{shape.shots}s"
+    return f"{domain.name}/{shape.name}"
 
 
 def predictions_path(folder: Path, task: str) -> Path:

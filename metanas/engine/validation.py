@@ -26,7 +26,8 @@ class Select(Protocol):
 def selection(method: Method, tasks: Iterable[tuple[Domain, EpisodeShape]]) -> Select | None:
     """What follows meta-training: `Method.select` on pinned meta-validation tasks; None if it does nothing.
 
-    Of every domain with meta-validation classes, in its shape of most shots with as many queries.
+    Of every domain with meta-validation classes, in its shape of most shots with as many queries and, where
+    ways are drawn, the fewest ways.
     """
     if getattr(type(method), "select", Method.select) is Method.select:
         return None
@@ -44,7 +45,7 @@ def selection(method: Method, tasks: Iterable[tuple[Domain, EpisodeShape]]) -> S
 
 
 def _selection_tasks(domain: Domain, shape: EpisodeShape, count: int) -> Episodes:
-    shape = EpisodeShape(shape.ways, shape.shots, shape.shots)
+    shape = EpisodeShape(shape.possible_ways[0], shape.shots, shape.shots)
     return domain.episodes("val", shape, SELECTION_SEED, range(count))
 
 
@@ -62,4 +63,4 @@ def _accuracy(method: Method, state: State, domain: Domain, shape: EpisodeShape,
     if "val" not in domain.tables:
         raise DataError(f"{domain.name} has no meta-validation classes; choose other domains (--domains)")
     right = right_answers(method, state, domain, "val", shape, VALIDATION_SEED, episodes)
-    return int(right.sum()) / (episodes * shape.ways * shape.queries)
+    return int(right.sum()) / (episodes * shape.all_queries)

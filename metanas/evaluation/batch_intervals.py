@@ -21,7 +21,8 @@ class Parts(NamedTuple):
     """`statistics.Estimate` of M methods as arrays, and their episodes' means.
 
     mean, seeds_df: (M,). seeds, rest: (M, M), on the diagonal a method's own variance (seeds: nan with one
-    seed), elsewhere the covariance of two methods, 0 where their seeds are not paired.
+    seed), elsewhere the covariance of two methods, 0 where their seeds are not paired. Without covariances
+    only the diagonals, (M,).
     """
 
     mean: Floats
@@ -48,9 +49,9 @@ class Spread(NamedTuple):
 
 def intervals(views: Mapping[str, View]) -> list[Interval]:
     """`estimate(view).interval()` of every view, in their order. All views must have the same tasks."""
-    parts = parts_of(views)
+    parts = parts_of(views, covariances=False)
     own = {task: scores.var(1, ddof=1) for task, scores in parts.episodes.items()}
-    spread = _spread(np.diag(parts.seeds), parts.seeds_df, np.diag(parts.rest), own, parts)
+    spread = _spread(parts.seeds, parts.seeds_df, parts.rest, own, parts)
     half = np.sqrt(squared_critical(spread, 0.05) * np.maximum(spread.variance, 0))
     return [
         Interval(float(mean), float(mean - h), float(mean + h), describe(view))
@@ -73,35 +74,47 @@ def spread_of_differences(parts: Parts, first: Ints, second: Ints) -> Spread:
     return _spread(seeds, between, rest, gaps, parts)
 
 
-def parts_of(views: Mapping[str, View]) -> Parts:
+def parts_of(views: Mapping[str, View], *, covariances: bool = True) -> Parts:
     """The estimates of all methods, which must have the same tasks.
 
     Those with equally many seeds are computed in one array.
     """
     share, all_views = weights(next(iter(views.values()))), list(views.values())
-    mean, seeds, rest = np.zeros(len(views)), np.zeros([len(views)] * 2), np.zeros([len(views)] * 2)
+    size = [len(views)] * (2 if covariances else 1)
+    mean, seeds, rest = np.zeros(len(views)), np.zeros(size), np.zeros(size)
     df, counts = np.ones(len(views)), np.array([len(next(iter(view.values()))) for view in all_views])
     episodes = {task: np.empty((len(views), all_views[0][task].shape[1])) for task in share}
     for count in np.unique(counts):
         members = np.flatnonzero(counts == count)
-        block = np.ix_(members, members)
+        block = np.ix_(*[members] * len(size))
         common = np.ones([len(members)] * 2) if count >= PAIRED_SEEDS else np.eye(len(members))
         of_seeds = np.zeros((len(members), count))
         for task, weight in share.items():
             scores = np.stack([all_views[i][task] for i in members])  # (M, S, E)
-            episodes[task][members] = scores.mean(1)
-            mean[members] += weight * scores.mean((1, 2))
-            of_seeds += weight * scores.mean(2)
+            of_episodes, seed_means = scores.mean(1), scores.mean(2)
+            means = seed_means.mean(1)
+            episodes[task][members] = of_episodes
+            mean[members] += weight * means
+            of_seeds += weight * seed_means
             if count > 1:
-                residual = scores - scores.mean(1, keepdims=True) - scores.mean(2, keepdims=True)
-                residual = (residual + scores.mean((1, 2), keepdims=True)).reshape(len(members), -1)
+                residual = scores - of_episodes[:, None] - seed_means[:, :, None]
+                residual = (residual + means[:, None, None]).reshape(len(members), -1)
                 free = max((count - 1) * (scores.shape[2] - 1), 1)  # degrees of freedom
-                rest[block] += common * weight**2 * (residual @ residual.T) / free / (count * scores.shape[2])
+                if covariances:
+                    products = common * (residual @ residual.T)
+                else:
+                    products = np.einsum("ij,ij->i", residual, residual)
+                rest[block] += weight**2 * products / free / (count * scores.shape[2])
         if count > 1:
-            seeds[block] = common * np.cov(of_seeds).reshape(block[0].size, -1) / count
+            if covariances:
+                seeds[block] = common * np.cov(of_seeds).reshape(block[0].size, -1) / count
+            else:
+                seeds[block] = of_seeds.var(1, ddof=1) / count
             df[members] = count - 1
-        else:
+        elif covariances:
             seeds[members, members] = np.nan
+        else:
+            seeds[members] = np.nan
     return Parts(mean, seeds, df, rest, episodes)
 
 

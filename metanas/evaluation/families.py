@@ -4,7 +4,7 @@ A board's ranks say how many methods are better. A hundred variants of one idea,
 again, would push everyone else down and widen everyone's ranges. Comes before `ranking.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -20,13 +20,15 @@ def families(views: Mapping[str, View]) -> dict[str, str]:
     over the episodes of the difference of their means over the seeds, times the root of the number of seeds
     (of the fewer), which makes it one of single trainings. It does not matter which seed is called which.
     """
-    distance, names, found = _distances(views), list(views), dict[str, str]()
-    founders: list[int] = []
+    near, names = _distances(views) <= NEAR, list(views)
+    np.fill_diagonal(near, True)
+    founder = np.zeros(len(names), dtype=bool)
+    found: dict[str, str] = {}
     for i, name in enumerate(names):
-        near = next((j for j in founders if distance[i, j] <= NEAR), i)
-        if near == i:
-            founders.append(i)
-        found[name] = names[near]
+        first = int((near[i] & founder).argmax())
+        if not founder[first] or not near[i, first]:
+            first, founder[i] = i, True
+        found[name] = names[first]
     return found
 
 
@@ -34,7 +36,7 @@ def _distances(views: Mapping[str, View]) -> Floats:
     """Root mean square differences (M, M) of the methods, per training."""
     share, squares = weights(next(iter(views.values()))), np.zeros((len(views), len(views)))
     for task, weight in share.items():
-        episodes = np.stack([view[task].mean(0) for view in views.values()])  # (M, E)
+        episodes = _episode_means([view[task] for view in views.values()])  # (M, E)
         episodes = episodes - episodes.mean(0)  # less to cancel
         products = episodes @ episodes.T
         own = np.diag(products)
@@ -43,3 +45,10 @@ def _distances(views: Mapping[str, View]) -> Floats:
     fewer = np.minimum(seeds[:, None], seeds)
     distances: Floats = np.sqrt(np.maximum(squares, 0) * fewer)
     return distances
+
+
+def _episode_means(scores: Sequence[Floats]) -> Floats:
+    """Means over the seeds, (M, E), of M methods' scores, each (S, E); S may differ."""
+    if len({len(each) for each in scores}) == 1:
+        return np.stack(scores).mean(1)
+    return np.stack([each.mean(0) for each in scores])

@@ -16,7 +16,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from metanas.base.atomic import write_atomically
-from metanas.evaluation import choices, curves, study, tables, transfer
+from metanas.evaluation import choices, curves, pretraining, study, tables, transfer
 from metanas.evaluation.charts import critical, heatmap, pareto, plane, theme
 from metanas.evaluation.charts import curves as curve_chart
 from metanas.evaluation.charts import scores as score_chart
@@ -83,6 +83,7 @@ def build(
         trim_blocks=True,
     )
     page = environment.get_template("report.html").render(
+        external=pretraining.shown,
         sections=sections,
         runs=list(runs.values()),
         studies=[matrix.study for matrix in studies],
@@ -201,7 +202,7 @@ def _curves(runs: Mapping[str, Run]) -> list[_Picture]:
         if not points:
             continue
         steps = [curve_chart.Step(p.task, p.steps, *p.accuracy.percents) for p in points]
-        chance = 100 / run.submission.tasks[0].ways
+        chance = 100 * run.submission.tasks[0].chance
         rows = tuple((p.task, str(p.steps), p.accuracy.percent()) for p in points)
         table = Table(
             f"Accuracy of {name} by adaptation step",

@@ -16,13 +16,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from metanas.base import json_text
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import MetanasError
-from metanas.data.episode import EVALUATION_SEED, EpisodeShape
-from metanas.data.sampler import query_labels
+from metanas.data.episode import EVALUATION_SEED, EpisodeShape, Ints
+from metanas.data.sampler import query_labels, ways_of
 
 PREDICTIONS = "predictions.parquet"
 SUBMISSION = "submission.json"
@@ -65,16 +73,43 @@ class Task(Strict):
     fingerprint: Sha256  # of the data
     sample: bool  # only a part of the data set: never ranked with the full set
     synthetic: bool
+    fewest_ways: Annotated[int, Field(ge=2)] | None = (
+        None  # ways of an episode are drawn from these to `ways`
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Results of equal ways keep their form."""
+        fields: dict[str, Any] = handler(self)
+        return {key: value for key, value in fields.items() if value is not None}
+
+    @model_validator(mode="after")
+    def _fewer(self) -> "Task":
+        if self.fewest_ways is not None and self.fewest_ways >= self.ways:
+            raise ValueError(f"fewest_ways must be less than ways, which is {self.ways}")
+        return self
 
     @property
     def shape(self) -> EpisodeShape:
         """Ways, shots and queries of every episode."""
-        return EpisodeShape(self.ways, self.shots, self.queries)
+        return EpisodeShape(self.ways, self.shots, self.queries, self.fewest_ways or 0)
 
     @property
     def name(self) -> str:
         """The task's name: digits/5w1s."""
-        return f"{self.domain}/{self.ways}w{self.shots}s"
+        return f"{self.domain}/{self.shape.name}"
+
+    @property
+    def chance(self) -> float:
+        """The mean over the pinned episodes of the accuracy of guessing."""
+        if self.fewest_ways is None:
+            return 1 / self.ways
+        return float((1 / self.ways_each).mean())
+
+    @property
+    def ways_each(self) -> Ints:
+        """The ways of each pinned episode (E,)."""
+        return ways_of(self.domain, "test", EVALUATION_SEED, self.shape, np.arange(self.episodes))
 
 
 class Costs(Strict):
@@ -319,7 +354,21 @@ def _answers(task: Task, seeds: tuple[int, ...], rows: pa.Table, evaluation_seed
     ordered = np.empty_like(probabilities)
     ordered[target] = probabilities
     labels = query_labels(task.domain, "test", evaluation_seed, task.shape, np.arange(task.episodes))
-    return Answers(task, predicted.reshape(shape), ordered.reshape(*shape, task.ways), labels)
+    found = Answers(task, predicted.reshape(shape), ordered.reshape(*shape, task.ways), labels)
+    if task.fewest_ways is not None:
+        _check_drawn_ways(found, evaluation_seed)
+    return found
+
+
+def _check_drawn_ways(answers: Answers, evaluation_seed: int) -> None:
+    """ResultError for an answer, or any probability, that is of a class that its episode does not have."""
+    task, ways = answers.task, answers.task.ways_each[:, None]
+    if evaluation_seed != EVALUATION_SEED:
+        raise ResultError(f"{SUBMISSION}: {task.name}: fewest_ways: ways are drawn in pinned episodes alone")
+    missing = np.arange(task.ways) >= ways  # (E, ways)
+    given = answers.probabilities.any((0, 2))
+    if (answers.predicted >= ways).any() or (given & missing).any():
+        raise ResultError(f"{PREDICTIONS}: {task.name}: an answer is a class that its episode does not have")
 
 
 def _probabilities(task: Task, rows: pa.Table) -> NDArray[np.float32]:

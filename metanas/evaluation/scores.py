@@ -40,7 +40,8 @@ class TaskScores:
     @property
     def chance_normalised(self) -> Floats:
         """Accuracy rescaled to 0 at chance and 1 at perfect (S, E)."""
-        return (self.accuracy - 1 / self.task.ways) / (1 - 1 / self.task.ways)
+        chance = 1 / _ways(self.task)
+        return (self.accuracy - chance) / (1 - chance)
 
 
 @dataclass(frozen=True)
@@ -106,16 +107,21 @@ def score_task(answers: Answers) -> TaskScores:
     return TaskScores(
         answers.task,
         right.mean(2),
-        macro_f1(answers.predicted, labels, answers.task.ways),
+        macro_f1(answers.predicted, labels, _ways(answers.task)),
         -np.log(np.maximum(true, LEAST_PROBABILITY)).mean(2, dtype=np.float64),
         np.array([calibration_error(p.max(-1), r) for p, r in zip(probabilities, right, strict=True)]),
     )
 
 
-def macro_f1(predicted: Ints, labels: Ints, ways: int) -> Floats:
-    """Mean over classes of the F1 score of each episode; predicted, labels: (S, E, Q) -> (S, E)."""
+def _ways(task: Task) -> "int | Ints":
+    """The ways of all its episodes, or of each (E,) where they are drawn."""
+    return task.ways if task.fewest_ways is None else task.ways_each
+
+
+def macro_f1(predicted: Ints, labels: Ints, ways: "int | Ints") -> Floats:
+    """Mean over an episode's classes of the F1 score: predicted, labels (S, E, Q), ways (E,) to (S, E)."""
     total = np.zeros(predicted.shape[:2])
-    for way in range(ways):
+    for way in range(int(np.max(ways))):
         positive, true = predicted == way, labels == way
         total += 2 * (positive & true).sum(2) / np.maximum(positive.sum(2) + true.sum(2), 1)
     return total / ways

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from metanas.evaluation import pretraining
 from metanas.evaluation.compare import Comparison
 from metanas.evaluation.gains import FIGURES, Answers, Gain, gains
 from metanas.evaluation.judging import judging
@@ -467,13 +468,16 @@ def tex(table: Table) -> str:
 
 
 def label(run: Run) -> str:
-    """A run's name, marked if its method is transductive."""
-    return f"{run.name} (transductive)" if run.submission.transductive else run.name
+    """A run's name, marked if its method is transductive or had weights from elsewhere."""
+    marks = ["transductive"] if run.submission.transductive else []
+    if weights := pretraining.shown(run.submission):
+        marks.append(f"{pretraining.BADGE}: {weights}")
+    return f"{run.name} ({'; '.join(marks)})" if marks else run.name
 
 
 def heading(task: Task) -> str:
     """A task as a column heading: digits 5w1s, marked if the data is synthetic or a sample."""
-    return f"{task.domain} {task.ways}w{task.shots}s{_marks(task)}"
+    return f"{task.domain} {task.shape.name}{_marks(task)}"
 
 
 def _marks(task: Task) -> str:

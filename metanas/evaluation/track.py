@@ -1,8 +1,9 @@
-"""The track of a run: suite, version, budget and number of seeds, which compared runs share. No torch."""
+"""The track of a run, which compared runs share: suite, budget, division, number of seeds. No torch."""
 
 from collections.abc import Mapping
 
 from metanas.base.errors import MetanasError
+from metanas.evaluation.pretraining import BADGE, external_weights
 from metanas.evaluation.result import Submission, Task
 
 # of a task, with what it means that two runs differ in it; the plainest reason first
@@ -62,4 +63,5 @@ def other_episodes(expected: Task, actual: Task) -> str | None:
 def _track(submission: Submission) -> dict[str, str]:
     budget = {("budget" if k == "name" else f"budget.{k}"): str(v) for k, v in submission.budget.items()}
     suite = {"suite": submission.suite, "suite version": submission.suite_version}
-    return {**suite, **budget, "number of seeds": str(len(submission.seeds))}
+    division = {BADGE: "yes" if external_weights(submission) else "no"}
+    return {**suite, **budget, **division, "number of seeds": str(len(submission.seeds))}

@@ -30,6 +30,17 @@ def leaves(state: State, groups: Sequence[str]) -> State:
     )
 
 
+def partials(loss: Tensor, at: Mapping[str, Tensor]) -> Tensors:
+    """The gradients of a loss () for named leaves: zeros where it does not depend on one.
+
+    Under a frozen backbone it may depend on none of them.
+    """
+    if not loss.requires_grad:
+        return {name: torch.zeros_like(t) for name, t in at.items()}
+    found = torch.autograd.grad(loss, list(at.values()), materialize_grads=True, allow_unused=True)
+    return dict(zip(at, found, strict=True))
+
+
 def descend(
     state: State, gradients: Mapping[str, Tensor], optimizer: Callable[[str], FunctionalOptimizer]
 ) -> State:

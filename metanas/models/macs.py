@@ -16,7 +16,7 @@ from torch import nn
 
 from metanas.base.errors import InvalidValue
 from metanas.data.episode import Modality, TaskSpec
-from metanas.models.stem import HALVINGS, patch_of
+from metanas.models.stem import HALVINGS, input_channels, patch_of
 from metanas.models.supernet import CELLS
 from metanas.space.architecture import Architecture
 from metanas.space.candidates import OPS
@@ -34,12 +34,13 @@ class _Counted(Protocol):
         ...
 
 
-def macs(architecture: Architecture, input_shape: Sequence[int], ways: int = 5) -> int:
-    """MACs of one example; input_shape: (channels, H, W) image, (bands, frames) speech, (tokens,) text.
+def macs(architecture: Architecture, tasks: TaskSpec | Sequence[int], ways: int = 5) -> int:
+    """MACs of one example of the tasks.
 
-    InvalidValue for another number of dimensions.
+    tasks: their spec, or the shape of their inputs, with `ways`: (channels, H, W) image, (bands, frames)
+    speech, (tokens,) text; of series always the spec. InvalidValue for another number of dimensions.
     """
-    spec = spec_of(input_shape, ways)
+    spec = tasks if isinstance(tasks, TaskSpec) else spec_of(tasks, ways)
     total, size = stem_macs(spec, architecture)
     for index, layer in enumerate(architecture.layers):
         ops = [edge.op for edges in layer.graph for edge in edges]
@@ -58,7 +59,7 @@ def parameters(architecture: Architecture) -> int:
 
 
 def spec_of(input_shape: Sequence[int], ways: int) -> TaskSpec:
-    """A spec for inputs of this shape. InvalidValue unless it has one to three dimensions."""
+    """A spec for inputs of this shape, never of series. InvalidValue unless it has 1 to 3 dimensions."""
     kinds: dict[int, Modality] = {1: "text", 2: "speech", 3: "image"}
     if len(input_shape) not in kinds:
         raise InvalidValue(
@@ -100,22 +101,28 @@ def stem_macs(spec: TaskSpec, frame: SearchSpace | Architecture) -> tuple[int, S
     channels = frame.channels
     if frame.stem == "lean":
         return _lean_macs(spec, channels, patch_of(spec.modality, frame.patch))
-    inputs = {"image": spec.input_shape[0], "text": channels, "speech": 1}[spec.modality]
-    size = (1, spec.input_shape[0]) if spec.modality == "text" else spec.input_shape[-2:]
-    total = 0
+    inputs, size, total = input_channels(spec, channels), _map_size(spec), 0
     for _ in range(HALVINGS[spec.modality]):
-        size = halved((size[0], size[1]))
-        total += channels * inputs * (3 if spec.modality == "text" else 9) * prod(size)
+        taps = 3 if size[0] == 1 else 9  # on a map of one row the middle row of the kernel alone
+        size = halved(size)
+        total += channels * inputs * taps * prod(size)
         inputs = channels
-    return total, (size[0], size[1])
+    return total, size
+
+
+def _map_size(spec: TaskSpec) -> Size:
+    """Height and width of the map that a stem reads."""
+    one_row = spec.modality in ("text", "series")
+    return (1 if one_row else spec.input_shape[-2], spec.input_shape[-1])
 
 
 def _lean_macs(spec: TaskSpec, channels: int, patch: int) -> tuple[int, Size]:
     if spec.modality == "text":
         return 0, (1, spec.input_shape[0])
-    height, width = (-(-side // patch) for side in spec.input_shape[-2:])
-    inputs = spec.input_shape[0] if spec.modality == "image" else 1
-    return channels * inputs * patch**2 * height * width, (height, width)
+    sides = (1 if spec.modality == "series" else patch, patch)
+    height, width = (-(-size // side) for size, side in zip(_map_size(spec), sides, strict=True))
+    inputs = input_channels(spec, channels)
+    return channels * inputs * prod(sides) * height * width, (height, width)
 
 
 def exit_macs(spec: TaskSpec, channels: int, size: Size) -> int:

@@ -27,6 +27,7 @@ class Network(nn.Module):
         """Randomly initialised parameters and initial architecture logits."""
         return Params(init_weights(self, generator), self.arch())
 
+    weights_sha256: str = ""  # of weights that it did not learn here (`models/pretrained.py`)
     shares_gradients: ClassVar[bool] = True  # whether vmap of its gradient can be differentiated again
 
     def takes_tasks(self, spec: TaskSpec) -> bool:
@@ -72,9 +73,10 @@ def head_name(weights: Tensors, ways: int, features: int) -> str:
 def stem_name(spec: TaskSpec) -> str:
     """The name of the stem for a spec; specs with the same kind of input share one.
 
-    For example image1, image3, text257, speech, text900-clinc150.
+    For example image1, image3, text257, speech, series3, text900-clinc150.
     """
-    detail = {"image": spec.input_shape[0], "text": spec.vocabulary, "speech": ""}[spec.modality]
+    channels = spec.input_shape[0]
+    detail = {"image": channels, "text": spec.vocabulary, "speech": "", "series": channels}[spec.modality]
     return f"{spec.modality}{detail}" + (f"-{spec.lexicon}" if spec.lexicon else "")
 
 

@@ -3,7 +3,8 @@
 `Stem` has convolutions with strides; `LeanStem` embeds patches and tokens and leaves all else to the layers.
 
 Feature maps are (B, C, H, W) for every modality: images H x W; text H = 1, W = tokens; speech H = mel bands,
-W = frames. Each comes with a mask (B, 1, H, W), 1 at real positions and 0 at padding; None without padding.
+W = frames; series H = 1, W = steps. Each comes with a mask (B, 1, H, W), 1 at real positions and 0 at
+padding; None without padding.
 """
 
 import numpy as np
@@ -17,7 +18,12 @@ from metanas.models.ops import Mask, conv, lookup
 from metanas.space.architecture import Architecture
 from metanas.space.space import SearchSpace
 
-HALVINGS = {"image": 2, "text": 1, "speech": 3}  # how often a convolutional stem halves both sides
+HALVINGS = {
+    "image": 2,
+    "text": 1,
+    "speech": 3,
+    "series": 2,
+}  # how often a convolutional stem halves both sides
 
 
 class Words(nn.Module):
@@ -47,6 +53,9 @@ class Words(nn.Module):
             present = ~torch.isnan(x[:, None, :1, :])
             x = torch.nan_to_num(x)[:, None]
             return x, present.to(x.dtype).expand_as(x)
+        if self.modality == "series":  # so are padded steps
+            present = ~torch.isnan(x[:, :1, None])
+            return torch.nan_to_num(x)[:, :, None], present.to(x.dtype)
         return x, None
 
     def embed(self, x: Tensor) -> Tensor:
@@ -64,8 +73,15 @@ def make_stem(spec: TaskSpec, frame: SearchSpace | Architecture) -> "Stem | Lean
 
 
 def patch_of(modality: Modality, patch: int) -> int:
-    """The side of a lean stem's patches: `patch` pixels, twice as many bands and frames, or one token."""
-    return {"image": patch, "text": 1, "speech": 2 * patch}[modality]
+    """The side of a lean stem's patches: `patch` pixels or steps, twice so many bands and frames, a token."""
+    return {"image": patch, "text": 1, "speech": 2 * patch, "series": patch}[modality]
+
+
+def input_channels(spec: TaskSpec, channels: int) -> int:
+    """Channels of the map that a stem reads; those of a text are the `channels` of its embedding."""
+    return {"image": spec.input_shape[0], "text": channels, "speech": 1, "series": spec.input_shape[0]}[
+        spec.modality
+    ]
 
 
 class Stem(Words):
@@ -73,8 +89,7 @@ class Stem(Words):
 
     def __init__(self, spec: TaskSpec, channels: int) -> None:
         super().__init__(spec, channels)
-        inputs = {"image": spec.input_shape[0], "text": channels, "speech": 1}[spec.modality]
-        sizes = [inputs] + [channels] * HALVINGS[spec.modality]
+        sizes = [input_channels(spec, channels)] + [channels] * HALVINGS[spec.modality]
         self.weights = nn.ParameterList(
             torch.empty(after, before, 3, 3) for before, after in zip(sizes, sizes[1:], strict=False)
         )
@@ -93,22 +108,22 @@ class Stem(Words):
 class LeanStem(Words):
     """A linear embedding of each patch or token by itself, and a norm; so all mixing is left to the layers.
 
-    patch: side of the square patches; what is left at the right and below a multiple of it is padded with 0.
+    patch: side of the square patches, or length of those of a series; what is left at the right and below a
+    multiple of it is padded with 0.
     """
 
     def __init__(self, spec: TaskSpec, channels: int, patch: int) -> None:
         super().__init__(spec, channels)
-        self.patch = patch
+        self.patch = (1 if spec.modality == "series" else patch, patch)
         if spec.modality != "text":
-            inputs = spec.input_shape[0] if spec.modality == "image" else 1
-            self.weight = nn.Parameter(torch.empty(channels, inputs, patch, patch))
+            self.weight = nn.Parameter(torch.empty(channels, input_channels(spec, channels), *self.patch))
         self.norm = Norm(channels)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Mask]:
         """x (B, *input_shape) to features (B, C, H, W) and their mask."""
         x, mask = self.read(x)
         if self.modality != "text":
-            missing = [-side % self.patch for side in x.shape[-2:]]
+            missing = [-side % step for side, step in zip(x.shape[-2:], self.patch, strict=True)]
             x = F.pad(x, (0, missing[1], 0, missing[0]))
             x = F.conv2d(x, self.weight, stride=self.patch)
             mask = None if mask is None else F.max_pool2d(mask, self.patch, ceil_mode=True)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from metanas.data.episode import TaskSpec
 from metanas.models.ops import Mask
-from metanas.models.stem import Words
+from metanas.models.stem import Words, input_channels
 
 
 class Entry(nn.Module):
@@ -19,14 +19,17 @@ class Entry(nn.Module):
     def __init__(self, spec: TaskSpec, width: int) -> None:
         super().__init__()
         self.modality = spec.modality
-        self.channels = {"image": spec.input_shape[0], "text": width, "speech": 1}[spec.modality]
-        shape = {"image": spec.input_shape[1:], "text": (1, *spec.input_shape), "speech": spec.input_shape}
-        self.height, self.width = shape[spec.modality]
+        self.channels = input_channels(spec, width)
+        one_row = spec.modality in ("text", "series")
+        self.height, self.width = (1, spec.input_shape[-1]) if one_row else spec.input_shape[-2:]
         if spec.modality == "text":
             self.words = Words(spec, width)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Mask]:
-        """x (B, *input_shape) to a map (B, C, H, W), H = 1 for text, and its mask (B, 1, H, W) or None."""
+        """x (B, *input_shape) to a map (B, C, H, W) and its mask (B, 1, H, W) or None.
+
+        H is 1 for text and series.
+        """
         if self.modality == "text":
             h = self.words.embed(x).transpose(1, 2)[:, :, None, :]
             mask = (x != 0).to(h.dtype)[:, None, None, :]
@@ -34,14 +37,17 @@ class Entry(nn.Module):
         if self.modality == "speech":  # padded frames are NaN
             present = ~torch.isnan(x[:, None, :, :])
             return torch.nan_to_num(x)[:, None], present.to(x.dtype)
+        if self.modality == "series":  # so are padded steps
+            present = ~torch.isnan(x[:, :1, None])
+            return torch.nan_to_num(x)[:, :, None], present.to(x.dtype)
         return x, None
 
 
 class Patches(nn.Module):
     """Tokens of the raw input, `features` (F) values each.
 
-    A token is a text token, all bands of `patch` frames, or a patch x patch square of an image. With
-    `patch` = 0, as in recurrent networks, it is one frame or one row of an image.
+    A token is a text token, all bands or channels of `patch` frames or steps, or a patch x patch square of an
+    image. With `patch` = 0, as in recurrent networks, it is one frame or step, or one row of an image.
     """
 
     def __init__(self, spec: TaskSpec, width: int, patch: int) -> None:
@@ -51,6 +57,7 @@ class Patches(nn.Module):
         self.features = {
             "text": width,
             "speech": height * max(patch, 1),
+            "series": channels * max(patch, 1),
             "image": channels * (patch * patch or columns),
         }[spec.modality]
 
@@ -60,10 +67,11 @@ class Patches(nn.Module):
         if self.entry.modality == "text":
             return h.squeeze(2).transpose(1, 2), None if mask is None else mask[:, 0, 0]
         step = max(self.patch, 1)
-        if self.entry.modality == "speech":
+        if self.entry.modality in ("speech", "series"):
+            h = h.flatten(1, 2)  # (B, bands or channels, W)
             h = F.pad(h, (0, -h.shape[-1] % step))
             frame_mask = None if mask is None else F.pad(mask[:, 0, 0], (0, -mask.shape[-1] % step))
-            frames = h.squeeze(1).unflatten(2, (-1, step)).permute(0, 2, 1, 3).flatten(2)
+            frames = h.unflatten(2, (-1, step)).permute(0, 2, 1, 3).flatten(2)
             return frames, None if frame_mask is None else frame_mask.unflatten(1, (-1, step)).amax(-1)
         if self.patch == 0:
             return h.transpose(1, 2).flatten(2), None

@@ -4,19 +4,17 @@ A seed run's error stops the rest and is shown as one line; what finished stays,
 from there. Two commands at once share the work: no seed run is done twice.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from metanas.base import distributed, executor, plugins
 from metanas.base.errors import MetanasError
-from metanas.base.executor import Kind, OnProgress
+from metanas.base.executor import Kind
 from metanas.data.datasets import Datasets
 from metanas.data.roots import DataRoot
 from metanas.engine import collect
@@ -27,18 +25,10 @@ from metanas.engine.seed_run import ProgressCallback, SeedRun, check_trains
 from metanas.evaluation import report
 from metanas.evaluation.architectures import derived_texts
 from metanas.evaluation.result import SUBMISSION
+from metanas.studies import progress
 from metanas.studies.outputs import check_outputs
 
 Wanted = Sequence[tuple[RunConfig, Path]]  # what is to be run, and its run folder
-COLUMNS = (
-    TextColumn("{task.description:<18}"),
-    BarColumn(bar_width=24),
-    TextColumn("{task.percentage:>3.0f} %"),
-    TimeElapsedColumn(),
-    TextColumn("left"),
-    TimeRemainingColumn(),
-    TextColumn("{task.fields[doing]}"),
-)
 
 
 class SeedRunFailed(MetanasError):
@@ -85,7 +75,8 @@ def run(
             replace(seed_run, runtime=runtime if kind == "ray" else runtime.share(number))  # Ray shares cards
             for number, seed_run in enumerate(seed_runs)
         ]
-        with _bars(seed_runs, console) as on_progress:
+        names, steps = [s.name for s in seed_runs], [s.steps for s in seed_runs]
+        with progress.shown(names, steps, console) as on_progress:
             for _ in executor.run(
                 seed_run_once,
                 seed_runs,
@@ -150,22 +141,6 @@ def _prepare(wanted: Wanted, data: Sequence[Datasets], workers: int, *, controls
     if distributed.rank() == 0:
         distributed.barrier()
     return seed_runs
-
-
-@contextmanager
-def _bars(seed_runs: Sequence[SeedRun], console: Console) -> Iterator[OnProgress]:
-    """One progress bar a seed run."""
-    with Progress(*COLUMNS, console=console, disable=console.quiet or not seed_runs) as progress:
-        bars = [
-            progress.add_task(seed_run.name, total=seed_run.steps, start=False, doing="waiting")
-            for seed_run in seed_runs
-        ]
-
-        def update(index: int, doing: str, done: int) -> None:
-            progress.start_task(bars[index])
-            progress.update(bars[index], completed=done, doing=doing)
-
-        yield update
 
 
 def _publish(wanted: Wanted, db: str, pages: Path | None, console: Console) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -160,7 +160,9 @@ def _about_domain(data: Datasets, name: str, definition: Definition) -> tables.D
         suite_version=suite.version,
         modality=domain.modality,
         fingerprint=domain.fingerprint,
-        shapes=tuple(tables.Shape(**asdict(shape)) for shape in shapes),
+        shapes=tuple(
+            tables.Shape(ways=shape.ways, shots=shape.shots, queries=shape.queries) for shape in shapes
+        ),
         test_episodes=tuple(
             manifest.episodes_hash(domain, shape, definition.episodes["test"]) for shape in shapes
         ),
@@ -189,7 +191,7 @@ def train_flops(piece: Piece) -> int:
     suite, domain, definition = piece.data.suite, piece.data[piece.domain], piece.definition
     spec = domain.spec(suite.ways_of(domain.name))
     stem, _ = stem_macs(spec, piece.architecture)
-    layers = macs(piece.architecture, spec.input_shape, spec.ways) - stem
+    layers = macs(piece.architecture, spec) - stem
     layers -= head_macs(spec, piece.architecture.channels)
     shapes = suite.train_shapes(domain.name)
     taken = [shapes[i % len(shapes)] for i in range(definition.iterations)]
@@ -205,7 +207,7 @@ def _rows(pieces: Sequence[Piece]) -> Iterator[dict[str, Any]]:
         suite, domain = piece.data.suite, piece.data[piece.domain]
         ways = suite.ways_of(domain.name)
         costs = {
-            "macs": macs(architecture, domain.spec(ways).input_shape, ways),
+            "macs": macs(architecture, domain.spec(ways)),
             "parameters": parameters(architecture),
             "train_flops": train_flops(piece),
             "seconds": result["seconds"],

@@ -41,6 +41,7 @@ from metanas.engine.seed_run import build, check_trains
 from metanas.engine.trainer import TrainError, meta_train
 from metanas.engine.validation import accuracy, selection
 from metanas.method import METHODS
+from metanas.studies.progress import Update
 
 
 class StorageError(DataError):
@@ -72,6 +73,7 @@ def tune(
     data: Datasets,
     seed: int = 0,
     runtime: Runtime = CPU,
+    update: Update = lambda index, doing, done: None,
 ) -> Tuned:
     """Run trials until `trials` have ended, those of earlier calls included.
 
@@ -79,6 +81,7 @@ def tune(
     distributions hold them: what is found is no worse than they are on these episodes.
 
     over: the distribution of every hyperparameter that is searched. overrides: of all others, as for `--set`.
+    update: told of every trial that has ended.
     storage: URL of Optuna's database. episodes: meta-validation episodes per task. A trial whose loss is not
     finite ends as pruned; TrainError if all do. DataError for a domain without meta-validation classes.
     """
@@ -115,9 +118,15 @@ def tune(
                 raise optuna.TrialPruned(str(error)) from error
 
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
+
+    def told(study: optuna.Study, trial: FrozenTrial | None = None) -> None:
+        best = [t.value for t in _ended(study, (TrialState.COMPLETE,)) if t.value is not None]
+        update(0, f"best {100 * max(best):.2f} %" if best else "first trial", len(_ended(study, ended)))
+
+    told(study)
     if len(_ended(study, ended)) < trials:
         with _usable(storage):
-            study.optimize(score, callbacks=[MaxTrialsCallback(trials, states=ended)])
+            study.optimize(score, callbacks=[told, MaxTrialsCallback(trials, states=ended)])
     if not _ended(study, (TrialState.COMPLETE,)):
         raise TrainError(
             f"all {trials} trials diverged; search smaller learning rates (--over key=low..high)"

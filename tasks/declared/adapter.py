@@ -20,9 +20,14 @@ from tasks.declared.rows import Row
 from tasks.declared.spec import DomainFile, read
 from tasks.files import digest
 
-PACKAGES = {"text": (), "image": ("pillow",), "speech": ("torchaudio",)}  # whose version decides the data
+PACKAGES = {"text": (), "image": ("pillow",), "speech": ("torchaudio",), "series": ()}  # that decide the data
 LIBRARIES = ("torchvision", "torchaudio")
-PREPROCESSING = {"text": ("width", "words"), "image": ("size", "channels"), "speech": ("frames",)}
+PREPROCESSING = {
+    "text": ("width", "words"),
+    "image": ("size", "channels"),
+    "speech": ("frames",),
+    "series": ("steps",),
+}
 
 
 class DeclaredDomain(Adapter):
@@ -80,7 +85,8 @@ class DeclaredDomain(Adapter):
         classes = [name for names in splits.values() for name in names]
         number = {name: i for i, name in enumerate(classes)}
         used = [row for row in found if row.label in number]
-        x, source = self._images(used) if self.spec.modality == "image" else self._speech(used)
+        read = {"image": self._images, "speech": self._speech, "series": self._series}
+        x, source = read[self.spec.modality](used)
         return Examples(
             x=x,
             labels=np.array([number[row.label] for row in used], np.int64),
@@ -126,6 +132,16 @@ class DeclaredDomain(Adapter):
         return np.stack(x), digest(
             part for row, content in zip(rows, parts, strict=True) for part in _named(row, content)
         )
+
+    def _series(self, rows: list[Row]) -> tuple[NDArray[Any], str]:
+        channels = len(rows[0].value)
+        x = np.full((len(rows), channels, self.spec.steps), np.nan, np.float32)
+        for row, into in zip(rows, x, strict=True):
+            if len(row.value) != channels:
+                raise DataError(f"{row.place}: {len(row.value)} channels; the first series has {channels}")
+            part = row.value[:, : self.spec.steps]
+            into[:, : part.shape[1]] = part
+        return x, digest(part for row in rows for part in _named(row, row.value.tobytes()))
 
     def _speech(self, rows: list[Row]) -> tuple[NDArray[Any], str]:
         from tasks.modality.speech import BANDS, log_mels

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from metanas.base.errors import DataError, InvalidValue, MetanasError
 from metanas.data.files import downloads
-from tasks.columns import text
+from tasks.columns import Kind, series, text
 from tasks.declared.spec import DomainFile
 from tasks.files import members, table
 
@@ -24,7 +24,7 @@ AUDIO_SETS = {"SPEECHCOMMANDS": ("SpeechCommands", ("path", "rate", "label", "sp
 
 
 class Row(NamedTuple):
-    """One example. place: for messages. value: a text, an image or sound file, or an opened image.
+    """One example. place: for messages. value: a text, a series, an image or sound file, or an opened image.
 
     group, split: of its columns, None where the YAML names none.
     """
@@ -83,10 +83,11 @@ def _file_or_text(value: Any) -> Any:
     return text(value)
 
 
-def _columns(spec: DomainFile) -> dict[str, Any]:
+def _columns(spec: DomainFile) -> dict[str, Kind]:
     """The columns to read, each once, and what a value may be."""
     source = spec.source
-    columns = {source.label: _label, spec.input: text if spec.modality == "text" else _file_or_text}
+    value: Kind = {"text": text, "series": series}.get(spec.modality, _file_or_text)
+    columns = {source.label: _label, spec.input: value}
     return columns | {column: _label for column in (source.group, spec.split_column) if column}
 
 

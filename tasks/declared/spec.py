@@ -19,6 +19,7 @@ from metanas.data.episode import Modality, Split
 
 KINDS = ("hf", "torchvision", "torchaudio", "folder", "csv", "parquet", "jsonl")
 LEVELS = ("class", "group", "split", "file", "*")  # of a folder's layout
+INPUTS: dict[str, Modality] = {"text": "text", "image": "image", "audio": "speech", "series": "series"}
 Size = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -42,6 +43,7 @@ class Source(BaseModel):
     text: str | None = None  # the column of the inputs, by the modality; default: its name
     image: str | None = None
     audio: str | None = None
+    series: str | None = None
     label: str = "label"
     group: str | None = None  # column of the speaker or drawer
     revision: str | None = None
@@ -90,7 +92,7 @@ class DomainFile(BaseModel):
 
     splits: class names by split, shares of the classes by split, a column, or the one split of all classes.
     size, channels: of images. width, words: byte and word tokens of a text. frames: of a spectrogram, 12.5 ms
-    each. items: examples of the full set; fewer are a sample.
+    each. steps: of a series; longer ones are cut. items: examples of the full set; fewer are a sample.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -106,6 +108,7 @@ class DomainFile(BaseModel):
     width: Size = 96
     words: Size = 24
     frames: Size = 64
+    steps: Size = 128
     items: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
@@ -121,7 +124,9 @@ class DomainFile(BaseModel):
                 raise ValueError(
                     "splits: no classes for 'test'; a domain is tested on the classes of that split"
                 )
-        for key, modality in (("text", "text"), ("image", "image"), ("audio", "speech")):
+        if self.modality == "series" and self.source.kind in ("folder", "torchvision", "torchaudio"):
+            raise ValueError("source: series are lists of numbers in a column of csv, parquet, jsonl or hf")
+        for key, modality in INPUTS.items():
             if getattr(self.source, key) is not None and modality != self.modality:
                 raise ValueError(f"source: {key} is of modality {modality}, and this is {self.modality}")
         return self

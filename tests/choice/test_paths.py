@@ -51,7 +51,7 @@ def test_candidates_are_distinct_pinned_and_nested() -> None:
 
 def test_a_budget_leaves_the_cheap_ones() -> None:
     spec, found = tiny.SPECS[0], candidates(SearchSpace(), 30)
-    costs = [macs(a, spec.input_shape, spec.ways) for a in found]
+    costs = [macs(a, spec) for a in found]
     limit = sorted(costs)[10]
     assert affordable(found, spec, limit) == [i for i, cost in enumerate(costs) if cost <= limit]
     with pytest.raises(InvalidValue, match="no candidate costs at most 1 MACs"):

@@ -1,109 +1,71 @@
 """First and second derivatives are finite at zeros, constants, padding, one element, huge and tiny values.
 
 Second-order MAML differentiates twice through everything here: one blank text must not make a NaN of every
-weight. Every op, activation, norm, network, relaxation, head, loss and inner update, in both precisions.
+weight. Every activation, norm, supernet, relaxation, head, loss and inner update, in both precisions; ops and
+networks have it among their rules (`metanas/testing`).
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
-from metanas.base.errors import InvalidValue
 from metanas.base.seeding import generator
 from metanas.choice.evidence import prototype_loo, ridge_loo
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.engine.config import settings_of
 from metanas.meta.arch_steps import exponentiated
-from metanas.meta.loss import TaskLoss, cross_entropy
+from metanas.meta.loss import cross_entropy
 from metanas.meta.optimizers import FunctionalOptimizer, adam, clipped, momentum, sgd
 from metanas.meta.prototypes import prototype_head
 from metanas.meta.ridge import ridge_head
 from metanas.method import METHODS, Progress
 from metanas.models.build import build
-from metanas.models.network import Network, init_weights
+from metanas.models.network import Network
 from metanas.models.norms import BatchNorm
-from metanas.models.ops import Mask, pool
+from metanas.models.ops import pool
 from metanas.models.relaxation import gumbel, pruned, softmax, sparsemax
 from metanas.models.stem import Norm, halve, standardised
-from metanas.params import expand_tasks, named_tensors, unflatten_like
 from metanas.search.prior import penalty
-from metanas.space.candidates import ACTIVATIONS, OPS
-from metanas.space.network_config import NETWORKS, NetworkConfig
+from metanas.space.candidates import ACTIVATIONS
+from metanas.space.network_config import NetworkConfig
 from metanas.space.space import SearchSpace
-
-C = 8
-DTYPES = (torch.float32, torch.float64)
-KINDS = ("zero", "constant", "padding", "one padded", "one element", "huge", "tiny", "negative")
-
-
-def differentiate(run: Callable[..., Tensor], leaves: Sequence[Tensor]) -> None:
-    """Asserts that a function's value and its first and second derivatives for all leaves are finite."""
-    leaves = [t.detach().clone().requires_grad_() for t in leaves]
-    y = run(*leaves)
-    assert y.isfinite().all(), "value"
-    if not y.requires_grad:  # the op `none`
-        return
-    first = torch.autograd.grad(
-        y.square().mean() + y.mean(), leaves, create_graph=True, allow_unused=True, materialize_grads=True
-    )
-    assert all(g.isfinite().all() for g in first), "first derivative"
-    total = torch.stack([g.square().mean() + g.mean() for g in first]).sum()
-    if total.requires_grad:
-        second = torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
-        assert all(g.isfinite().all() for g in second), "second derivative"
+from metanas.testing.finite import (
+    DTYPES,
+    INPUTS,
+    MAPS,
+    SPECS,
+    C,
+    differentiate,
+    differentiate_module,
+    differentiate_network,
+    inputs,
+    maps,
+)
 
 
-def maps(kind: str, dtype: torch.dtype, *, text: bool) -> tuple[Tensor, Mask]:
-    """Feature maps (B, C, H, W) of a kind, with the mask of a text or none as of images."""
-    size = {"one element": (1, C, 1, 1)}.get(kind, (2, C, 1, 6) if text else (2, C, 4, 4))
-    x = torch.randn(size, generator=generator(0, kind), dtype=torch.float64).to(dtype)
-    x = {"zero": x * 0, "constant": x * 0 + 2, "huge": x * 1e4, "tiny": x * 1e-25, "negative": -x.abs()}.get(
-        kind, x
-    )
-    mask = x.new_ones(len(x), 1, *x.shape[2:]) if text else None
-    if mask is not None and kind == "padding":
-        mask = mask * 0
-    if mask is not None and kind == "one padded":
-        mask[0] = 0
-    return x if mask is None else x * mask, mask
-
-
-def weights_of(module: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
-    module.to(dtype)
-    return {name: t.to(dtype) for name, t in init_weights(module, generator(0, "weights")).items()}
-
-
-def run_module(module: nn.Module, x: Tensor, mask: Mask) -> None:
-    weights = weights_of(module, x.dtype)
-
-    def run(x: Tensor, *values: Tensor) -> Tensor:
-        y: Tensor = functional_call(module, dict(zip(weights, values, strict=True)), (x, mask))
-        return y
-
-    differentiate(run, [x, *weights.values()])
+def network(name: str, spec: TaskSpec) -> Network:
+    changes: dict[str, dict[str, Any]] = {
+        "none": {"ops": ("none",)},
+        "normed": {"ops": ("conv3", "none"), "normed": True, "relaxation": "sparsemax"},
+        "lean": {"ops": ("gru", "attn"), "stem": "lean"},
+    }
+    space = SearchSpace(**{"channels": C, "layers": 1, "reductions": (), **changes.get(name, {})})
+    return build(NetworkConfig(), space, [spec])
 
 
 @pytest.mark.parametrize("text", [True, False], ids=["text", "image"])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MAPS)
 class TestMaps:
-    def test_every_op(self, kind: str, dtype: torch.dtype, text: bool) -> None:
-        for name in OPS:
-            try:
-                run_module(OPS[name](C), *maps(kind, dtype, text=text))
-            except AssertionError as error:
-                raise AssertionError(f"{name}: {error}") from error
-
     def test_norms_and_pools(self, kind: str, dtype: torch.dtype, text: bool) -> None:
         x, mask = maps(kind, dtype, text=text)
-        run_module(Norm(C), x, mask)
+        differentiate_module(Norm(C), x, mask)
         if kind != "one element":  # torch's batch norm wants more than one value a channel
-            run_module(BatchNorm(C, 1e-5), x, mask)
+            differentiate_module(BatchNorm(C, 1e-5), x, mask)
         differentiate(lambda x: standardised(x, mask), [x])
         differentiate(lambda x: pool(x, mask), [x])
         differentiate(lambda x: halve(x, mask)[0], [x])
@@ -127,57 +89,12 @@ def test_a_norm_is_differentiated_twice_where_only_some_examples_are_blank() -> 
     torch.testing.assert_close(second(x, mask)[1], second(x[1:], mask[1:])[0], rtol=1e-10, atol=1e-12)
 
 
-SPECS = {
-    "image": TaskSpec("i", "image", (1, 8, 8), 2),
-    "text": TaskSpec("t", "text", (6,), 2, 20),
-    "speech": TaskSpec("s", "speech", (8, 12), 2),
-}
-
-
-def inputs(spec: TaskSpec, kind: str, dtype: torch.dtype) -> Tensor:
-    """Raw inputs (2, *input_shape): the first one blank, constant or extreme, the second ordinary."""
-    if spec.modality == "text":
-        x = torch.randint(1, 20, (2, *spec.input_shape), generator=generator(0, kind))
-        x[0] = 0 if kind == "blank" else 3
-        return x
-    x = torch.randn(2, *spec.input_shape, generator=generator(0, kind)).to(dtype)
-    blank = torch.nan if spec.modality == "speech" else 0.0
-    x[0] = {"blank": blank, "constant": -2.0, "huge": 1e4, "tiny": 1e-25}[kind]
-    return x
-
-
-NETS = ("supernet", "none", "normed", "lean", *NETWORKS)
-
-
-def network(name: str, spec: TaskSpec) -> Network:
-    changes: dict[str, dict[str, Any]] = {
-        "none": {"ops": ("none",)},
-        "normed": {"ops": ("conv3", "none"), "normed": True, "relaxation": "sparsemax"},
-        "lean": {"ops": ("gru", "attn"), "stem": "lean"},
-    }
-    space = SearchSpace(**{"channels": C, "layers": 1, "reductions": (), **changes.get(name, {})})
-    kind = name if name in NETWORKS else "supernet"
-    return build(NetworkConfig(kind=kind, width=C, depth=1), space, [spec])
-
-
-@pytest.mark.parametrize("kind", ["blank", "constant", "huge", "tiny"])
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("kind", INPUTS)
+@pytest.mark.parametrize("name", ["supernet", "none", "normed", "lean"])
 @pytest.mark.parametrize("modality", list(SPECS))
-def test_every_network_with_its_stem_and_loss(modality: str, name: str, kind: str) -> None:
+def test_every_supernet_with_its_stem_and_loss(modality: str, name: str, kind: str) -> None:
     """A meta-gradient of second order of everything, the logits included; one input is odd."""
-    spec = SPECS[modality]
-    try:
-        net = network(name, spec)
-    except InvalidValue:  # a network that does not take such inputs
-        return
-    loss, params = TaskLoss(net, spec), expand_tasks(net.init(generator(0, name)), 1)
-    batch = Batch(inputs(spec, kind, torch.float32)[None], torch.tensor([[0, 1]]))
-    names = list(named_tensors(params))
-
-    def stepped(*values: Tensor) -> Tensor:
-        return loss(unflatten_like(params, list(values)), batch)
-
-    differentiate(stepped, [named_tensors(params)[name] for name in names])
+    differentiate_network(network(name, SPECS[modality]), SPECS[modality], kind)
 
 
 LOGITS = {
@@ -288,7 +205,7 @@ def test_clipping(scale: float) -> None:
     assert short.isfinite().all() and float(short.norm()) <= 1.0001
 
 
-@pytest.mark.parametrize("modality", ["text", "speech"])
+@pytest.mark.parametrize("modality", ["text", "speech", "series"])
 def test_a_blank_input_leaves_second_order_maml_finite(modality: str) -> None:
     """One blank text made 72 of 96 tensors NaN in one step."""
     spec = SPECS[modality]

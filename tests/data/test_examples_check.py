@@ -27,6 +27,7 @@ INPUTS: dict[str, Any] = {
     "image": rng.integers(0, 256, (24, 3, 4, 4), np.uint8),
     "text": rng.integers(1, 257, (24, 10)).astype(np.int16),
     "speech": clips(),
+    "series": clips().astype(np.float32),
 }
 
 
@@ -142,6 +143,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "x: example 7 has nothing but NaN",
     ),
     ("speech", {"x": np.where(np.arange(8) == 2, np.nan, CLIPS)}, "x: example 0 has NaN that is no padding"),
+    ("series", {"x": np.where(np.arange(8) == 2, np.nan, CLIPS)}, "which is whole steps at the end"),
+    ("series", {"x": TEXT}, r"x has shape \(24, 10\); series is \(n, channels, steps\)"),
     (
         "speech",
         {"x": np.where(np.arange(5)[:, None] == 2, np.nan, CLIPS)},
@@ -167,7 +170,7 @@ def test_an_adapter_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(DataError, match="own: load returned list; it returns metanas.data.adapter.Examples"):
         open_store("own")
     monkeypatch.setattr(Own, "modality", "images")
-    with pytest.raises(DataError, match="own: modality is 'images'; it is image, text or speech"):
+    with pytest.raises(DataError, match="own: modality is 'images'; it is image, text, speech or series"):
         open_store("own")
     monkeypatch.delattr(Own, "recipe")
     with pytest.raises(DataError, match="own: .*Own has no 'recipe'; an adapter has modality, licence"):

@@ -118,3 +118,24 @@ def test_methods_that_do_not_vary_are_compared_without_a_division_by_0() -> None
     assert np.isfinite(compared.correlation).all()
     first, last = compared.ranks(LEVEL)
     assert first.tolist()[:3] == [5, 4, 3] and last.tolist()[:3] == [5, 4, 3]
+
+
+@pytest.mark.parametrize("seeds", [(3,), (1, 5), (2, 10)])
+def test_what_is_tabulated_first_decides_as_every_comparison_computed(seeds: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(3)
+    views = {f"m{i}": {"t 1-shot": _scores(rng, int(rng.choice(seeds)), i)} for i in range(60)}
+    compared = OneToMany(views)
+    two, one = compared.margin(LEVEL, sides=2), compared.margin(LEVEL, sides=1)
+    first, last = compared.ranks(LEVEL)
+    assert (first == 1 + (compared.gap < -two).sum(1)).all()
+    assert (last == len(views) - (compared.gap > two).sum(1)).all()
+    low, high, best = compared.to_best(LEVEL)
+    furthest = (compared.gap + one).min(1)
+    assert (high == np.maximum(furthest, 0)).all() and 0 < best.sum() < len(views)
+    others = best & ~np.eye(len(best), dtype=bool)
+    assert (low == np.minimum(np.where(others, compared.gap - one.T, 0.0).min(1), 0)).all()
+
+
+def _scores(rng: np.random.Generator, seeds: int, number: int) -> np.ndarray:
+    mean = 0.4 + 0.003 * number + rng.normal(0, 0.01, (seeds, 1))
+    return rng.binomial(75, np.clip(mean, 0, 1) * np.ones((seeds, 40))) / 75

@@ -2,13 +2,12 @@
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from leaderboard.ranking.standing import Happened, Standing
 from leaderboard.repository.studies import Shown
 from leaderboard.store.store import track_of
-from leaderboard.web.store_source import at_end_of
 from metanas.evaluation import result
 from metanas.space.space import SearchSpace
 from tests import runs
@@ -77,14 +76,8 @@ class Fixed:
     def home(self) -> str | None:
         return next(iter(self.tracks()), None)
 
-    def current(self, track: str, as_of: date | None = None) -> tuple[Standing, ...]:
-        return at_end_of([s for s in self.standings if s.track == track], as_of or date(9998, 1, 1))
-
     def published(self, track: str) -> tuple[Standing, ...]:
         return tuple(s for s in self.standings if s.track == track)
-
-    def days(self, track: str) -> tuple[date, ...]:
-        return tuple(sorted({s.accepted.date() for s in self.published(track)}))
 
     def history(self, method: str) -> tuple[Standing, ...]:
         return tuple(sorted((s for s in self.standings if s.method == method), key=lambda s: s.accepted))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from metanas.data.episode import TaskSpec
+from metanas.data.episode import Modality, TaskSpec
 from metanas.models.derived import DerivedNet
 from metanas.models.macs import macs
 from metanas.models.network import apply
@@ -78,13 +78,19 @@ def test_the_frame_survives_text_and_json() -> None:
     assert Architecture.from_json(old) == parse("fc/relu")
 
 
-@pytest.mark.parametrize("shape", [(1, 9, 8), (3, 8, 8), (12,), (16, 20)])
-def test_macs_of_lean_networks(shape: tuple[int, ...]) -> None:
-    architecture = parse("conv3/relu > fc/relu (stem=lean, patch=2, channels=8)")
-    spec = TaskSpec("x", {1: "text", 2: "speech", 3: "image"}[len(shape)], shape, 5, 257)  # type: ignore[arg-type]
+@pytest.mark.parametrize("stem", ["lean", "conv"])
+@pytest.mark.parametrize(
+    ("modality", "shape"),
+    [("image", (1, 9, 8)), ("image", (3, 8, 8)), ("text", (12,)), ("speech", (16, 20)), ("series", (3, 21))],
+)
+def test_macs_of_networks_with_either_stem(modality: Modality, shape: tuple[int, ...], stem: str) -> None:
+    architecture = parse(f"conv3/relu > fc/relu (stem={stem}, patch=2, channels=8)")
+    spec = TaskSpec("x", modality, shape, 5, 257)
     net = DerivedNet(architecture, [spec])
     params: Params = net.init(torch.Generator().manual_seed(0))
     x = torch.ones(1, *shape, dtype=torch.long if len(shape) == 1 else None)
     with FlopCounterMode(display=False) as counter:
         apply(net, params, x, spec)
-    assert macs(architecture, shape) == counter.get_total_flops() // 2
+    assert macs(architecture, spec) == counter.get_total_flops() // 2
+    if modality != "series":
+        assert macs(architecture, shape) == macs(architecture, spec)

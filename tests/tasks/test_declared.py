@@ -18,6 +18,7 @@ from metanas.base.errors import DataError, InvalidValue
 from metanas.cli import listing
 from metanas.data.adapter import DOMAINS
 from metanas.data.domain import Domain
+from metanas.data.episode_page import write as write_page
 from metanas.data.store import folder_of, open_store
 
 CLASSES = ("ant", "bee", "cat", "dog")
@@ -184,6 +185,44 @@ def test_torchvision_reads_a_local_copy(here: Path) -> None:
         open_store("own", here / "hf")
 
 
+def test_series_are_lists_of_numbers_in_any_table(here: Path) -> None:
+    rows = [
+        {"pulse": [[c + i / 9 + t, -t] for t in range(5 + i % 2)], "kind": name}
+        for c, name in enumerate(CLASSES)
+        for i in range(4)
+    ]
+    for row in rows:
+        row["pulse"] = np.array(row["pulse"]).T.tolist()  # (channels, steps)
+    pq.write_table(pa.Table.from_pylist(rows), here / "pulses.parquet")
+    (here / "pulses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    with (here / "pulses.csv").open("w", newline="", encoding="utf-8") as lines:
+        out = csv.DictWriter(lines, ["pulse", "kind"])
+        out.writeheader()
+        out.writerows({**row, "pulse": json.dumps(row["pulse"])} for row in rows)
+    prints = set()
+    for form in ("csv", "parquet", "jsonl"):
+        declare(
+            here,
+            f"{{{form}: pulses.{form}, series: pulse, label: kind}}",
+            modality="series",
+            more="steps: 8\n",
+        )
+        prints.add(open_store("own").fingerprint)
+    x = np.asarray(open_store("own").examples.x)
+    assert len(prints) == 1 and x.shape == (16, 2, 8)
+    assert np.isnan(x[0, 0]).tolist() == [False] * 5 + [True] * 3 and x[1, 1, :6].tolist() == [
+        0,
+        -1,
+        -2,
+        -3,
+        -4,
+        -5,
+    ]
+    assert Domain.open("own").spec(2).input_shape == (2, 8)
+    page = write_page("own", here / "p.html", suite="", split="test", episode=0, shots=1, root=None)
+    assert "2 channels over 5 steps" in page.read_text(encoding="utf-8")
+
+
 def test_hugging_face_reads_a_local_copy_and_its_card(here: Path) -> None:
     import datasets
 
@@ -252,6 +291,13 @@ WRONG = [
         LISTED,
         "modality: speech\n",
         "torchaudio 'YESNO' has no classes that can be read",
+    ),
+    ("{folder: .}", LISTED, "modality: series\n", "series are lists of numbers in a column of csv"),
+    (
+        "{csv: animals.csv, series: said, label: kind}",
+        LISTED,
+        "modality: series\n",
+        "row 1: said is 'ant number 0'; expected a list of numbers",
     ),
 ]
 

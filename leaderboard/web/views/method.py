@@ -155,7 +155,7 @@ def _bibtex(standing: Standing) -> str:
 def _pictures(standing: Standing, steps: list[Step]) -> dict[str, Spec]:
     if not steps:
         return {}
-    chance = 100 / standing.document.tasks[0].ways
+    chance = 100 * standing.document.tasks[0].chance
     return {"curves": curves(f"Adaptation of {standing.method}", steps, chance)}
 
 

@@ -62,7 +62,7 @@ def _repeats(board: Board, task: Task) -> str:
 
 def _records(site: Site, board: Board, task: str) -> list[Record]:
     """The best scores on a task over time, oldest first."""
-    ordered = sorted(site.source.published(board.track), key=lambda s: (s.accepted, s.id))
+    ordered = sorted(site.published(board.track), key=lambda s: (s.accepted, s.id))
     records: list[Record] = []
     for standing in ordered:
         if task not in standing.accuracies:

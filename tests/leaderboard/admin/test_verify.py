@@ -101,7 +101,7 @@ def other_document(session: Session) -> None:
         (lambda s: setattr(first(s), "tier", "reproduced"), "its tier is reproduced, by the audit chain"),
         (lambda s: setattr(first(s), "tier", "challenged"), "its tier is challenged, by the audit chain"),
         (other_owner, "it belongs to bob; by the audit chain ada submitted it"),
-        (other_method_owner, "the method one belongs to bob; ada submitted it first"),
+        (other_method_owner, "the method one belongs to bob; by the audit chain to ada"),
         (deleted, "accepted in link 6 of the audit chain, and not there"),
         (inserted, r"token 6 of bob \(admin\) was not issued: no link says so"),
         (unrevoked, "token 1 is revoked, unlike in the audit chain"),

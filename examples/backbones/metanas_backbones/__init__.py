@@ -1,0 +1,1 @@
+"""Two backbones for metanas, whose weights come from a file."""

@@ -1,0 +1,158 @@
+"""What an administrator decides on the command line: submissions, accounts, a person's data."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from leaderboard.accounts.quota import DEFAULT, parse
+from leaderboard.admin import accounts
+from leaderboard.admin.heads import signed_head
+from leaderboard.admin.verify import VerifyError, verify
+from leaderboard.store.models import Audit, Event, Flag, Submission
+from leaderboard.store.store import enter
+from metanas.base.errors import InvalidValue
+from metanas.cli import app
+from tests.leaderboard import bundles
+from tests.leaderboard.serving import SQLITE, Served
+
+Metanas = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def metanas(server: Served, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Metanas:
+    """`metanas leaderboard ...` on the board of `server`: exit code and output."""
+    settings = server.context.settings
+
+    def run(*words: str) -> tuple[int, str]:
+        where = ("--db", settings.db, "--data", str(settings.data))
+        monkeypatch.setattr(sys, "argv", ["metanas", "leaderboard", *words, *where])
+        with pytest.raises(SystemExit) as ended:
+            app.main()
+        shown = capfd.readouterr()
+        return int(ended.value.code or 0), shown.out + shown.err
+
+    return run
+
+
+def flagged(server: Served, folder: Path) -> str:
+    """A submission that waits for a reviewer."""
+    identity = str(server.post(bundles.zipped(folder / "a")).json()["id"])
+    server.work()
+    with server.context.store.database.write() as session:
+        session.add(Flag(submission_id=identity, kind="copy", detail="like another"))
+        enter(session, session.get_one(Submission, identity), "flagged", "like another")
+    return identity
+
+
+@SQLITE
+def test_what_waits_is_listed_decided_and_in_the_log(
+    server: Served, tmp_path: Path, metanas: Metanas
+) -> None:
+    identity = flagged(server, tmp_path)
+    code, text = metanas("review", "--json")
+    (row,) = json.loads(text)
+    assert (code, row["id"], row["state"], row["owner"]) == (0, identity, "flagged", "ada")
+    assert row["why"] == ["copy: like another"]
+    assert metanas("rescore", identity)[0] == 3, "only what failed"
+    assert metanas("decide", identity, "publish", "--reason", "checked by hand") == (
+        0,
+        "mine: published, recomputed\n",
+    )
+    assert json.loads(metanas("review", "--json")[1]) == []
+    code, text = metanas("decide", identity, "publish", "--reason", "again")
+    assert code == 3 and "nothing about it is in doubt" in text and "Traceback" not in text
+    (link,) = json.loads(metanas("log", "--about", identity, "--action", "publish", "--json")[1])
+    assert (link["actor"], link["detail"]) == ("administrator", {"reason": "checked by hand"})
+    assert metanas("decide", "nobody", "publish", "--reason", "x")[0] == 2
+
+
+@SQLITE
+def test_a_suspended_account_is_refused_until_it_is_resumed(server: Served, metanas: Metanas) -> None:
+    assert server.get("quota").status_code == 200
+    assert metanas("account", "suspend", "ada", "--reason", "floods")[0] == 0
+    answer = server.get("quota")
+    assert answer.status_code == 403 and "suspended" in answer.json()["detail"]
+    assert server.get("quota", "other").status_code == 200
+    assert metanas("account", "suspend", "ada", "--reason", "again")[0] == 2
+    rows = {row["account"]: row["state"] for row in json.loads(metanas("account", "list", "--json")[1])}
+    assert rows["ada"] == "suspended" and rows["bob"] == "active"
+    verify(server.context.store)
+    assert metanas("account", "resume", "ada", "--reason", "mended")[0] == 0
+    assert server.get("quota").status_code == 200
+
+
+@SQLITE
+def test_a_name_that_was_transferred_is_the_others(server: Served, tmp_path: Path, metanas: Metanas) -> None:
+    server.post(bundles.zipped(tmp_path / "a"))
+    second = bundles.zipped(tmp_path / "b", seed=1)
+    assert server.post(second, "other").status_code == 403
+    assert metanas("account", "transfer", "mine", "bob", "--reason", "ada left")[0] == 0
+    assert server.post(second, "other").status_code == 202
+    server.work()
+    verify(server.context.store)
+    assert metanas("account", "transfer", "mine", "bob", "--reason", "again")[0] == 2
+
+
+def test_an_erased_person_is_nowhere_and_the_board_still_verifies(server: Served, tmp_path: Path) -> None:
+    store = server.context.store
+    identity = str(server.post(bundles.numbered(bundles.members(tmp_path / "a"), 1)).json()["id"])
+    server.work()
+    server.post(b"no zip", "owner")
+    body = {"reason": "ada, this cannot be"}
+    server.client.post(f"/api/v1/submissions/{identity}/dispute", json=body, headers=server.headers("owner"))
+    head, before = (
+        json.dumps(signed_head(store)).encode(),
+        server.get(f"submissions/{identity}/scores").content,
+    )
+    receipt = server.get(f"submissions/{identity}").json()
+    assert accounts.erase(store, "ada").startswith("erased-")
+    with store.database.read() as session:
+        row = session.get_one(Submission, identity)
+        texts = [link.record for link in session.query(Audit)] + [
+            event.reason for event in session.query(Event)
+        ]
+        texts += [row.entry or "", *(flag.detail for flag in session.query(Flag))]
+        assert not [text for text in texts if re.search(r"\bada\b", text, re.IGNORECASE)]
+    assert server.get("quota").status_code == 401, "its tokens are revoked"
+    assert server.get(f"submissions/{identity}/scores", "nobody").content == before
+    assert receipt["state"] == server.get(f"submissions/{identity}", "nobody").json()["state"] == "published"
+    assert "1 signed heads" in str(verify(store, heads=[head]))
+    with pytest.raises(InvalidValue, match="no account named 'ada'"):
+        accounts.erase(store, "ada")
+
+
+def test_a_record_that_was_erased_cannot_be_changed_again(server: Served, tmp_path: Path) -> None:
+    store = server.context.store
+    server.post(bundles.zipped(tmp_path / "a"))
+    server.work()
+    accounts.erase(store, "ada")
+    with store.database.write() as session, accounts._open(session):
+        link = session.query(Audit).filter(Audit.record.contains("erased-")).order_by(Audit.seq).first()
+        assert link is not None
+        link.record = link.record.replace("erased-", "erosed-")
+        seq = link.seq
+    with pytest.raises(VerifyError, match=f"link {seq} was changed"):
+        verify(store)
+
+
+def test_quotas_are_given_as_text() -> None:
+    day = timedelta(days=1)
+    assert parse(["submission=20/1", "submission=50/30"]) == {
+        **DEFAULT,
+        "submission": ((20, day), (50, 30 * day)),
+    }
+    for text in (
+        "submission",
+        "submission=1",
+        "submission=1/0",
+        "coffee=1/1",
+        "submission=-1/1",
+        "dispute=x/1",
+    ):
+        with pytest.raises(InvalidValue, match="--quota wants KIND=MOST/DAYS"):
+            parse([text])
