@@ -83,10 +83,12 @@
     });
   }
   for (const field of form.querySelectorAll("[name]")) {
-    field.addEventListener("input", () => {
+    const changed = () => {
       if (field.name !== "columns") return set(field.name, field.value);
       set("columns", [...form.querySelectorAll("[name=columns]:checked")].map((box) => box.value).join(" ") || "none");
-    });
+    };
+    field.addEventListener("input", changed);
+    field.addEventListener("change", changed);
   }
   form.addEventListener("submit", (event) => event.preventDefault());
   document.getElementById("reset").addEventListener("click", (event) => {

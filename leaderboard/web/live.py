@@ -24,7 +24,7 @@ PREPARED = (
     "index.html",
     "significance.html",
     "compare.html",
-    "pareto-parameters.html",
+    "pareto-flops.html",
     "leaderboard.json",
     "leaderboard.csv",
 )

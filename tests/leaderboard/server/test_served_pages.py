@@ -22,7 +22,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Pa
         runs.make(folder / name, name, skill)
         store.add(folder / name)
     store.close()
-    with served(f"sqlite:///{folder}/board.db", folder / "board.data") as found:
+    with served(f"sqlite:///{folder}/board.db", folder / "board-data") as found:
         yield found, folder
 
 
