@@ -109,17 +109,8 @@ def _picture(x: NDArray[Any], scale: int) -> Markup:
 
 
 def _lines(x: NDArray[Any]) -> Markup:
-    """An SVG of a series (channels, steps): a line a channel, from its smallest to its largest value."""
-    values = x[:, ~np.isnan(x[0])].astype(np.float64)
-    low, high = values.min(1, keepdims=True), values.max(1, keepdims=True)
-    heights = (HEIGHT - 2) * (1 - (values - low) / np.maximum(high - low, 1e-6)) + 1
-    across = WIDTH / max(values.shape[1] - 1, 1)
-    paths = ["M" + "L".join(f"{i * across:.1f} {y:.1f}" for i, y in enumerate(line)) for line in heights]
-    lines = Markup("").join(Markup('<path d="{}"/>').format(path) for path in paths)
-    return Markup(
-        '<svg class="lines" width="{0}" height="{1}" viewBox="0 0 {0} {1}" role="img" '
-        'aria-label="{2} channels over {3} steps">{4}</svg>'
-    ).format(WIDTH, HEIGHT, *values.shape, lines)
+    """A series (channels, steps) as an SVG."""
+    return Markup(pictures.lines(x, WIDTH, HEIGHT))
 
 
 def _waveform(samples: NDArray[np.int16], rate: int) -> Markup:
