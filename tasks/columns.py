@@ -50,14 +50,14 @@ def one_of(names: Collection[str], *, others: bool = False) -> Kind:
 
     A name that differs from a known one in case or spaces alone is never one of the others.
     """
-    known, folded = set(names), {_folded(name): name for name in names}
+    known, near_to = set(names), {folded(name): name for name in names}
 
     def read(value: Any) -> str:
         name = text(value)
         if name in known:
             return name
-        near = [folded[key] for key in difflib.get_close_matches(_folded(name), folded, n=1)]
-        if _folded(name) in folded or not others:
+        near = [near_to[key] for key in difflib.get_close_matches(folded(name), near_to, n=1)]
+        if folded(name) in near_to or not others:
             hint = f"; did you mean {near[0]!r}?" if near else f", e.g. {min(known)!r}"
             raise ValueError(f"expected one of the {len(known)} classes{hint}")
         return name
@@ -84,5 +84,6 @@ def series(value: Any) -> NDArray[np.float32]:
     return np.atleast_2d(found.astype(np.float32))
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """A name without case and spaces: names that differ in these alone are taken for one."""
     return "".join(name.casefold().split())

@@ -69,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.sessions = desk.Sessions()
     app.include_router(desk.router)
     app.include_router(pages.router)  # last: it matches every other address
-    app.add_middleware(Quick, site=app.state.live.kept)
+    app.add_middleware(Quick, site=app.state.live.kept, rate=context.rate)
     app.add_middleware(BodyLimits, settings=settings)
     app.add_middleware(Journal)  # the last is the outermost
     return app

@@ -63,16 +63,11 @@ def unsuspended(token: Token) -> None:
 CurrentActor = Annotated[Actor, Depends(current_actor)]
 
 
-async def limited(request: Request, context: CurrentContext) -> None:
-    """HTTPException 429 above the rate limit of the token, or of the address. It costs no query."""
-    if (token := request.headers.get("authorization")) is not None:
-        take(context, f"token {tokens.digest(token)}")
-    else:
-        take(context, f"address {request.client.host if request.client else 'local'}")
+def writer(context: CurrentContext, actor: CurrentActor) -> Actor:
+    """The account of a request that changes something. HTTPException 429 above its rate limit.
 
-
-def writer(limit: Annotated[None, Depends(limited)], context: CurrentContext, actor: CurrentActor) -> Actor:
-    """The account of a request that changes something. HTTPException 429 above its rate limit."""
+    Each of its tokens, and an address without one, has the same limit before (`quick.py`).
+    """
     if actor.account is not None:
         take(context, f"account {actor.account}")
     return actor

@@ -15,6 +15,7 @@ from leaderboard.accounts.authorise import Denied
 from leaderboard.accounts.quota import QuotaExceeded
 from leaderboard.bundle.problem import BundleError
 from leaderboard.scoring.decisions import Undecidable
+from leaderboard.store.blobs import BlobError
 
 log = logging.getLogger(__name__)
 TITLES = {
@@ -79,6 +80,11 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Undecidable)
     async def undecidable(request: Request, error: Undecidable) -> JSONResponse:
         return answer(409, str(error))
+
+    @app.exception_handler(BlobError)
+    async def blob(request: Request, error: BlobError) -> JSONResponse:
+        log.error("%s %s: %s", request.method, request.url.path, error)
+        return answer(404, "this file is not there any more")
 
     @app.exception_handler(Denied)
     async def denied(request: Request, error: Denied) -> JSONResponse:

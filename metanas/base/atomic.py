@@ -38,7 +38,8 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
                     os.link(f"{_DESCRIPTORS}/{file.fileno()}", temporary, src_dir_fd=file.fileno())
             temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # on a disk that became read-only there is nothing to remove either
+            temporary.unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> IO[bytes]:

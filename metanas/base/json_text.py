@@ -4,7 +4,8 @@
 """
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,14 @@ def parse(text: str | bytes, source: str, remedy: str, *, keys: tuple[str, ...] 
 def read(path: Path, remedy: str, *, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     """The JSON object in a file. DamagedFile as of `parse`, or if the file cannot be read."""
     return parse(_content(path, remedy), str(path), remedy, keys=keys)
+
+
+def number(value: Mapping[str, Any], key: str, source: str, remedy: str) -> float:
+    """The number of an entry. DamagedFile for any other kind of value, and one that is not finite."""
+    found = value[key]
+    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+        raise DamagedFile(f"{source} is damaged ({key} is {found!r:.40}, not a number); {remedy}")
+    return found
 
 
 def read_lines(path: Path, remedy: str, *, keys: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:

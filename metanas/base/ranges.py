@@ -15,6 +15,9 @@ from pydantic_core import CoreSchema, core_schema
 STORED = {"stored": True}  # the context of a validation that reads what is stored
 
 
+LARGEST = 3.4028234e38  # of float32, in which is computed
+
+
 @dataclass(frozen=True)
 class Range:
     """The numbers that a setting may be; NaN is in no range.
@@ -33,6 +36,7 @@ class Range:
     def __contains__(self, value: float) -> bool:
         return (
             not math.isnan(value)
+            and (math.isinf(value) or abs(value) <= LARGEST)
             and not (self.finite and math.isinf(value))
             and (self.least is None or value >= self.least)
             and (self.most is None or value <= self.most)
@@ -59,7 +63,8 @@ class Range:
         def check(value: float, info: ValidationInfo) -> float:
             if value in self or (info.context or {}).get("stored"):
                 return value
-            raise ValueError(f"must be {self}" + (f" ({self.why})" if self.why else ""))
+            reason = self.why or ("float32 holds no larger one" if LARGEST < abs(value) < math.inf else "")
+            raise ValueError(f"must be {self}" + (f" ({reason})" if reason else ""))
 
         return core_schema.with_info_after_validator_function(check, handler(source))
 

@@ -1,5 +1,6 @@
 """YAML that a user wrote: one reader, whose errors say where the text came from."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ def parse(text: str, source: str) -> Any:
     PyYAML raises ValueErrors of its own for what looks like a date or a number and is none.
     """
     try:
-        return yaml.safe_load(text)
+        value = yaml.safe_load(text)
+        repr_of = json.dumps(value, ensure_ascii=False, default=str)
+        repr_of.encode()  # half a character, as an escape can make it, is in no file or page
+        return value
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise InvalidValue(f"{source} is not YAML: {reason}") from error

@@ -114,9 +114,9 @@ def executor_kind(text: str) -> Literal["local", "ray"]:
     return "ray" if text == "ray" else "local"
 
 
-def numbers(text: str) -> tuple[int, ...]:
-    """Parse `--seeds`: "0,1,1" to (0, 1)."""
+def numbers(text: str, option: str = "--seeds") -> tuple[int, ...]:
+    """Parse what an option lists: "0,1,1" to (0, 1)."""
     try:
         return tuple(dict.fromkeys(int(part) for part in names(text)))
     except ValueError:
-        fail(f"--seeds wants numbers like 0,1,2, got {text!r}")
+        fail(f"{option} wants numbers like 0,1,2, got {text!r}")

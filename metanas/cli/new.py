@@ -71,9 +71,10 @@ def _package(name: str, kinds: Sequence[str], root: Path, like: str = "reptile")
         fail(f"{root} is no folder; --root names the one in which {name}/ is made")
     for path in package.make(name, kinds, root, like):
         print(path)
-    print(f"next: edit {name}/{name.replace('-', '_')}/*.py, then")
-    print(f"  pip install -e {root / name}")
-    print(f"  python -m pytest {root / name}")
+    folder = root / name if root.is_absolute() else f"./{root / name}"  # without ./ pip looks for a package
+    print(f"next: edit {folder}/{name.replace('-', '_')}/*.py, then")
+    print(f"  pip install -e {folder}")
+    print(f"  python -m pytest {folder}")
     for kind in kinds:
         print(f"  metanas check {kind} {name}")
     if "method" in kinds:

@@ -32,7 +32,7 @@ def new(
         fail("--domains and --shots want at least one each")
     place = data_root(root)
     file = out or Path(f"{name}.yaml")
-    pinning.new(name, names(domains), file, ways=ways, shots=numbers(shots), root=place)
+    pinning.new(name, names(domains), file, ways=ways, shots=numbers(shots, "--shots"), root=place)
     print(file)
     print(f"next: edit it, then metanas suite pin {file}")
 

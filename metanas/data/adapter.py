@@ -6,7 +6,7 @@ caches what an adapter returns.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -116,7 +116,12 @@ class Domains(Registry[type[Adapter]]):
 
     def entries(self) -> list[plugins.Entry]:
         """Name, file and summary of every domain, sorted by name; reads no YAML."""
-        known = {entry.name: entry for entry in super().entries()}
+        known = {
+            entry.name: replace(entry, summary=f"declared in {entry.package}")
+            if _packaged(entry.name)
+            else entry
+            for entry in super().entries()
+        }
         for path in declared_files():
             known.setdefault(path.stem, plugins.Entry(path.stem, str(path), f"declared in {path}"))
         return [known[name] for name in sorted(known)]
@@ -126,13 +131,23 @@ class Domains(Registry[type[Adapter]]):
         files = [path for path in declared_files() if path.stem == name]
         if not files:
             packaged = _packaged(name)
-            return super().__getitem__(name) if packaged is None else self._of_file(name, packaged)
+            return self._registered(name) if packaged is None else self._of_file(name, packaged)
         other = next((entry.module for entry in super().entries() if entry.name == name), None)
         if other is not None or len(files) > 1:
             raise InvalidValue(
                 f"domain {name!r} is that of {other or files[1]}; give {files[0]} another name"
             )
         return self._of_file(name, files[0])
+
+    def _registered(self, name: str) -> type[Adapter]:
+        """The adapter that a module registers. UnknownName; PluginError also says that there is no YAML."""
+        try:
+            return super().__getitem__(name)
+        except plugins.PluginError as error:
+            entry = plugins.scan("DOMAINS", ("tasks",), GROUP).get(name)
+            if entry is None or not entry.package or ":" in entry.target:
+                raise
+            raise plugins.PluginError(f"{error}; nor is there a {name}.yaml beside {entry.module}") from error
 
     def _of_file(self, name: str, path: Path) -> type[Adapter]:
         content = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

@@ -24,7 +24,6 @@ from metanas.data.store import Store, open_store
 CARD = "card.json"
 MOST_NAMES = 150  # classes of a split whose names stand on the card
 SAMPLES = {"image": 8, "text": 6, "speech": 3, "series": 6}  # test classes that are shown
-SIZE = (80, 40)  # pixels of a series; pages show pictures three times as large
 MOST_SECONDS = 1.5  # of a recording
 MOST_CHARACTERS = 240  # of a text
 FREE = re.compile(
@@ -104,15 +103,8 @@ def _samples(store: Store, adapter: Adapter, root: DataRoot) -> Iterator[Sample]
         if adapter.modality == "text":
             yield Sample(shown | {"text": " ".join(str(token) for token in examples.x[row] if token)}, {})
             continue
-        if adapter.modality == "series":
-            svg = pictures.lines(np.asarray(examples.x[row]), *SIZE)
-            size = {"width": SIZE[0], "height": SIZE[1]}
-            words = f"{examples.x.shape[1]} channels"
-            yield Sample(
-                shown | {"picture": f"{number}.svg", **size, "words": words}, {f"{number}.svg": svg.encode()}
-            )
-            continue
-        drawn = pictures.picture(np.asarray(examples.x[row]))
+        draw = pictures.plot if adapter.modality == "series" else pictures.picture
+        drawn = draw(np.asarray(examples.x[row]))
         files = {f"{number}.png": drawn.png}
         shown |= {
             "picture": f"{number}.png",

@@ -24,7 +24,7 @@ from metanas.data.roots import DataRoot, root_of
 from metanas.data.sampler import ClassTable, sample
 from metanas.data.suite import Suite, load_suite, readable
 
-SCALE = {"image": 3, "speech": 3}  # screen pixels per pixel
+SCALE = {"image": 3, "speech": 3, "series": 1}  # screen pixels per pixel
 WHO = {
     "image": "drawer",
     "speech": "speaker",
@@ -68,9 +68,8 @@ def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: 
         group = "" if examples.groups is None else f"{WHO[domain.modality]} {int(examples.groups[row])}"
         if "text" in extra:
             return _Shown(Markup("<p>{}</p>").format(extra["text"][row]), group)
-        if domain.modality == "series":
-            return _Shown(_lines(examples.x[row]), group)
-        html = _picture(examples.x[row], SCALE[domain.modality])
+        draw = pictures.plot if domain.modality == "series" else pictures.picture
+        html = _picture(draw(examples.x[row]), SCALE[domain.modality])
         if "clip" in extra and extra["clip"][row] in clips:
             html = _waveform(*clips[extra["clip"][row]]) + html
         return _Shown(html, group)
@@ -100,17 +99,12 @@ def write(name: str, out: Path, *, suite: str, split: str, episode: int, shots: 
     return out
 
 
-def _picture(x: NDArray[Any], scale: int) -> Markup:
-    """An image (C, H, W) or a spectrogram (bands, frames), enlarged."""
-    png, width, height, words = pictures.picture(x)
+def _picture(drawn: pictures.Picture, scale: int) -> Markup:
+    """An image, a spectrogram or a plot, enlarged."""
+    png, width, height, words = drawn
     return Markup('<img src="{}" width="{}" height="{}" alt="{}">').format(
         _uri("image/png", png), width * scale, height * scale, words
     )
-
-
-def _lines(x: NDArray[Any]) -> Markup:
-    """A series (channels, steps) as an SVG."""
-    return Markup(pictures.lines(x, WIDTH, HEIGHT))
 
 
 def _waveform(samples: NDArray[np.int16], rate: int) -> Markup:

@@ -1,4 +1,4 @@
-"""Examples as a browser shows them: images and spectrograms as PNG, series as SVG, recordings as sound."""
+"""Examples as files that a browser shows: images, spectrograms, series as PNG, recordings as WAV or FLAC."""
 
 import io
 import wave
@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-COLOURS = ("#3b6fb5", "#b5651d", "#3a7d44")  # of a series' channels, in turn
+PLOT = (240, 48)  # pixels of a plot
+COLOURS = ("#3b6fb5", "#b5651d", "#3a7d44", "#8b4fa3")  # of the channels of a series, from the first again
 
 
 class Picture(NamedTuple):
@@ -37,20 +38,22 @@ def picture(x: NDArray[Any]) -> Picture:
     return Picture(raw.getvalue(), pixels.shape[1], pixels.shape[0], words)
 
 
-def lines(x: NDArray[Any], width: int, height: int) -> str:
-    """An SVG of a series (channels, steps): a line a channel, from its smallest to its largest value."""
+def plot(x: NDArray[Any]) -> Picture:
+    """A series (channels, steps): a line a channel, from its smallest to its largest value; no padding."""
+    from PIL import Image, ImageDraw
+
     values = x[:, ~np.isnan(x[0])].astype(np.float64)
     low, high = values.min(1, keepdims=True), values.max(1, keepdims=True)
-    heights = (height - 2) * (1 - (values - low) / np.maximum(high - low, 1e-6)) + 1
-    across = width / max(values.shape[1] - 1, 1)
-    paths = ["M" + "L".join(f"{i * across:.1f} {y:.1f}" for i, y in enumerate(line)) for line in heights]
-    drawn = "".join(
-        f'<path fill="none" stroke="{COLOURS[i % len(COLOURS)]}" d="{path}"/>' for i, path in enumerate(paths)
-    )
-    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-    label = f"{len(values)} channels over {values.shape[1]} steps"
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="lines" {size} role="img" aria-label="{label}">'
-    return f"{head}{drawn}</svg>"
+    width, height = PLOT
+    down = (height - 3) * (1 - (values - low) / np.maximum(high - low, 1e-6)) + 1
+    across = np.linspace(0, width - 1, values.shape[1])
+    image = Image.new("RGB", PLOT, "white")
+    for channel, line in enumerate(down):
+        points = list(zip(across.tolist(), line.tolist(), strict=True))
+        ImageDraw.Draw(image).line(points, fill=COLOURS[channel % len(COLOURS)])
+    raw = io.BytesIO()
+    image.save(raw, "PNG")
+    return Picture(raw.getvalue(), width, height, f"series, {len(x)} channels over {values.shape[1]} steps")
 
 
 def wav(samples: NDArray[np.int16], rate: int) -> bytes:

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from metanas.base import json_text, plugins, yaml_text
-from metanas.base.errors import InvalidValue, MetanasError
+from metanas.base.errors import DamagedFile, InvalidValue, MetanasError
 from metanas.base.ranges import Count, Number, Positive, Range, Seed
 from metanas.base.registry import UnknownName
 from metanas.data.episode import EpisodeShape
@@ -281,7 +281,24 @@ def read_pins(file: Path) -> Pins:
     path = manifest_of(file)
     if not path.exists():
         return {}
-    return json_text.read(path, f"pin the suite again: metanas suite pin {file}")
+    remedy = f"pin the suite again: metanas suite pin {file}"
+    pins = json_text.read(path, remedy)
+    for name, kinds in pins.items():
+        for kind, entry in (kinds if isinstance(kinds, dict) else {"full": None}).items():
+            if not _is_pin(entry):
+                raise DamagedFile(f"{path} is damaged ({name}: {kind} is {entry!r:.40}, not a pin); {remedy}")
+    return pins
+
+
+def _is_pin(entry: Any) -> bool:
+    """Whether an entry of a manifest has what every check of data and episodes looks at."""
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("fingerprint"), str)
+        and isinstance(entry.get("episodes"), int)
+        and isinstance(entry.get("test"), dict)
+        and all(isinstance(entry.get(key, {}), dict) for key in ("first", "repeats", "classes"))
+    )
 
 
 def read(file: Path) -> Suite:

@@ -5,6 +5,7 @@ order of the names, whether early stopping has ended training, and the devices t
 """
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from safetensors.torch import save
 from metanas.base import distributed, json_text
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import DamagedFile, DataError
-from metanas.method import State
+from metanas.base.seeding import generator
+from metanas.method import Method, State
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,33 @@ class Trained:
     devices: tuple[str, ...] = ("cpu",)
 
 
-def checkpoint(run: Path, seed: int) -> Trained:
-    """The checkpoint of a run and seed. DataError if it is missing, DamagedFile if it is damaged."""
-    trained = load(run / f"seed{seed}" / "state.safetensors")
+def checkpoint(run: Path, seed: int, method: Method | None = None) -> Trained:
+    """The checkpoint of a run and seed. DataError if it is missing, DamagedFile if it is damaged.
+
+    method: whose state it must be (`check_fits`); None where a network of other domains takes a part of it.
+    """
+    path = run / f"seed{seed}" / "state.safetensors"
+    trained = load(path)
     if trained is None:
         raise DataError(f"{run} has no checkpoint of seed {seed}: it was not trained, or deleted")
+    if method is not None:
+        check_fits(trained.state, method, path)
     return trained
+
+
+def check_fits(state: State, method: Method, path: Path, *, whole: bool = True) -> None:
+    """DamagedFile unless the state at `path` has the tensors that the method starts with, in their shapes.
+
+    whole: all of them; else those that it has.
+    """
+    for name, tensor in method.start(generator(0, "start")).items():
+        found = tuple(state[name].shape) if name in state else None
+        if found != tuple(tensor.shape) and (whole or found is not None):
+            raise DamagedFile(
+                f"the checkpoint {path} is not of this method and these settings: {name} "
+                f"{'is missing' if found is None else f'has shape {found}'}, expected shape "
+                f"{tuple(tensor.shape)}; delete it to start again"
+            )
 
 
 def load(path: Path) -> Trained | None:
@@ -48,12 +71,15 @@ def load(path: Path) -> Trained | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            about = json_text.loads(file.metadata()["about"])
+            about = dict(json_text.loads(file.metadata()["about"]))
             names = about.get("names") or file.keys()  # safetensors sorts; a method may rely on its order
             state = State({name: file.get_tensor(name) for name in names})
         flags = {name: bool(about.get(name, False)) for name in ("done", "selected")}
-        devices = tuple(about.get("devices", ("cpu",)))
-        return Trained(state, int(about["iteration"]), float(about["seconds"]), **flags, devices=devices)
+        devices = tuple(map(str, about.get("devices", ()))) or ("cpu",)
+        iteration, seconds = int(about["iteration"]), float(about["seconds"])
+        if iteration < 0 or not 0 <= seconds < math.inf:
+            raise ValueError(f"iteration {iteration} after {seconds} seconds")
+        return Trained(state, iteration, seconds, **flags, devices=devices)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise DamagedFile(f"the checkpoint {path} is damaged ({error}); delete it to start again") from error
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from metanas.base import json_text, machine, plugins
 from metanas.base.atomic import write_atomically
+from metanas.base.errors import DamagedFile
 from metanas.base.machine import revision
 from metanas.data import manifest
 from metanas.data.datasets import Datasets
@@ -45,16 +46,12 @@ def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
     """Write the result files of a run whose seed runs are done. submission.json is written last."""
     seed_runs = [SeedRun(config, folder, data, seed) for seed in config.seeds]
     names = [task_name(*task) for task in data.tasks()]
-    tables = [
-        result.read_table(predictions_path(seed_run.path, name), result.SCHEMA)
-        for seed_run in seed_runs
-        for name in names
-    ]
+    tables = [_predictions(seed_run, *task) for seed_run in seed_runs for task in data.tasks()]
     digest = result.write_table(folder / result.PREDICTIONS, pa.concat_tables(tables).combine_chunks())
     rows = list(_metric_rows(seed_runs))
     write_atomically(folder / "metrics.jsonl", "".join(row + "\n" for row in rows).encode())
     _finish_arch(seed_runs, names)
-    parts = [json_text.read(run.costs, _again(run), keys=MEASURED) for run in seed_runs]
+    parts = [_measured(run) for run in seed_runs]
     for kept in (choices, controls):
         kept.join(folder, [seed_run.path for seed_run in seed_runs], names)
     submission = result.Submission(
@@ -74,6 +71,32 @@ def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
         predictions_sha256=digest,
     )
     result.write(folder, submission)
+
+
+def _predictions(run: SeedRun, domain: Domain, shape: EpisodeShape) -> pa.Table:
+    """A seed's predictions on a task. ResultError, with what to do, unless they are all there."""
+    path = predictions_path(run.path, task_name(domain, shape))
+    rows = result.read_table(path, result.SCHEMA)
+    expected = run.config.budget.eval_episodes * shape.ways * shape.queries
+    if len(rows) != expected:
+        raise result.ResultError(
+            f"{path} has {len(rows)} rows of {expected}; delete it, and the same command makes it again"
+        )
+    return rows
+
+
+def _measured(run: SeedRun) -> dict[str, Any]:
+    """The content of costs.json. DamagedFile for a value of another kind."""
+    source, remedy = str(run.costs), _again(run)
+    found = json_text.read(run.costs, remedy, keys=MEASURED)
+    device = found.get("device", {})
+    if not isinstance(device, dict) or not all(isinstance(text, str) for text in device.values()):
+        raise DamagedFile(f"{source} is damaged (device is {device!r:.40}, not texts by name); {remedy}")
+    for key in found.keys() - {"device"}:
+        optional = key not in MEASURED and found[key] is None
+        if not optional and json_text.number(found, key, source, remedy) < 0:
+            raise DamagedFile(f"{source} is damaged ({key} is {found[key]}, less than 0); {remedy}")
+    return found
 
 
 def _costs(config: RunConfig, parts: Sequence[dict[str, Any]]) -> result.Costs:

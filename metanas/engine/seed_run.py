@@ -6,7 +6,7 @@ from pathlib import Path
 
 from metanas.data.datasets import Datasets
 from metanas.data.domain import Domain
-from metanas.data.episode import EpisodeShape
+from metanas.data.episode import EpisodeShape, TaskSpec
 from metanas.engine.config import ConfigError, RunConfig, settings_of
 from metanas.engine.runtime import CPU, Runtime
 from metanas.method import METHODS, Method
@@ -68,10 +68,15 @@ def check_trains(config: RunConfig, data: Datasets) -> None:
         )
 
 
+def specs_of(config: RunConfig, domains: Iterable[Domain]) -> list[TaskSpec]:
+    """What a run's network must know of the tasks of these domains, in all ways that they may have."""
+    return [domain.spec(ways) for domain in domains for ways in config.suite.all_ways(domain.name)]
+
+
 def build(config: RunConfig, domains: Iterable[Domain]) -> Method:
     """The method of a run, for tasks of these domains in all ways that they may have."""
     kind = METHODS[config.method]
-    specs = [domain.spec(ways) for domain in domains for ways in config.suite.all_ways(domain.name)]
+    specs = specs_of(config, domains)
     method: Method = kind(specs, settings_of(kind, config.settings, stored=True))
     return method
 

@@ -24,7 +24,7 @@ from metanas.base.atomic import write_atomically
 from metanas.base.errors import MetanasError
 from metanas.base.seeding import generator
 from metanas.data.meta_batches import MetaBatchSampler, batches
-from metanas.engine.checkpoint import Trained, load, save_checkpoint
+from metanas.engine.checkpoint import Trained, check_fits, load, save_checkpoint
 from metanas.engine.early_stopping import VALIDATION, EarlyStop
 from metanas.engine.runtime import CPU, Runtime, name_of
 from metanas.engine.validation import EARLY_TASKS, Select
@@ -121,6 +121,7 @@ def _begin(method: Method, path: Path, runtime: Runtime, seed: int) -> Trained:
     here, saved = name_of(runtime.place), load(path)
     if saved is None:
         return Trained(runtime.start(method, generator(seed, "start")), 0, 0.0, devices=(here,))
+    check_fits(saved.state, method, path)
     if saved.devices[-1] != here:
         logging.getLogger("metanas").warning(
             "%s was trained on %s until iteration %d and goes on on %s: the last digits differ from those of "
@@ -209,5 +210,9 @@ def _rows_before(path: Path, iteration: int) -> list[str]:
     """The rows of metrics.jsonl up to the checkpoint; later iterations are computed again."""
     if not path.exists():
         return []
-    rows = json_text.read_lines(path, f"delete {path.parent} to start again", keys=("iteration",))
-    return [json.dumps(row) for row in rows if row["iteration"] <= iteration]
+    remedy = f"delete {path.parent} to start again"
+    rows = json_text.read_lines(path, remedy, keys=("iteration",))
+    source = str(path)
+    return [
+        json.dumps(row) for row in rows if json_text.number(row, "iteration", source, remedy) <= iteration
+    ]

@@ -5,7 +5,7 @@ variances of all differences come from one matrix product per task. Tests hold t
 one method or pair at a time. Next: `one_to_many.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +50,7 @@ class Spread(NamedTuple):
 def intervals(views: Mapping[str, View]) -> list[Interval]:
     """`estimate(view).interval()` of every view, in their order. All views must have the same tasks."""
     parts = parts_of(views, covariances=False)
-    own = {task: scores.var(1, ddof=1) for task, scores in parts.episodes.items()}
+    own = (scores.var(1, ddof=1) for scores in parts.episodes.values())
     spread = _spread(parts.seeds, parts.seeds_df, parts.rest, own, parts)
     half = np.sqrt(squared_critical(spread, 0.05) * np.maximum(spread.variance, 0))
     return [
@@ -61,17 +61,19 @@ def intervals(views: Mapping[str, View]) -> list[Interval]:
 
 def spread_of_differences(parts: Parts, first: Ints, second: Ints) -> Spread:
     """The spread of first - second, for indices (P,) of methods; as `statistics.difference` has it."""
-    gaps = {}
-    for task, scores in parts.episodes.items():
-        product = np.cov(scores) if len(scores) > 1 else scores.var(1, ddof=1)[:, None]
-        gaps[task] = parts.of_differences(product, first, second)
+
+    def gaps() -> Iterator[Floats]:  # one task at a time: of a thousand methods each has 8 MB
+        for scores in parts.episodes.values():
+            product = np.cov(scores) if len(scores) > 1 else scores.var(1, ddof=1)[:, None]
+            yield parts.of_differences(product, first, second)
+
     seeds = parts.of_differences(parts.seeds, first, second)
     own, df = np.diag(parts.seeds), parts.seeds_df
     welch = own[first] ** 2 / df[first] + own[second] ** 2 / df[second]
     paired = (df[first] == df[second]) & (df[first] >= PAIRED_SEEDS - 1) | ~(welch > 0)
     between = np.divide(seeds**2, welch, out=df[first].copy(), where=~paired)
     rest = parts.of_differences(parts.rest, first, second)
-    return _spread(seeds, between, rest, gaps, parts)
+    return _spread(seeds, between, rest, gaps(), parts)
 
 
 def parts_of(views: Mapping[str, View], *, covariances: bool = True) -> Parts:
@@ -118,11 +120,11 @@ def parts_of(views: Mapping[str, View], *, covariances: bool = True) -> Parts:
     return Parts(mean, seeds, df, rest, episodes)
 
 
-def _spread(seeds: Floats, seeds_df: Floats, rest: Floats, own: Mapping[str, Floats], parts: Parts) -> Spread:
-    """`Estimate.variance` of P means or differences. own: per task the variance between episodes (P,)."""
+def _spread(seeds: Floats, seeds_df: Floats, rest: Floats, own: Iterable[Floats], parts: Parts) -> Spread:
+    """`Estimate.variance` of P means or differences. own: of each task the variance between episodes (P,)."""
     share = weights(parts.episodes)
     total, welch = np.zeros(len(seeds)), np.zeros(len(seeds))
-    for task, variance in own.items():
+    for task, variance in zip(parts.episodes, own, strict=True):
         episodes = parts.episodes[task].shape[1]
         part = share[task] ** 2 * variance / episodes
         total += part

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -59,6 +60,12 @@ class Strict(BaseModel):
     """Base class of stored documents: frozen, and an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError(f"must have no control characters, got {name!r}")
+    return name
 
 
 class Task(Strict):
@@ -140,7 +147,7 @@ class Submission(Strict):
     """The content of submission.json. All schema versions since 1 stay readable (tests/results)."""
 
     schema_version: Literal[1, 2] = 2
-    method: Annotated[str, Field(min_length=1, max_length=64)]
+    method: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
     settings: dict[str, Any]
     transductive: bool
     suite: str
@@ -215,8 +222,13 @@ def write_table(path: Path, rows: pa.Table, level: int | None = None, *, seconds
 
 def seconds_of(path: Path) -> float:
     """What `write_table` kept in a Parquet file; 0 for a file of an earlier version."""
-    about = pq.read_schema(pa.BufferReader(content_of(path))).metadata or {}
-    return float(about.get(b"seconds", 0))
+    try:
+        about = pq.read_schema(pa.BufferReader(content_of(path))).metadata or {}
+        return float(about.get(b"seconds", 0))
+    except (pa.ArrowException, ValueError) as error:
+        raise ResultError(
+            f"{path} is damaged ({error}); delete it, and the same command makes it again"
+        ) from error
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:

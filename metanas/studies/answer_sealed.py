@@ -67,7 +67,7 @@ def predict(
     tables = []
     with runtime.active():
         for seed in config.seeds:
-            state = runtime.take(method, checkpoint(run, seed).state)
+            state = runtime.take(method, checkpoint(run, seed, method).state)
             for task, domain in domains.items():
                 evaluated = evaluate(method, state, domain, task.shape, task.episodes)
                 tables.append(result.table(task.name, seed, 0, evaluated.probabilities))

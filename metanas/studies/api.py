@@ -121,7 +121,8 @@ class Run:
 
     def learner(self, seed: int, *, device: str = "cpu") -> Learner:
         """The method as it was meta-trained with this seed, on a device. DataError without its checkpoint."""
-        trained, method = checkpoint(self.folder, seed), build(self.config, self.data.values())
+        method = build(self.config, self.data.values())
+        trained = checkpoint(self.folder, seed, method)
         specs = {name: opened.spec(self.config.suite.ways_of(name)) for name, opened in self.data.items()}
         return Learner(method, Runtime(device).take(method, trained.state), specs)
 

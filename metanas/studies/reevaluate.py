@@ -19,7 +19,7 @@ from metanas.data.episode import EVALUATION_SEED
 from metanas.data.roots import DataRoot
 from metanas.data.sampler import query_labels
 from metanas.engine import config as configs
-from metanas.engine.checkpoint import checkpoint
+from metanas.engine.checkpoint import check_fits, checkpoint
 from metanas.engine.collect import finish, keep_costs
 from metanas.engine.config import ConfigError, RunConfig
 from metanas.engine.controls import score_controls
@@ -102,6 +102,7 @@ def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain]) -> None:
     """Write predictions and costs from the checkpoint of `run`. domains: those the network is built for."""
     method = build(seed_run.config, domains)
     trained = checkpoint(run, seed_run.seed)
+    check_fits(trained.state, method, run / f"seed{seed_run.seed}", whole=False)
     state = State(method.start(generator(seed_run.seed, "start"))) | trained.state
     state = seed_run.runtime.take(method, state)
     seed_run.path.mkdir(exist_ok=True)

@@ -16,6 +16,7 @@ from metanas.data.episode import TaskSpec
 from metanas.engine import checkpoint
 from metanas.engine.config import settings_of
 from metanas.engine.runtime import Runtime
+from metanas.engine.seed_run import specs_of
 from metanas.evaluation import result
 from metanas.method import METHODS
 from metanas.studies import state_cards
@@ -50,6 +51,7 @@ def load(
     specs = _specs(card, place)
     kind = METHODS[card["method"]]
     built = kind(specs, settings_of(kind, card["settings"], stored=True))
+    checkpoint.check_fits(trained.state, built, path)
     return Learner(built, Runtime(device).take(built, trained.state), {spec.name: spec for spec in specs})
 
 
@@ -70,7 +72,7 @@ def pack(run: Run, seed: int, out: Path) -> Path:
     if seed not in config.seeds:
         raise InvalidValue(f"{run.folder} has no seed {seed}; it has: {', '.join(map(str, config.seeds))}")
     checkpoint.checkpoint(run.folder, seed)  # DataError without one
-    specs = [domain.spec(config.suite.ways_of(domain.name)) for domain in run.data.values()]
+    specs = specs_of(config, run.data.values())
     if any(spec.vectors for spec in specs):
         raise DataError("the state of a run on frozen word vectors needs them; it cannot be packed alone")
     out.mkdir(parents=True, exist_ok=True)

@@ -93,9 +93,9 @@ def inherited(
     domains = [name for name in config.suite.domains if name in table.domains]
     if not domains or not listed:
         raise InvalidValue(f"{run} has no domain or no architecture of the table")
-    state = checkpoint(run, seed).state
     data = Datasets.open(config.suite.model_copy(update={"domains": tuple(domains)}), root)
     method = build(config, Datasets.open(config.suite, root).values())
+    state = checkpoint(run, seed, method).state
     return listed, {
         name: np.array([_accuracy(method, state, space, a, data, name, episodes) for a in listed])
         for name in domains

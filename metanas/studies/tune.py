@@ -30,7 +30,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from metanas.base import redact, yaml_text
-from metanas.base.errors import DataError
+from metanas.base.errors import DataError, MetanasError
 from metanas.data.datasets import Datasets
 from metanas.engine.config import ConfigError, RunConfig, as_overrides, known_keys, resolve, settings_of
 from metanas.engine.fields import range_of
@@ -87,6 +87,7 @@ def tune(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns with a traceback, we with a line
     check_trains(config, data)
+    _check_builds(config, over, overrides, data)
     with _first_use(storage), _usable(storage, ImportError, ValueError):  # one that Optuna does not have
         study = _create_study(
             study_name=_study_name(config, over, data, [episodes, seed, runtime.precision]),
@@ -134,6 +135,19 @@ def tune(
     return Tuned(dict(study.best_params), study.best_value, len(_ended(study, ended)))
 
 
+def _check_builds(
+    config: RunConfig, over: Mapping[str, BaseDistribution], overrides: Sequence[str], data: Datasets
+) -> None:
+    """The error of a network or method that a suggested value could not build, before any trial."""
+    for key, distribution in over.items():
+        for value in _ends(distribution):
+            given = [*overrides, *as_overrides({key: value})]
+            settings = resolve(
+                config.method, config.suite.name, budget=config.budget_name, overrides=given
+            ).settings
+            build(config.model_copy(update={"settings": settings}), data.values())
+
+
 def ranges(method: str, texts: Sequence[str]) -> dict[str, BaseDistribution]:
     """The search space: the distribution of every hyperparameter, by key.
 
@@ -154,7 +168,22 @@ def ranges(method: str, texts: Sequence[str]) -> dict[str, BaseDistribution]:
             settings_of(METHODS[method], {key: 0})  # its error names the nearest key
         distributions[key] = _parse(key, value)
         _check_range(method, key, distributions[key])
+        for given in _ends(distributions[key]):
+            resolve(method, "mini-v1", overrides=[f"{key}={given}"])  # its error says what may stand there
     return distributions
+
+
+def _ends(distribution: BaseDistribution) -> Sequence[Any]:
+    """Values of a distribution that are all allowed if every value of it is."""
+    if isinstance(distribution, CategoricalDistribution):
+        return tuple(distribution.choices)
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return (distribution.low, distribution.high, *_between(distribution))
+
+
+def _between(distribution: FloatDistribution | IntDistribution) -> Sequence[float]:
+    """What is a whole number in no other value: 1.5..2.5 for a number of steps."""
+    return [] if isinstance(distribution, IntDistribution) else [(distribution.low + distribution.high) / 2]
 
 
 def _check_range(method: str, key: str, distribution: BaseDistribution) -> None:
@@ -230,9 +259,13 @@ def _usable(storage: str, *also: type[Exception]) -> Iterator[None]:
     faults: tuple[type[Exception], ...] = (*ours, *also)
     try:
         yield
+    except MetanasError:
+        raise
     except faults as error:
         cause = next((e for e in (error, error.__cause__) if isinstance(e, DBAPIError)), error)
         reason = redact.without(" ".join(str(getattr(cause, "orig", cause)).split()), storage)
+        if isinstance(error, ImportError):
+            reason += " (PostgreSQL: pip install 'metanas[leaderboard]')"
         raise StorageError(
             f"--storage {redact.address(storage)} cannot be used: {reason}; give another sqlite:///FILE, "
             "or move it away"

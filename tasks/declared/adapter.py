@@ -18,7 +18,7 @@ from tasks.declared import rows as reading
 from tasks.declared.class_splits import class_split
 from tasks.declared.rows import Row
 from tasks.declared.spec import DomainFile, read
-from tasks.files import digest
+from tasks.files import check_whole, digest
 
 PACKAGES = {"text": (), "image": ("pillow",), "speech": ("torchaudio",), "series": ()}  # that decide the data
 LIBRARIES = ("torchvision", "torchaudio")
@@ -200,6 +200,7 @@ def clip(row: Row) -> Clip:
         sound, rate = soundfile.read(io.BytesIO(row.value), dtype="int16", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise DataError(f"{row.place}: not a sound file: {error.error_string}") from error
+    check_whole(row.place, row.value)
     if len(sound) * RATE <= WINDOW // 2 * rate:
         least = WINDOW // 2 * rate // RATE
         raise DataError(

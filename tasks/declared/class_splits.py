@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from metanas.base import philox
 from metanas.base.errors import DataError
 from metanas.data.episode import META_SPLITS, SPLITS, Split, split_named
+from tasks.columns import folded
 from tasks.declared.rows import Row
 from tasks.declared.spec import Column, DomainFile
 
@@ -17,6 +18,7 @@ def class_split(name: str, spec: DomainFile, rows: Sequence[Row]) -> Classes:
 
     Shares are of the classes in the order of a hash of domain and class, so that they hold on every machine.
     """
+    _check_alike(name, rows)
     found, chosen = sorted({row.label for row in rows}), spec.splits
     if isinstance(chosen, str):
         return {chosen: tuple(found)}
@@ -34,6 +36,14 @@ def class_split(name: str, spec: DomainFile, rows: Sequence[Row]) -> Classes:
                     f"{name}: splits: no example of class {wanted!r} of {split}; there is {near[0]!r}"
                 )
     return listed
+
+
+def _check_alike(name: str, rows: Sequence[Row]) -> None:
+    """DataError for a label that differs from another in case or spaces alone."""
+    first: dict[str, str] = {}
+    for row in rows:
+        if (known := first.setdefault(folded(row.label), row.label)) != row.label:
+            raise DataError(f"{name}: {row.place}: label {row.label!r}; did you mean {known!r}, as before?")
 
 
 def _of_shares(name: str, shares: dict[Split, float], classes: list[str]) -> Classes:

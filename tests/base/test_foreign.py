@@ -26,6 +26,7 @@ dots-bare = dots.bare:Bare
 dots-exits = dots.exits:Dots
 digits = dots.good:Dots
 dots-odd = 3 + 4
+dots-written = dots
 [metanas.methods]
 maml = dots.good:Dots
 [metanas.networks]
@@ -41,6 +42,7 @@ FILES = {
     "dots/broken.py": "import no_such_library\n",
     "dots/renamed.py": foreign.DOMAIN.format(name="dots-other"),
     "dots/nothing.py": "",
+    "dots/dots-written.yaml": "modality: text\nsource: {csv: a.csv}\nsplits: test\n",
     "dots/bare.py": "from metanas.data.adapter import DOMAINS\n"
     '@DOMAINS.register("dots-bare")\nclass Bare:\n    modality = "image"\n',
     "dots/exits.py": "raise SystemExit('no licence')\n",
@@ -48,7 +50,8 @@ FILES = {
 WORDS = {
     "dots-broken": "of dots 0.1 (dots.broken:Dots) cannot be loaded (ModuleNotFoundError: No module",
     "dots-renamed": "of dots 0.1 (dots.renamed:Dots): dots.renamed registers 'dots-other'; the entry",
-    "dots-nothing": "of dots 0.1 (dots.nothing): dots.nothing registers no domain",
+    "dots-nothing": "of dots 0.1 (dots.nothing): dots.nothing registers no domain; the entry point "
+    "must have the name that is registered; nor is there a dots-nothing.yaml beside dots.nothing",
     "dots-missing": "of dots 0.1 (dots.good:Spots) cannot be loaded (AttributeError",
     "dots-bare": "of dots 0.1 (dots.bare:Bare) has no licence, citation, synthetic, packages, recipe",
     "dots-exits": "of dots 0.1 (dots.exits:Dots) cannot be loaded (SystemExit: no licence)",
@@ -81,6 +84,7 @@ def test_every_kind_is_listed_whatever_is_broken(dots: Path) -> None:
         assert done.exit_code == 0 and name in done.output, kind
     done = CliRunner().invoke(app, ["list", "domains"])
     assert done.exit_code == 0 and "dots-broken" in done.output
+    assert "declared in dots 0.1" in done.output and DOMAINS["dots-written"].modality == "text"
     assert "'digits' of dots 0.1 (dots.good:Dots) is left out: tasks.digits has that name" in done.output
     assert "'dots-odd' of dots 0.1 is '3 + 4'; it must be module:object" in done.output
     assert (

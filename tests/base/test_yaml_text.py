@@ -10,7 +10,21 @@ from metanas.engine.config import parse_overrides
 from metanas.space import strategy
 
 
-@pytest.mark.parametrize("text", ["[1", "{", "2024-02-30", "{a: 0b_}", "a: b: c", "\t- x", "&a [*b]", "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1",
+        "{",
+        "2024-02-30",
+        "{a: 0b_}",
+        "a: b: c",
+        "\t- x",
+        "&a [*b]",
+        "\x00",
+        '"\\ud800"',
+        '{a: ["\\udfff"]}',
+    ],
+)
 def test_bad_yaml_names_its_source(text: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match="here is not YAML: ") as caught:
         yaml_text.parse(text, "here")

@@ -99,7 +99,8 @@ def test_broken_suites_of_a_package_are_named_and_stop_nothing(installed: Path, 
 
 def test_a_file_is_a_suite_with_its_manifest(own: Path, tmp_path: Path) -> None:
     code, output = suite("check", str(own))
-    assert code == 2 and "dots             unpinned" in output and "cannot be run as it is: dots" in output
+    said = " ".join(output.replace("│", " ").split())  # without the box, which breaks lines
+    assert code == 2 and "dots unpinned" in said and "cannot be run as it is: dots" in said
     assert suite("pin", str(own))[0] == 0
     code, output = suite("check", str(own))
     assert code == 0 and "as own-v1 pins it" in output

@@ -115,6 +115,26 @@ def test_a_search_beyond_a_range_is_refused() -> None:
         ranges("maml", ["weight_rate=-1.0..1.0"])
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("second_order=true|maybe", "second_order: .*'maybe'"),
+        ("steps=1|x", "steps: .*'x'"),
+        ("steps=1.5..2.5", "steps: .*1.5"),
+        ("clip=1.0..1e39", "clip: .*float32 holds no larger one|--over clip: must be more than 0"),
+    ],
+)
+def test_a_search_over_a_value_that_cannot_be_is_refused_before_a_trial(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ranges("maml", [text])
+
+
+@pytest.mark.parametrize("text", ["clip=1e300", "outer_weight_rate=1e39"])
+def test_what_float32_cannot_hold_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="float32 holds no larger one"):
+        config.resolve("maml", "mini-v1", overrides=[text])
+
+
 def test_a_setting_of_another_package_may_have_no_range() -> None:
     @dataclasses.dataclass(frozen=True)
     class Settings:

@@ -88,6 +88,7 @@ def test_serve_opens_the_committed_results_on_this_machine_alone(
         sockets[0].close()
 
     monkeypatch.setattr("uvicorn.Server.run", run)
+    monkeypatch.setattr("metanas.cli.admin._leave", lambda: None)
     opened: list[str] = []
     monkeypatch.setattr(results, "open_with", lambda store: opened.append(str(store.data)))
     where = printed("leaderboard", "serve", "--db", url, "--data", tmp_path / "data", "--port", "0")

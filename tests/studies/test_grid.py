@@ -6,14 +6,17 @@ import sys
 import threading
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from metanas.base.errors import MetanasError
 from metanas.base.executor import Kind
 from metanas.data.datasets import Datasets
 from metanas.engine import config, seed_run
 from metanas.engine import run as runs
 from metanas.engine.config import ConfigError
 from metanas.engine.seed_run import SeedRun
+from metanas.evaluation import result
 from metanas.studies import grid
 from tests.engine.test_early_stopping import TINY
 
@@ -86,6 +89,34 @@ def test_new_budgets_in_a_suite_do_not_make_a_run_another_one(tmp_path: Path) ->
     older = made.suite.model_copy(update={"budgets": {"smoke": made.suite.budgets["smoke"]}})
     config.write(made.model_copy(update={"suite": older}), folder / "config.yaml")
     assert runs.prepare(made, folder, Datasets.open(made.suite)) == [], "complete"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("costs.json", '{"parameters": "x"}', "parameters is 'x', not a number"),
+        ("costs.json", '{"train_seconds": null}', "train_seconds is None, not a number"),
+        ("costs.json", '{"train_seconds": -1}', "train_seconds is -1, less than 0"),
+        ("costs.json", '{"device": 5}', "device is 5, not texts by name"),
+        ("langid-5w1s.parquet", "half", "has .* rows of .*; delete it, and the same command makes it again"),
+    ],
+)
+def test_a_seed_s_damaged_file_is_named_and_nothing_is_published(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    ((made, folder),) = wanted(tmp_path, "chance")
+    grid.run([(made, folder)], root=None, jobs=1, db=None)
+    (folder / "submission.json").unlink()
+    path = folder / "seed0" / name
+    if content == "half":
+        rows = result.read_table(path, result.SCHEMA)
+        pq.write_table(rows.slice(0, len(rows) // 2), path)
+    else:
+        path.write_text(json.dumps(json.loads(path.read_text()) | json.loads(content)))
+    with pytest.raises(MetanasError, match=message) as raised:
+        grid.run([(made, folder)], root=None, jobs=1, db=None)
+    assert str(path) in str(raised.value) and raised.value.exit_code == 3
+    assert not (folder / "submission.json").exists()
 
 
 def test_two_grids_at_once_do_a_cell_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

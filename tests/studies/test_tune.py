@@ -8,6 +8,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from metanas.base.plugins import PluginError
+from metanas.base.registry import UnknownName
 from metanas.data.datasets import Datasets
 from metanas.data.domain import Domain
 from metanas.engine.config import ConfigError, resolve
@@ -64,6 +65,22 @@ def test_the_first_trial_has_the_given_values(tmp_path: Path) -> None:
     (study,) = optuna.get_all_study_names(f"sqlite:///{tmp_path}/tune.db")
     (trial,) = optuna.load_study(study_name=study, storage=f"sqlite:///{tmp_path}/tune.db").trials
     assert trial.params["weight_rate"] == 0.1
+
+
+def test_a_network_that_is_none_is_refused_before_a_trial(tmp_path: Path) -> None:
+    config = resolve("maml", "mini-v1", budget="smoke", domains=["langid"], overrides=QUICK)
+    with pytest.raises(UnknownName, match="nope"):
+        tune(
+            config,
+            ranges("maml", ["network.kind=conv4|nope"]),
+            overrides=QUICK,
+            trials=1,
+            sampler="random",
+            storage=f"sqlite:///{tmp_path}/tune.db",
+            episodes=4,
+            data=Datasets.open(config.suite),
+        )
+    assert not (tmp_path / "tune.db").exists()
 
 
 def test_ranges_are_read_from_text_and_defaults() -> None:

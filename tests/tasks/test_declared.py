@@ -315,6 +315,30 @@ def test_what_is_wrong_is_one_line(here: Path, source: str, splits: str, more: s
     assert named and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("splits", [LISTED, "{train: 0.5, test: 0.5}"])
+def test_labels_that_differ_in_case_or_spaces_are_refused(here: Path, splits: str) -> None:
+    path = here / "animals.csv"
+    written(here, "csv")
+    path.write_text(path.read_text().replace(",bee,", ",Bee ,", 1))
+    declare(here, CSV, splits=splits)
+    with pytest.raises(
+        DataError, match=r"animals.csv: row .*: label '(bee|Bee )'; did you mean '(Bee |bee)'"
+    ):
+        open_store("own")
+
+
+def test_a_sound_that_is_cut_off_is_refused(here: Path) -> None:
+    for name in CLASSES:
+        for number in range(6):
+            path = here / "sounds" / name / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, np.zeros(8000, np.int16), 16_000, subtype="PCM_16")
+    path.write_bytes(path.read_bytes()[:4000])
+    declare(here, "{folder: sounds}", modality="speech")
+    with pytest.raises(DataError, match=r"dog/5.wav: cut off: 4000 bytes, but its header says 16044"):
+        open_store("own")
+
+
 def test_a_wrong_file_stops_neither_lists_nor_other_domains(here: Path) -> None:
     (here / "own.yaml").write_text("modality: [", encoding="utf-8")
     assert "own" in {row["name"] for row in listing.rows("domains")}

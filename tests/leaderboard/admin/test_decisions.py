@@ -121,6 +121,8 @@ def test_an_erased_person_is_nowhere_and_the_board_still_verifies(server: Served
     assert server.get("quota").status_code == 401, "its tokens are revoked"
     assert server.get(f"submissions/{identity}/scores", "nobody").content == before
     assert receipt["state"] == server.get(f"submissions/{identity}", "nobody").json()["state"] == "published"
+    assert server.get(f"submissions/{identity}/files/README.md", "nobody").status_code == 404
+    assert server.get(f"submissions/{identity}/files/predictions.parquet", "nobody").status_code == 200
     assert "1 signed heads" in str(verify(store, heads=[head]))
     with pytest.raises(InvalidValue, match="no account named 'ada'"):
         accounts.erase(store, "ada")
