@@ -26,7 +26,9 @@ MOST_NAMES = 150  # classes of a split whose names stand on the card
 SAMPLES = {"image": 8, "text": 6, "speech": 3, "series": 6}  # test classes that are shown
 MOST_SECONDS = 1.5  # of a recording
 MOST_CHARACTERS = 240  # of a text
-FREE = re.compile(r"\b(MIT|CC BY(-SA)? \d|BSD-3-Clause|Unicode License|Apache-2\.0|made on the spot)")
+FREE = re.compile(
+    r"\b(MIT|CC BY(-SA)? \d|BSD-3-Clause|Unicode License|Apache-2\.0|made on the spot|DejaVu Fonts)"
+)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ METHODS = {"scratch": 0.4, "best": 0.9, "middle": 0.6, "a.b_c-d": 0.58}
 def standings(tmp_path_factory: pytest.TempPathFactory) -> list[Standing]:
     folder = tmp_path_factory.mktemp("runs")
     found = [standing(folder / name, name, skill, day=2) for name, skill in METHODS.items()]
-    older = standing(folder / "old", "best", 0.5, day=1)
+    older = dataclasses.replace(standing(folder / "old", "best", 0.5, day=1), superseded=True)
     return [older, *found]
 
 
