@@ -10,7 +10,18 @@ import typer
 
 from metanas.base.atomic import write_atomically
 from metanas.base.ranges import MANY
-from metanas.cli.common import AsJson, Roots, data_root, executor_kind, group, names, numbers, print_rows
+from metanas.cli.common import (
+    AsJson,
+    Device,
+    Precision,
+    Roots,
+    data_root,
+    executor_kind,
+    group,
+    names,
+    numbers,
+    print_rows,
+)
 
 app = group("Tables of stand-alone accuracies: build one, look into it, search on it.")
 Name = Annotated[str, typer.Option("--table", help="A table by name, or a .parquet file.")]
@@ -24,18 +35,22 @@ def build(
         int, typer.Option(min=1, max=1024, help="Worker processes, one thread each.")
     ] = os.cpu_count() or 1,
     executor: Annotated[str, typer.Option(help="local | ray")] = "local",
+    device: Device = "auto",
+    precision: Precision = "float32",
     root: Roots = None,
 ) -> None:
     """Train every listed architecture alone on every domain; the same command goes on after a kill."""
     from rich.console import Console
 
+    from metanas.engine.runtime import Runtime
     from metanas.studies import progress, table_build
     from metanas.tables.definition import load_definition
 
     loaded = load_definition(definition)
     folder = out or Path("runs") / "table" / loaded.name
     kind = executor_kind(executor)
-    built = table_build.build(loaded, folder, root=data_root(root), jobs=jobs, kind=kind)
+    runtime = Runtime(device, precision)
+    built = table_build.build(loaded, folder, root=data_root(root), jobs=jobs, kind=kind, runtime=runtime)
     done, total = next(built)
     with progress.shown([loaded.name], [total], Console()) as update:
         update(0, "architectures x domains x seeds", done)

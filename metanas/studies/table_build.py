@@ -34,6 +34,7 @@ from metanas.data.suite import load_suite
 from metanas.engine.collect import provenance
 from metanas.engine.config import settings_of
 from metanas.engine.embedded import right_in_all
+from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import ProgressCallback
 from metanas.engine.trainer import meta_train
 from metanas.method import METHODS, Method
@@ -50,7 +51,10 @@ DEFINITION = "definition.yaml"
 
 @dataclass(frozen=True)
 class Piece:
-    """One architecture, trained alone on one domain with one seed; `data` is that domain's suite, opened."""
+    """One architecture, trained alone on one domain with one seed; `data` is that domain's suite, opened.
+
+    runtime: where it is trained; it is answered on the CPU.
+    """
 
     definition: Definition
     folder: Path
@@ -58,6 +62,7 @@ class Piece:
     domain: str
     architecture: Architecture
     seed: int
+    runtime: Runtime = CPU
 
     @property
     def path(self) -> Path:
@@ -67,24 +72,32 @@ class Piece:
 
 
 def build(
-    definition: Definition, folder: Path, *, root: DataRoot, jobs: int, kind: Kind = "local"
+    definition: Definition,
+    folder: Path,
+    *,
+    root: DataRoot,
+    jobs: int,
+    kind: Kind = "local",
+    runtime: Runtime = CPU,
 ) -> Iterator[tuple[int, int]]:
     """Do what is missing; yields (pieces done, pieces in all) as it goes, then writes <name>.parquet.
 
     folder: keeps the pieces. jobs: worker processes of one thread each. InvalidValue if the folder holds
     another table.
     """
-    pieces = plan(definition, folder, root)
+    pieces = plan(definition, folder, root, runtime)
     left = [piece for piece in pieces if not piece.path.exists()]
     done = len(pieces) - len(left)
     yield done, len(pieces)
-    for _ in executor.run(work, left, jobs=jobs, kind=kind):
+    cards = int(runtime.place.type == "cuda")
+    for _ in executor.run(work, left, jobs=jobs, kind=kind, cards=cards):
         done += 1
         yield done, len(pieces)
-    tables.write(folder / f"{definition.name}.parquet", about(definition, pieces), list(_rows(pieces)))
+    described = about(definition, pieces, runtime)
+    tables.write(folder / f"{definition.name}.parquet", described, list(_rows(pieces)))
 
 
-def plan(definition: Definition, folder: Path, root: DataRoot) -> list[Piece]:
+def plan(definition: Definition, folder: Path, root: DataRoot, runtime: Runtime = CPU) -> list[Piece]:
     """All pieces: seed by seed, architecture by architecture; writes definition.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / DEFINITION
@@ -100,7 +113,7 @@ def plan(definition: Definition, folder: Path, root: DataRoot) -> list[Piece]:
         if unfit := [split for split in ("train", "val") if split not in data[name].tables]:
             raise DataError(f"{name} has no {unfit[0]} classes, which a table needs")
     return [
-        Piece(definition, folder, data, name, architecture, seed)
+        Piece(definition, folder, data, name, architecture, seed, runtime)
         for seed in definition.seeds
         for architecture in definition.architectures
         for data, name in domains
@@ -117,12 +130,14 @@ def work(piece: Piece, report: ProgressCallback) -> None:
     method = method_of(definition, piece.architecture, domain, suite.ways_of(domain.name))
     sampler = MetaBatchSampler((domain,), suite.train_shapes, definition.tasks, piece.seed)
     training = piece.path.with_suffix("")
-    trained = meta_train(method, sampler, definition.iterations, training)
+    with piece.runtime.active():
+        trained = meta_train(method, sampler, definition.iterations, training, runtime=piece.runtime)
+    state = CPU.take(method, trained.state)
     shapes = suite.shapes(domain.name)
     right: dict[str, list[int]] = {}
     for split, seed in SEEDS.items():
         episodes = definition.episodes[split]
-        found = right_in_all(method, trained.state, domain, split, shapes, seed, episodes)
+        found = right_in_all(method, state, domain, split, shapes, seed, episodes)
         right |= {f"{split} {shape.shots}": r.tolist() for shape, r in zip(shapes, found, strict=True)}
     result = {"seconds": trained.seconds, "right": right, "proxies": _proxies(piece, sampler)}
     write_atomically(piece.path, json.dumps(result).encode())
@@ -137,14 +152,14 @@ def method_of(definition: Definition, architecture: Architecture, domain: Domain
     return made
 
 
-def about(definition: Definition, pieces: Sequence[Piece]) -> tables.About:
+def about(definition: Definition, pieces: Sequence[Piece], runtime: Runtime = CPU) -> tables.About:
     """The metadata of a table."""
     domains = {piece.domain: piece.data for piece in pieces}
     code = provenance()
     return tables.About(
         definition=definition,
         domains={name: _about_domain(data, name, definition) for name, data in domains.items()},
-        environment=machine.environment(),
+        environment=machine.environment() | runtime.describe(),
         package_version=version("metanas"),
         commit=None if code is None else code.commit,
         dirty=None if code is None else code.dirty,
