@@ -1,4 +1,4 @@
-"""Each node alone on each domain of planted-v1: the table of docs/planted.md, written between its markers.
+"""Each node alone on each domain of planted-v1: the table of docs/planted.md and its picture.
 
     python -m tests.benchmarks.planted_nodes
 
@@ -25,11 +25,12 @@ from metanas.data.domain import Domain
 from metanas.data.episode import EVALUATION_SEED, EpisodeShape
 from metanas.data.meta_batches import MetaBatchSampler
 from metanas.data.suite import load_suite
+from metanas.evaluation.charts.theme import Spec, figure, svg
 from metanas.method import Progress
 from metanas.space.space import SearchSpace
 
 DOCS = Path(__file__).parents[2] / "docs"
-CELLS, PAGE = DOCS / "planted" / "nodes.json", DOCS / "planted.md"
+CELLS, PAGE, PICTURE = DOCS / "planted" / "nodes.json", DOCS / "planted.md", DOCS / "planted" / "nodes.svg"
 BEGIN, END = "<!-- nodes -->", "<!-- end of nodes -->"
 SUITE = load_suite("planted-v1")
 NODES = (
@@ -103,6 +104,52 @@ def table(kept: dict[str, dict[str, dict[str, list[float]]]]) -> str:
     return "\n".join(lines)
 
 
+def picture(kept: dict[str, dict[str, dict[str, list[float]]]]) -> Spec:
+    """The 5-shot accuracies of the table as a picture: domains x nodes."""
+    means: dict[tuple[str, str], list[float]] = {}
+    for address, cell in kept.items():
+        domain, node, _ = address.split()
+        means.setdefault((domain, node), []).append(float(np.mean(cell["accuracies"]["5"])))
+    rows = [
+        {"domain": domain.removeprefix("planted-"), "node": node, "accuracy": round(float(np.mean(values)))}
+        for (domain, node), values in means.items()
+        if node in NODES
+    ]
+    at = {
+        "x": {
+            "field": "node",
+            "sort": list(NODES),
+            "title": "the only node of the network",
+            "axis": {"labelAngle": -30, "orient": "bottom"},
+        },
+        "y": {
+            "field": "domain",
+            "sort": [name.removeprefix("planted-") for name in SUITE.domains],
+            "title": None,
+        },
+    }
+    colour = {
+        "field": "accuracy",
+        "type": "quantitative",
+        "scale": {"domain": [20, 100], "range": ["#eef2f6", "#0072B2"]},
+        "legend": None,
+    }
+    dark = {"condition": {"test": "datum.accuracy > 60", "value": "white"}, "value": "#16202a"}
+    label = {"field": "accuracy", "type": "quantitative"}
+    return figure(
+        "Which node can learn which planted domain (5-shot accuracy in %, chance is 20)",
+        "; ".join(f"{r['domain']} with {r['node']}: {r['accuracy']} %" for r in rows),
+        rows,
+        width=620,
+        height=210,
+        encoding=at,
+        layer=[
+            {"mark": {"type": "rect", "stroke": "white"}, "encoding": {"color": colour}},
+            {"mark": {"type": "text", "fontSize": 12}, "encoding": {"text": label, "color": dark}},
+        ],
+    )
+
+
 def _entry(seeds: list[dict[str, list[float]]]) -> str:
     """Means, and 1.96 standard errors over seeds and episodes taken as crossed: the sum of both variances."""
     means, widths = [], []
@@ -122,7 +169,7 @@ def main() -> None:
     parser.add_argument("--domains", default=",".join(SUITE.domains))
     parser.add_argument("--nodes", default=",".join(NODES))
     parser.add_argument("--seeds", default="0,1")
-    parser.add_argument("--table-only", action="store_true", help="write the table of what is kept")
+    parser.add_argument("--table-only", action="store_true", help="write table and picture of what is kept")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if not asked.table_only:
@@ -133,6 +180,7 @@ def main() -> None:
     after = rest.split(END)[1]
     text = f"{before}{BEGIN}\n{table(read())}\n{END}{after}"
     write_atomically(PAGE, text.encode())
+    write_atomically(PICTURE, svg(picture(read())).encode())
 
 
 if __name__ == "__main__":
