@@ -48,7 +48,9 @@ def serve(
         list[str] | None,
         typer.Option(help="Most uses of an account, such as submission=20/1 (a day) or challenge=5/30."),
     ] = None,
-    writes_per_minute: Annotated[int, typer.Option(min=1, help="Requests that write, of one token.")] = 60,
+    writes_per_minute: Annotated[
+        int, typer.Option(min=1, max=MANY, help="Requests that write, of one token.")
+    ] = 60,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads for quick requests.")] = 8,
     slow_threads: Annotated[int, typer.Option(min=1, max=64, help="Threads for bundles and challenges.")] = 4,
     score: Annotated[

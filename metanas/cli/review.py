@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from metanas.base.plugins import load
+from metanas.base.ranges import MANY
 from metanas.cli.admin import Data, opened
 from metanas.cli.common import BOARD, AsJson, Database, fail, group, print_rows
 
@@ -54,7 +55,7 @@ def rescore(submission: str, db: Database = BOARD, data: Data = None) -> None:
 def log(
     about: Annotated[str, typer.Option(help="Only links about this id, account or method.")] = "",
     action: Annotated[str, typer.Option(help="Only this action, such as decided, token or refused.")] = "",
-    last: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    last: Annotated[int, typer.Option(min=1, max=MANY, help="The newest so many.")] = 50,
     db: Database = BOARD,
     data: Data = None,
     as_json: AsJson = False,

@@ -8,12 +8,11 @@ import torch
 
 from metanas.base import distributed
 from metanas.base.seeding import generator
-from metanas.data.episode import Batch, Episodes
+from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.data.meta_batches import MetaBatchSampler
 from metanas.engine.config import settings_of
 from metanas.engine.trainer import meta_train
 from metanas.method import METHODS
-from tests import tiny
 
 ITERATIONS, TASKS = 4, 3  # three tasks for two processes: shares of different size
 
@@ -25,7 +24,7 @@ class Given(MetaBatchSampler):
     def __getitem__(self, iteration: int) -> list[Episodes]:
         dice = generator(iteration, "tasks")
 
-        def part(spec: tiny.TaskSpec, each: int) -> Batch:
+        def part(spec: TaskSpec, each: int) -> Batch:
             x = torch.randn(TASKS, 2 * each, *spec.input_shape, generator=dice, dtype=torch.float64)
             return Batch(x, torch.arange(2).repeat_interleave(each).repeat(TASKS, 1))
 
@@ -33,7 +32,7 @@ class Given(MetaBatchSampler):
         return [Episodes(spec, part(spec, 1), part(spec, 3), classes) for spec in SPECS]
 
 
-SPECS = tuple(tiny.TaskSpec(name, "image", (1, 8, 8), 2, classes=5) for name in ("first", "second"))
+SPECS = tuple(TaskSpec(name, "image", (1, 8, 8), 2, classes=5) for name in ("first", "second"))
 
 
 def main(word: str, folder: Path) -> None:

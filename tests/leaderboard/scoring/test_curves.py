@@ -71,7 +71,7 @@ def test_a_curve_is_shown_with_its_band(files: Members, tmp_path: Path) -> None:
             assert found["low"][2] <= found["mean"][2] <= found["high"][2]
         site = open_site(Stored(server.context.store), live=False)
         page = site.get(links.method(shown.track, "mine")).content.decode()
-        assert "<h2>Adaptation</h2>" in page and "The numbers of the picture" in page
+        assert "<h2>Adaptation</h2>" in page and "Show data" in page
         picture = links.picture(links.method(shown.track, "mine"), "curves", "light")
         assert b"<svg" in site.get(picture).content
 
