@@ -64,7 +64,7 @@ class Strict(BaseModel):
 
 def _printable(name: str) -> str:
     if not name.isprintable():
-        raise ValueError(f"must have no control characters, got {name!r}")
+        raise ValueError("must have no control characters")
     return name
 
 
