@@ -113,6 +113,7 @@ def _work(seed_run: SeedRun, report: ProgressCallback) -> None:
     score_controls(seed_run, method, trained.state, data.tasks(), testing)
     distributed.barrier()
     if distributed.rank() == 0 and not seed_run.costs.exists():
+        report("counting operations", seed_run.steps)
         kinds = sample_batches(config, sampler) if iterations else []
         with distributed.single_process():
             keep_costs(seed_run, method, trained, data.tasks(), kinds)

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 EVERY = 10.0  # seconds between two lines of a log
 SHOWN = 4  # pieces that a log names at a time
+DONE = "done"  # what a piece does when nothing is left; all steps may be done before
 COLUMNS = (
     TextColumn("{task.description:<18}"),
     BarColumn(bar_width=24),
@@ -38,7 +39,7 @@ class _Piece:
 
     @property
     def is_done(self) -> bool:
-        return self.done >= self.total
+        return self.doing == DONE
 
     def line(self, now: float) -> str:
         """maml seed 0: meta-training, 34 %, 0:01:20, left 0:02:35"""
@@ -76,6 +77,7 @@ def tracked(items: Iterable[T], name: str, total: int) -> Iterator[T]:
         for done, item in enumerate(items, 1):
             yield item
             update(0, f"{done} of {total}", done)
+        update(0, DONE, total)
 
 
 @contextmanager

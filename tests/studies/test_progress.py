@@ -20,6 +20,8 @@ def test_a_log_has_a_line_every_few_seconds_and_one_at_the_end(monkeypatch: pyte
     with progress.shown(["maml seed 0", "maml seed 1"], [10, 10], out) as update:
         update(0, "meta-training", 4)
         wait_for(file, "maml seed 0: meta-training, 40 %, 0:00:00, left 0:00:00")
+        update(0, "controls", 10)
+        wait_for(file, "maml seed 0: controls, 100 %")
         update(0, "done", 10)
         update(0, "done", 10)
     lines = file.getvalue().splitlines()
@@ -58,5 +60,5 @@ def test_a_terminal_has_bars_and_a_quiet_console_nothing() -> None:
 
 def test_tracked_items_are_all_given(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(progress.tracked("abc", "letters", 3)) == ["a", "b", "c"]
-    assert "letters: 3 of 3, 100 %" in capsys.readouterr().out
+    assert "letters: done, 100 %" in capsys.readouterr().out
     assert list(progress.tracked("", "nothing", 0)) == []
