@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -91,6 +92,15 @@ def test_new_budgets_in_a_suite_do_not_make_a_run_another_one(tmp_path: Path) ->
     assert runs.prepare(made, folder, Datasets.open(made.suite)) == [], "complete"
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of two seeds, without its result."""
+    ((made, folder),) = wanted(tmp_path_factory.mktemp("finished"), "chance")
+    grid.run([(made, folder)], root=None, jobs=1, db=None)
+    (folder / "submission.json").unlink()
+    return folder
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -102,11 +112,10 @@ def test_new_budgets_in_a_suite_do_not_make_a_run_another_one(tmp_path: Path) ->
     ],
 )
 def test_a_seed_s_damaged_file_is_named_and_nothing_is_published(
-    tmp_path: Path, name: str, content: str, message: str
+    tmp_path: Path, finished: Path, name: str, content: str, message: str
 ) -> None:
     ((made, folder),) = wanted(tmp_path, "chance")
-    grid.run([(made, folder)], root=None, jobs=1, db=None)
-    (folder / "submission.json").unlink()
+    shutil.copytree(finished, folder)
     path = folder / "seed0" / name
     if content == "half":
         rows = result.read_table(path, result.SCHEMA)
