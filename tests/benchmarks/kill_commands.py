@@ -1,6 +1,6 @@
 """Commands are killed at random moments and given again: nothing is lost, doubled or half-written.
 
-    python -m tests.benchmarks.kill_commands [kills per command, default 50]
+    python -m tests.benchmarks.kill_commands [kills per command, default 50] [COMMAND ...]
 
 `run`, `grid`, `tune`, `data prepare`, `submit` and `leaderboard export`, on the smallest task. Each command
 is forked from this process, which has imported everything, so that the kills fall into the work; its workers
@@ -261,8 +261,8 @@ def ready(server: str) -> None:
     raise TimeoutError(server)
 
 
-def main(kills: int) -> None:
-    """All commands, one after the other, in a folder of their own."""
+def main(kills: int, chosen: Sequence[str]) -> None:
+    """The chosen commands, or all, one after the other, in a folder of their own."""
     torch.set_num_threads(1)
     began, total = time.monotonic(), 0
     with tempfile.TemporaryDirectory() as folder:
@@ -271,7 +271,9 @@ def main(kills: int) -> None:
         child, server = prepare()
         try:
             ready(server)
-            for name, case in cases(server).items():
+            known = cases(server)
+            for name in chosen or known:
+                case = known[name]
                 done, length = campaign(case, kills, random.Random(name))
                 total += done
                 print(f"{name}: {done} kills, the same outcome; {length:.1f} s undisturbed", flush=True)
@@ -283,4 +285,4 @@ def main(kills: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int((sys.argv[1:] or ["50"])[0]))
+    main(int((sys.argv[1:] or ["50"])[0]), sys.argv[2:])
