@@ -1,6 +1,6 @@
 """YAML that a user wrote: one reader, whose errors say where the text came from."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,23 @@ def parse(text: str, source: str) -> Any:
     """
     try:
         value = yaml.safe_load(text)
-        repr_of = json.dumps(value, ensure_ascii=False, default=str)
-        repr_of.encode()  # half a character, as an escape can make it, is in no file or page
+        for part in _texts(value):
+            part.encode()  # half a character, as an escape can make it, is in no file or page
         return value
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise InvalidValue(f"{source} is not YAML: {reason}") from error
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _texts([*value, *value.values()])
+    elif isinstance(value, list | tuple | set):
+        for part in value:
+            yield from _texts(part)
 
 
 def read(path: Path) -> Any:

@@ -46,16 +46,16 @@ def checkpoint(run: Path, seed: int, method: Method | None = None) -> Trained:
     if trained is None:
         raise DataError(f"{run} has no checkpoint of seed {seed}: it was not trained, or deleted")
     if method is not None:
-        check_fits(trained.state, method, path)
+        check_fits(trained.state, method.start(generator(0, "start")), path)
     return trained
 
 
-def check_fits(state: State, method: Method, path: Path, *, whole: bool = True) -> None:
-    """DamagedFile unless the state at `path` has the tensors that the method starts with, in their shapes.
+def check_fits(state: State, start: State, path: Path, *, whole: bool = True) -> None:
+    """DamagedFile unless the state at `path` has the tensors of a method's `start`, in their shapes.
 
-    whole: all of them; else those that it has.
+    whole: all of them; else only those that it has are looked at.
     """
-    for name, tensor in method.start(generator(0, "start")).items():
+    for name, tensor in start.items():
         found = tuple(state[name].shape) if name in state else None
         if found != tuple(tensor.shape) and (whole or found is not None):
             raise DamagedFile(

@@ -121,7 +121,7 @@ def _begin(method: Method, path: Path, runtime: Runtime, seed: int) -> Trained:
     here, saved = name_of(runtime.place), load(path)
     if saved is None:
         return Trained(runtime.start(method, generator(seed, "start")), 0, 0.0, devices=(here,))
-    check_fits(saved.state, method, path)
+    check_fits(saved.state, State(method.start(generator(seed, "start"))), path)
     if saved.devices[-1] != here:
         logging.getLogger("metanas").warning(
             "%s was trained on %s until iteration %d and goes on on %s: the last digits differ from those of "

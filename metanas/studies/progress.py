@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from metanas.base.executor import OnProgress
 
 EVERY = 10.0  # seconds between two lines of a log
 SHOWN = 4  # pieces that a log names at a time
@@ -23,7 +25,6 @@ COLUMNS = (
     TimeRemainingColumn(),
     TextColumn("{task.fields[doing]}"),
 )
-Update = Callable[[int, str, int], None]  # index of the piece, what it does, steps that are done
 T = TypeVar("T")
 
 
@@ -55,7 +56,7 @@ def _clock(seconds: float) -> str:
 
 
 @contextmanager
-def shown(names: Sequence[str], totals: Sequence[int], console: Console) -> Iterator[Update]:
+def shown(names: Sequence[str], totals: Sequence[int], console: Console) -> Iterator[OnProgress]:
     """Show pieces of work; call what it gives with index, what is being done, and the steps that are done.
 
     totals: steps of each piece, at least 1.
@@ -81,7 +82,7 @@ def tracked(items: Iterable[T], name: str, total: int) -> Iterator[T]:
 
 
 @contextmanager
-def _bars(names: Sequence[str], totals: Sequence[int], console: Console) -> Iterator[Update]:
+def _bars(names: Sequence[str], totals: Sequence[int], console: Console) -> Iterator[OnProgress]:
     with Progress(*COLUMNS, console=console) as progress:
         bars: list[TaskID] = [
             progress.add_task(name, total=total, start=False, doing="waiting")
@@ -96,7 +97,7 @@ def _bars(names: Sequence[str], totals: Sequence[int], console: Console) -> Iter
 
 
 @contextmanager
-def _lines(names: Sequence[str], totals: Sequence[int], console: Console) -> Iterator[Update]:
+def _lines(names: Sequence[str], totals: Sequence[int], console: Console) -> Iterator[OnProgress]:
     pieces = [_Piece(name, max(1, total)) for name, total in zip(names, totals, strict=True)]
     over = threading.Event()
 

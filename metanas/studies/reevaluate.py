@@ -102,8 +102,9 @@ def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain]) -> None:
     """Write predictions and costs from the checkpoint of `run`. domains: those the network is built for."""
     method = build(seed_run.config, domains)
     trained = checkpoint(run, seed_run.seed)
-    check_fits(trained.state, method, run / f"seed{seed_run.seed}", whole=False)
-    state = State(method.start(generator(seed_run.seed, "start"))) | trained.state
+    start = State(method.start(generator(seed_run.seed, "start")))
+    check_fits(trained.state, start, run / f"seed{seed_run.seed}" / "state.safetensors", whole=False)
+    state = start | trained.state
     state = seed_run.runtime.take(method, state)
     seed_run.path.mkdir(exist_ok=True)
     tasks = seed_run.data.tasks()

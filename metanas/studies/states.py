@@ -12,6 +12,7 @@ from typing import Any
 
 from metanas.base.atomic import sha256, write_atomically
 from metanas.base.errors import DamagedFile, DataError, InvalidValue
+from metanas.base.seeding import generator
 from metanas.data.episode import TaskSpec
 from metanas.engine import checkpoint
 from metanas.engine.config import settings_of
@@ -51,7 +52,7 @@ def load(
     specs = _specs(card, place)
     kind = METHODS[card["method"]]
     built = kind(specs, settings_of(kind, card["settings"], stored=True))
-    checkpoint.check_fits(trained.state, built, path)
+    checkpoint.check_fits(trained.state, built.start(generator(seed, "start")), path)
     return Learner(built, Runtime(device).take(built, trained.state), {spec.name: spec for spec in specs})
 
 

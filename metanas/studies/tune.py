@@ -31,6 +31,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlch
 
 from metanas.base import redact, yaml_text
 from metanas.base.errors import DataError, MetanasError
+from metanas.base.executor import OnProgress
 from metanas.data.datasets import Datasets
 from metanas.engine.config import ConfigError, RunConfig, as_overrides, known_keys, resolve, settings_of
 from metanas.engine.fields import range_of
@@ -41,7 +42,6 @@ from metanas.engine.seed_run import build, check_trains
 from metanas.engine.trainer import TrainError, meta_train
 from metanas.engine.validation import accuracy, selection
 from metanas.method import METHODS
-from metanas.studies.progress import Update
 
 
 class StorageError(DataError):
@@ -73,7 +73,7 @@ def tune(
     data: Datasets,
     seed: int = 0,
     runtime: Runtime = CPU,
-    update: Update = lambda index, doing, done: None,
+    update: OnProgress = lambda index, doing, done: None,
 ) -> Tuned:
     """Run trials until `trials` have ended, those of earlier calls included.
 
@@ -101,11 +101,7 @@ def tune(
 
     def score(trial: Trial) -> float:
         suggested = {key: _suggest(trial, key, distribution) for key, distribution in over.items()}
-        all_overrides = [*overrides, *as_overrides(suggested)]
-        resolved = resolve(
-            config.method, config.suite.name, budget=config.budget_name, overrides=all_overrides
-        )
-        trial_config = config.model_copy(update={"settings": resolved.settings})
+        trial_config = _with(config, overrides, suggested)
         method, batches = build(trial_config, data.values()), meta_batches(config, data, seed)
         with tempfile.TemporaryDirectory() as folder, runtime.active():
             iterations = num_iterations(trial_config, method, batches)
@@ -141,11 +137,14 @@ def _check_builds(
     """The error of a network or method that a suggested value could not build, before any trial."""
     for key, distribution in over.items():
         for value in _ends(distribution):
-            given = [*overrides, *as_overrides({key: value})]
-            settings = resolve(
-                config.method, config.suite.name, budget=config.budget_name, overrides=given
-            ).settings
-            build(config.model_copy(update={"settings": settings}), data.values())
+            build(_with(config, overrides, {key: value}), data.values())
+
+
+def _with(config: RunConfig, overrides: Sequence[str], values: Mapping[str, Any]) -> RunConfig:
+    """The configuration with these values of the searched hyperparameters."""
+    given = [*overrides, *as_overrides(values)]
+    resolved = resolve(config.method, config.suite.original, budget=config.budget_name, overrides=given)
+    return config.model_copy(update={"settings": resolved.settings})
 
 
 def ranges(method: str, texts: Sequence[str]) -> dict[str, BaseDistribution]:
@@ -178,12 +177,10 @@ def _ends(distribution: BaseDistribution) -> Sequence[Any]:
     if isinstance(distribution, CategoricalDistribution):
         return tuple(distribution.choices)
     assert isinstance(distribution, FloatDistribution | IntDistribution)
-    return (distribution.low, distribution.high, *_between(distribution))
-
-
-def _between(distribution: FloatDistribution | IntDistribution) -> Sequence[float]:
-    """What is a whole number in no other value: 1.5..2.5 for a number of steps."""
-    return [] if isinstance(distribution, IntDistribution) else [(distribution.low + distribution.high) / 2]
+    low, high = distribution.low, distribution.high
+    if isinstance(distribution, IntDistribution):
+        return (low, high)
+    return (low, high, low + 0.618034 * (high - low))  # not whole, even where both ends are
 
 
 def _check_range(method: str, key: str, distribution: BaseDistribution) -> None:

@@ -44,5 +44,9 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
         yaml_text.read(tmp_path / "own.yaml")
 
 
+def test_keys_of_any_kind_are_read() -> None:
+    assert list(yaml_text.parse("2024-01-01: {1: é, null: 2}", "here").values()) == [{1: "é", None: 2}]
+
+
 def test_what_is_right_is_read(tmp_path: Path) -> None:
     assert yaml_text.parse("{a: [1, 2.5, x]}", "here") == {"a": [1, 2.5, "x"]}

@@ -121,6 +121,7 @@ def test_a_search_beyond_a_range_is_refused() -> None:
         ("second_order=true|maybe", "second_order: .*'maybe'"),
         ("steps=1|x", "steps: .*'x'"),
         ("steps=1.5..2.5", "steps: .*1.5"),
+        ("steps=1.0..3.0", "steps: .*2.2"),
         ("clip=1.0..1e39", "clip: .*float32 holds no larger one|--over clip: must be more than 0"),
     ],
 )

@@ -1,5 +1,6 @@
 """Tuning: resumes, shares one store, and never draws a test episode."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,16 +15,17 @@ from metanas.data.domain import Domain
 from metanas.engine.config import ConfigError, resolve
 from metanas.engine.trainer import TrainError
 from metanas.method import METHODS
-from metanas.studies.tune import StorageError, Tuned, _check_range, _given, _study_name, ranges, tune
+from metanas.studies.tune import StorageError, Tuned, _check_range, _given, _study_name, _with, ranges, tune
 
 QUICK = ["space.layers=1", "space.channels=8", "space.reductions=[]", "batching=vmap", "suite.shots=[1]"]
+OVER = ("weight_rate=0.001..1.0", "steps=1..2")
 
 
-def run(path: Path, trials: int, sampler: str = "random") -> Tuned:
+def run(path: Path, trials: int, sampler: str = "random", over: Sequence[str] = OVER) -> Tuned:
     config = resolve("maml", "mini-v1", budget="smoke", domains=["langid"], overrides=QUICK)
     return tune(
         config,
-        ranges("maml", ["weight_rate=0.001..1.0", "steps=1..2"]),
+        ranges("maml", over),
         overrides=QUICK,
         trials=trials,
         sampler=sampler,  # type: ignore[arg-type]
@@ -67,19 +69,22 @@ def test_the_first_trial_has_the_given_values(tmp_path: Path) -> None:
     assert trial.params["weight_rate"] == 0.1
 
 
+def test_a_suite_of_one_s_own_is_tuned_on(tmp_path: Path) -> None:
+    """It has no name that could be looked up."""
+    (tmp_path / "own-v1.yaml").write_text(
+        "name: own-v1\nversion: '1'\nsummary: Mine.\ndomains: [langid]\nways: 5\nshots: [1]\nqueries: 3\n"
+        "train_queries: 3\nepisodes: 10\nseeds: [0]\n"
+        "budgets: {smoke: {iterations: 1, tasks: 1, eval_episodes: 2}}\n"
+    )
+    config = resolve("maml", tmp_path / "own-v1.yaml", budget="smoke", overrides=["steps=3"])
+    found = _with(config, ["steps=3"], {"weight_rate": 0.5})
+    assert (found.settings["steps"], found.settings["weight_rate"]) == (3, 0.5)
+    assert found.suite == config.suite
+
+
 def test_a_network_that_is_none_is_refused_before_a_trial(tmp_path: Path) -> None:
-    config = resolve("maml", "mini-v1", budget="smoke", domains=["langid"], overrides=QUICK)
     with pytest.raises(UnknownName, match="nope"):
-        tune(
-            config,
-            ranges("maml", ["network.kind=conv4|nope"]),
-            overrides=QUICK,
-            trials=1,
-            sampler="random",
-            storage=f"sqlite:///{tmp_path}/tune.db",
-            episodes=4,
-            data=Datasets.open(config.suite),
-        )
+        run(tmp_path / "tune.db", 1, over=["network.kind=conv4|nope"])
     assert not (tmp_path / "tune.db").exists()
 
 
