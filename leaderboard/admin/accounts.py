@@ -92,8 +92,10 @@ def erase(store: Store, name: str) -> str:
         account = find(session, name)
         other = f"erased-{account.id}"
         ids = session.scalars(select(Submission.id).where(Submission.account_id == account.id)).all()
+        own = File.submission_id.in_(ids)
+        elsewhere = select(File.sha256).where(~own)  # the same bytes in somebody else's bundle stay
         files = session.scalars(
-            select(File.sha256).where(File.submission_id.in_(ids) & File.name.in_(PERSONAL))
+            select(File.sha256).where(own & File.name.in_(PERSONAL) & File.sha256.not_in(elsewhere))
         ).all()
         for row in session.scalars(select(Submission).where(Submission.id.in_(ids))):
             row.entry = None if row.entry is None else json.dumps({**json.loads(row.entry), **GONE})

@@ -128,6 +128,19 @@ def test_an_erased_person_is_nowhere_and_the_board_still_verifies(server: Served
         accounts.erase(store, "ada")
 
 
+def test_what_another_account_sent_too_is_not_erased(server: Served, tmp_path: Path) -> None:
+    """Files are kept once by their content, and two bundles may have the same README."""
+    for role, method in (("owner", "mine"), ("other", "theirs")):
+        files = bundles.members(tmp_path / method, method)
+        found = server.post(bundles.numbered(files, "the same"), role)
+        assert found.status_code == 202, found.text
+    server.work()
+    accounts.erase(server.context.store, "ada")
+    theirs = found.json()["id"]
+    assert server.get(f"submissions/{theirs}/files/README.md", "nobody").content == b"the same"
+    verify(server.context.store)
+
+
 def test_a_record_that_was_erased_cannot_be_changed_again(server: Served, tmp_path: Path) -> None:
     store = server.context.store
     server.post(bundles.zipped(tmp_path / "a"))
