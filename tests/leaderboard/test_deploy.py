@@ -48,6 +48,7 @@ def test_compose_serves_with_options_that_exist_on_this_machine_alone() -> None:
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     assert not fault(["leaderboard", *services["board"]["command"]])
     assert services["board"]["ports"] == ["127.0.0.1:8000:8000"] and "ports" not in services["database"]
+    assert services["board"]["environment"]["FORWARDED_ALLOW_IPS"] == "*"  # else all visitors are one address
     assert (
         DEPLOY / services["board"]["build"]["context"] / services["board"]["build"]["dockerfile"]
     ).is_file()
