@@ -7,6 +7,7 @@ caches what an adapter returns.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -96,7 +97,7 @@ class Remote:
 
 
 class Domains(Registry[type[Adapter]]):
-    """All domains: those of files in Python and of installed packages, and YAML files of your own.
+    """All domains: those of `tasks/`, Python or YAML, of installed packages, and YAML files of your own.
 
     The latter are `*.yaml` in the folders and the files that METANAS_DOMAINS names (default: the folder
     `domains` of the working directory), and have the name of their file (`tasks/declared/spec.py`). An
@@ -122,6 +123,8 @@ class Domains(Registry[type[Adapter]]):
             else entry
             for entry in super().entries()
         }
+        for path in _ours():
+            known[path.stem] = plugins.Entry(path.stem, str(path), _summary(path))
         for path in declared_files():
             known.setdefault(path.stem, plugins.Entry(path.stem, str(path), f"declared in {path}"))
         return [known[name] for name in sorted(known)]
@@ -129,10 +132,10 @@ class Domains(Registry[type[Adapter]]):
     def __getitem__(self, name: str) -> type[Adapter]:
         """The adapter of that name. UnknownName; InvalidValue for a wrong YAML file or a taken name."""
         files = [path for path in declared_files() if path.stem == name]
+        given = next((path for path in _ours() if path.stem == name), None) or _packaged(name)
         if not files:
-            packaged = _packaged(name)
-            return self._registered(name) if packaged is None else self._of_file(name, packaged)
-        other = next((entry.module for entry in super().entries() if entry.name == name), None)
+            return self._registered(name) if given is None else self._of_file(name, given)
+        other = next((entry.module for entry in super().entries() if entry.name == name), given)
         if other is not None or len(files) > 1:
             raise InvalidValue(
                 f"domain {name!r} is that of {other or files[1]}; give {files[0]} another name"
@@ -156,6 +159,18 @@ class Domains(Registry[type[Adapter]]):
             made: type[Adapter] = plugins.load("tasks.declared.adapter").of_file(name, path)
             self._declared[path] = known = (content, made)
         return known[1]
+
+
+@cache
+def _ours() -> tuple[Path, ...]:
+    """The YAML files beside our adapters."""
+    return tuple(sorted(plugins.folder("tasks").glob("*.yaml")))
+
+
+def _summary(path: Path) -> str:
+    """What a domain's YAML file says of it in one line, without a parser, which takes long."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((line.removeprefix("summary: ") for line in lines if line.startswith("summary: ")), "")
 
 
 def _packaged(name: str) -> Path | None:

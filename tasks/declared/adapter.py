@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas.base.errors import DataError
-from metanas.data.adapter import Adapter, Clip, Examples
+from metanas.data.adapter import Clip, Examples, Remote
 from metanas.data.episode import Split
+from metanas.data.files import FromFiles, downloads
 from tasks.declared import rows as reading
 from tasks.declared.class_splits import class_split
 from tasks.declared.rows import Row
@@ -30,17 +31,15 @@ PREPROCESSING = {
 }
 
 
-class DeclaredDomain(Adapter):
+class DeclaredDomain(FromFiles):
     """A domain that a YAML file declares; `of_file` makes the subclass of one.
 
     file: the YAML. settings: all that it says, which decides the data with the files (`identity.py`).
     """
 
-    name: ClassVar[str]
     file: ClassVar[Path]
     spec: ClassVar[DomainFile]
     settings: ClassVar[str]
-    synthetic: ClassVar[bool] = False
 
     def locate(self, root: Path | None) -> Sequence[Path]:
         """The files; none for what a library downloads. DataError says what is missing."""
@@ -49,6 +48,8 @@ class DeclaredDomain(Adapter):
         found = [next((base / path for base in bases if (base / path).exists()), None) for path in paths]
         if None not in found:
             return [path for path in found if path is not None]
+        if self.remotes:
+            return super().locate(root)
         missing = f"{self.name}: {bases[0] / paths[found.index(None)]} is missing"
         if source.kind not in (*LIBRARIES, "hf"):
             raise DataError(f"{missing}; paths are below --data-root or the YAML file's folder")
@@ -62,7 +63,8 @@ class DeclaredDomain(Adapter):
 
     def _bases(self, root: Path | None) -> list[Path]:
         """The folders that paths may be below."""
-        return [base for base in (root, self.file.parent) if base is not None]
+        fetched = downloads() if self.remotes and root is None else None
+        return [base for base in (root, self.file.parent, fetched) if base is not None]
 
     def _folder(self) -> str:
         """What torchvision or torchaudio reads below the folder that it is given."""
@@ -173,7 +175,8 @@ def of_file(name: str, path: Path) -> type[DeclaredDomain]:
         "licence": spec.licence or licence,
         "citation": spec.citation or citation,
         "packages": PACKAGES[spec.modality],
-        "recipe": "v1 " + " ".join(f"{key}={value}" for key, value in used.items()),
+        "recipe": spec.recipe or "v1 " + " ".join(f"{key}={value}" for key, value in used.items()),
+        "remotes": tuple(Remote(path, one.url, one.digest) for path, one in spec.downloads.items()),
     }
     return type("DeclaredDomain", (DeclaredDomain,), fields)
 

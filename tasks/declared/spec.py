@@ -79,6 +79,21 @@ class Source(BaseModel):
         return (value,) if isinstance(value, str) else tuple(value)
 
 
+class Download(BaseModel):
+    """Where a file of the source comes from, and the digest that it must have; none: the first is trusted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, Field(pattern="^https?://")]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = None
+
+    @property
+    def digest(self) -> str:
+        """As `Remote` has it."""
+        return f"sha256:{self.sha256}" if self.sha256 else f"md5:{self.md5}" if self.md5 else ""
+
+
 class Column(BaseModel):
     """The split of a class stands in a column of its examples: train, val or test."""
 
@@ -93,6 +108,8 @@ class DomainFile(BaseModel):
     splits: class names by split, shares of the classes by split, a column, or the one split of all classes.
     size, channels: of images. width, words: byte and word tokens of a text. frames: of a spectrogram, 12.5 ms
     each. steps: of a series; longer ones are cut. items: examples of the full set; fewer are a sample.
+    downloads: the source's files that `metanas data prepare` fetches, by their path. recipe: the version of
+    the preprocessing; without one, what is set of the above.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -110,6 +127,8 @@ class DomainFile(BaseModel):
     frames: Size = 64
     steps: Size = 128
     items: Annotated[int, Field(ge=1)] | None = None
+    downloads: dict[str, Download] = {}
+    recipe: Annotated[str, Field(pattern=r"^\S")] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "DomainFile":
@@ -126,6 +145,11 @@ class DomainFile(BaseModel):
                 )
         if self.modality == "series" and self.source.kind in ("folder", "torchvision", "torchaudio"):
             raise ValueError("source: series are lists of numbers in a column of csv, parquet, jsonl or hf")
+        if self.downloads and set(self.downloads) != set(self.source.names):
+            raise ValueError(
+                f"downloads: there are {', '.join(self.downloads)}; "
+                f"the source is {', '.join(self.source.names)}"
+            )
         for key, modality in INPUTS.items():
             if getattr(self.source, key) is not None and modality != self.modality:
                 raise ValueError(f"source: {key} is of modality {modality}, and this is {self.modality}")

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from metanas.base.errors import DataError
-from metanas.data.adapter import Remote
+from metanas.data.adapter import DOMAINS, Remote
 from metanas.data.download import fetch
 from metanas.data.prepare import prepare
-from tasks.banking77 import Banking77
 from tests.web import Site, serve
 
 CONTENT = bytes(range(256)) * 4000  # about a megabyte
@@ -139,9 +138,9 @@ def test_a_domain_is_downloaded_and_equals_the_one_from_a_folder(
     with serve(Site(files, faults=["cut"])) as bank:
         ours = tuple(
             Remote(remote.path, f"{bank.url}/{Path(remote.path).name}", remote.digest)
-            for remote in Banking77.remotes
+            for remote in DOMAINS["banking77"].remotes
         )
-        monkeypatch.setattr(Banking77, "remotes", ours)
+        monkeypatch.setattr(DOMAINS["banking77"], "remotes", ours)
         (missing,) = prepare(["banking77"], tmp_path)
         assert "text/banking77/train.csv is missing from the data folder" in missing.problem
         (downloaded,) = prepare(["banking77"], None)

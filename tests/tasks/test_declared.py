@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -19,7 +20,9 @@ from metanas.cli import listing
 from metanas.data.adapter import DOMAINS
 from metanas.data.domain import Domain
 from metanas.data.episode_page import write as write_page
+from metanas.data.prepare import prepare
 from metanas.data.store import folder_of, open_store
+from tests.web import Site, serve
 
 CLASSES = ("ant", "bee", "cat", "dog")
 LISTED = "{train: [ant, bee], test: [cat, dog]}"
@@ -281,6 +284,8 @@ WRONG = [
     (CSV, "{column: by}", "", "animals.csv: row 1: split is 'p0'; expected one of train, val, test"),
     (CSV, LISTED, "wdith: 3\n", "wdith: Extra inputs are not permitted"),
     (CSV, LISTED, "width: 0\n", "width: Input should be greater than or equal to 1"),
+    (CSV, LISTED, "downloads: {a.csv: {url: 'https://x'}}\n", "there are a.csv; the source is animals.csv"),
+    (CSV, LISTED, "downloads: {animals.csv: {url: 'https://x', md5: z}}\n", "md5: String should match"),
     ("{hf: someone/else}", LISTED, "", "someone/else is missing; a data set of the hub needs `revision:`"),
     ("{hf: someone/else, revision: main}", LISTED, "", "revision is 'main'; it is a commit, since branches"),
     ("{folder: ., layout: class}", LISTED, "", "layout is 'class'; it is words of class, group, split, file"),
@@ -313,6 +318,21 @@ def test_what_is_wrong_is_one_line(here: Path, source: str, splits: str, more: s
         open_store("own")
     named = "own" in str(caught.value) or "animals.csv" in str(caught.value)
     assert named and "\n" not in str(caught.value)
+
+
+def test_a_file_is_downloaded_from_where_the_yaml_says(here: Path) -> None:
+    written(here, "csv")
+    content = (here / "animals.csv").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    with serve(Site({"/a.csv": content})) as site:
+        more = f"downloads: {{animals.csv: {{url: '{site.url}/a.csv', sha256: {digest}}}}}\n"
+        declare(here, CSV, splits=LISTED, more=more)
+        beside = open_store("own").fingerprint
+        (here / "animals.csv").unlink()
+        with pytest.raises(DataError, match="`metanas data prepare own` does it"):
+            open_store("own")
+        (prepared,) = prepare(["own"], None)
+    assert prepared.action == "built" and prepared.fingerprint == beside
 
 
 @pytest.mark.parametrize("splits", [LISTED, "{train: 0.5, test: 0.5}"])
