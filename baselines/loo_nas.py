@@ -30,7 +30,7 @@ from metanas.data.episode import Batch, Episodes, TaskSpec, one_of_each
 from metanas.meta.inner import adapt, adapted_predictor, moves, trajectory
 from metanas.meta.loss import TaskLoss, cross_entropy
 from metanas.meta.optimizers import adam
-from metanas.meta.outer import descend, leaves, over_domains, pack
+from metanas.meta.outer import descend, leaves, mean_gradient, over_domains, pack
 from metanas.meta.pretrain import class_loss, classifiers
 from metanas.meta.prototypes import prototype_head, start_with_head, wide_loss
 from metanas.meta.rates import LearnedRates, start_nodes
@@ -62,6 +62,7 @@ class LooNas(Method):
 
         steps, test_steps: learned steps on the weights after the choice, 0 for none; steps_from: the share of
         meta-training after which they are trained. rate: their first rate. sharpness: of the prototype head.
+        paths: architectures that an iteration trains on a domain's tasks; their gradients are averaged.
         focus: the share of meta-training after which paths come from the candidates instead of the whole
         space; 1: never. judgements: so often, at equal distances from then on, candidates are judged, and
         each domain keeps the better half (successive halving, Jamieson and Talwalkar, AISTATS 2016) and
@@ -81,6 +82,7 @@ class LooNas(Method):
         steps_from: Share = 0.5
         rate: Positive = 0.03
         sharpness: NonNegative = 8.0
+        paths: Count = 1
         focus: Share = 0.25
         spread: NonNegative = 0.05
         judgements: Count = 4
@@ -115,34 +117,41 @@ class LooNas(Method):
         return (self.settings.steps_from,) if self.settings.steps else ()
 
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        """One step on the shared weights, through one drawn architecture per domain."""
+        """One step on the shared weights, through the drawn architectures of each domain."""
         s, learned = self.settings, leaves(state, ("weights", "rates", "classifier", "head"))
         names = sorted(learned)  # a checkpoint may change the order
         steps = s.steps if progress.iteration >= s.steps_from * progress.total else 0
 
-        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
-            path = self._path(state, episodes.spec, progress)
+        def of_path(episodes: Episodes, path: Architecture) -> tuple[Tensors, Tensor]:
             loss, pretrain = self._losses(learned, episodes, path, steps)
             at = [learned[name] for name in names]
             partials = torch.autograd.grad(loss + s.pretrain * pretrain, at, allow_unused=True)
             found = {name: g for name, g in zip(names, partials, strict=True) if g is not None}
             return found, loss.detach()
 
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
+            paths = self._trained(state, episodes.spec, progress)
+            parts, losses = zip(*(of_path(episodes, path) for path in paths), strict=True)
+            return mean_gradient(parts), torch.stack(losses).mean()
+
         gradients, losses = over_domains(batch, gradient, limit=s.clip, whole=True)
         usual = adam(s.outer_weight_rate * progress.remaining)
         rates = adam(s.outer_eta_rate * progress.remaining)
         return descend(state, gradients, lambda name: rates if group_of(name) == "rates" else usual), losses
 
-    def _path(self, state: State, spec: TaskSpec, progress: Progress) -> Architecture:
-        """The architecture that this iteration trains on a domain."""
+    def _trained(self, state: State, spec: TaskSpec, progress: Progress) -> list[Architecture]:
+        """The architectures that this iteration trains on a domain."""
         s, seed = self.settings, int(state["seed"])
         if progress.iteration < s.focus * progress.total or f"judged/loo/{spec.name}" not in state:
-            return draw(self._drawn, spec, seed, progress.iteration)
+            numbers = range(progress.iteration * s.paths, (progress.iteration + 1) * s.paths)
+            return [draw(self._drawn, spec, seed, number) for number in numbers]
         losses = judged(state, spec, self.specs, len(self.candidates)).domain.cpu()
         halvings = sum(progress.iteration >= share * progress.total for share in self.selects_at())
         kept = halved(losses, self._within[spec.name], halvings, s.spread)
         dice = generator(seed, "focus", spec.name, progress.iteration)
-        return self.candidates[kept[int(torch.randint(len(kept), (), generator=dice))]]
+        return [
+            self.candidates[kept[int(torch.randint(len(kept), (), generator=dice))]] for _ in range(s.paths)
+        ]
 
     def selects_at(self) -> Sequence[float]:
         """Where candidates are judged for the paths that follow."""

@@ -8,6 +8,7 @@ done on the CPU, so that a method costs the same on every device.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -73,20 +74,23 @@ def train_flops(method: Method, state: State, batches: Sequence[list[Episodes]],
         return 0
     bounds, total = [0.0, *method.phases(), 1.0], 0.0
     for begin, end in pairwise(bounds):
-        progress = Progress(math.ceil(begin * iterations), iterations)
-        counts = [_step_flops(method, state, progress, batch) for batch in batches]
+        counts = [_step_flops(method, state, begin, iterations, batch) for batch in batches]
         total += (end - begin) * iterations * sum(counts) / len(counts)
     return round(total)
 
 
-def _step_flops(method: Method, state: State, progress: Progress, batch: list[Episodes]) -> float:
-    """FLOPs of an iteration; of single paths the mean over the first PATHS draws, the same for all seeds."""
+def _step_flops(method: Method, state: State, begin: float, iterations: int, batch: list[Episodes]) -> float:
+    """FLOPs of an iteration after a share of them; of single paths the mean over the next PATHS draws.
+
+    Where the supernet draws paths, they are the same for all seeds.
+    """
     space = getattr(getattr(method, "settings", None), "space", None)
     draws = 1 if getattr(space, "sampling", "mixture") == "mixture" else PATHS
-    total = 0
+    total, finer = 0, iterations * draws  # so many, that the draws lie in one phase
     for draw in range(draws):
+        progress = Progress(math.ceil(begin * finer) + draw, finer)  # a method may draw paths by it
         with training(0, draw, State(state).probabilities):
-            total += count(lambda: method.step(state, progress, batch))
+            total += count(partial(method.step, state, progress, batch))
     return total / draws
 
 

@@ -90,10 +90,16 @@ def over_domains(
     mean of the tasks' own gradients, so processes share out domains instead of tasks.
     """
     parts, losses = mean_over_tasks(batch, gradient, whole=whole)
+    mean = mean_gradient(parts)
+    return mean if math.isinf(limit) else dict(
+        zip(mean, clipped(list(mean.values()), limit), strict=True)
+    ), losses
+
+
+def mean_gradient(parts: Sequence[Tensors]) -> Tensors:
+    """The mean of gradients by name; one that lacks a name counts as zero there."""
     names = list(dict.fromkeys(name for part in parts for name in part))
-    total = _means(parts, names)
-    total = total if math.isinf(limit) else clipped(total, limit)
-    return dict(zip(names, total, strict=True)), losses
+    return dict(zip(names, _means(parts, names), strict=True))
 
 
 def _means(parts: Sequence[Tensors], names: Sequence[str]) -> list[Tensor]:
