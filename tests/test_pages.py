@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 from metanas.cli.app import app
 from metanas.data.adapter import DOMAINS
 from metanas.data.examples_check import FORMS
-from tests.foreign.person import Person, environment, install
+from tests.foreign.person import Person, environment
 from tests.rooms import ROOT
 
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -94,11 +95,12 @@ def test_bring_your_method_and_your_backbone(page: str, module: str, listed: str
 
     def typed(words: list[str]) -> str:
         if words[0] == "pip":
-            install(person.python, home / words[-1])
+            person.install(home / words[-1])
             return ""
         return person.says(*words[1:])
 
-    printed = follow(f"howto/{page}.md", home, typed)
+    with closing(person):
+        printed = follow(f"howto/{page}.md", home, typed)
     assert listed in printed[1] and ("100 %" in printed[-1] or "langid" in printed[-1])
     code = (home / f"fieldwork/fieldwork/{module}.py").read_text(encoding="utf-8")
     assert code == (PACKAGE / f"fieldwork/{module}.py").read_text(encoding="utf-8")

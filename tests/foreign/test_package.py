@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.foreign import data
-from tests.foreign.person import Person, environment, install
+from tests.foreign.person import Person, environment
 from tests.rooms import ROOT
 
 DOMAINS = ("field-clothes", "field-leaves", "field-letters", "field-notes", "field-rings", "field-words")
@@ -23,13 +24,14 @@ ABOUT = "--author A --contact a@example.org --family metric-based --summary Cosi
 
 
 @pytest.fixture
-def author(tmp_path: Path) -> Person:
+def author(tmp_path: Path) -> Iterator[Person]:
     """The package's author: its source and an environment with it, editable, and the data."""
     home, python = tmp_path / "author", environment(tmp_path / "venv")
     shutil.copytree(ROOT / "tests/foreign/package", home / "package")
     data.make(home / "data")
-    install(python, home / "package")
-    return Person(home, python, METANAS_DATA="data")
+    with closing(Person(home, python, METANAS_DATA="data")) as person:
+        person.install(home / "package")
+        yield person
 
 
 @pytest.fixture
@@ -44,7 +46,8 @@ def keeper(tmp_path: Path) -> Iterator[Person]:
     command = [sys.executable, "-m", "metanas", "leaderboard", "serve", "--port", str(port)]
     with (home / "log").open("wb") as log:
         server = subprocess.Popen(command, cwd=home, env=person.env, stdout=log, stderr=log)
-        yield person
+        with closing(person):
+            yield person
         server.terminate()
         server.wait(20)
 
