@@ -87,8 +87,7 @@ class Registry(Generic[T]):
             raise UnknownName(self.kind, name, tuple(self))
         if entry is not None and name not in self._things:
             plugins.load_entry(entry)
-        if entry is not None:
-            self._check(entry)
+        self._check(entry or plugins.Entry(name, _identity(self._things[name])[0], ""))
         self._checked.add(name)
         return self._things[name]
 

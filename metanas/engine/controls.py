@@ -174,5 +174,7 @@ class Asked:
         """Predicted classes (T, Q) of T tasks under one architecture."""
         adapted = self._adapt(tasks, architecture)
         assert adapted is not None  # it answered before
-        probabilities = checked(adapted.predict(tasks.query.x), tasks.query).numpy(force=True)
+        probabilities = checked(adapted.predict(tasks.query.x), tasks.query, tasks.spec.ways).numpy(
+            force=True
+        )
         return probabilities.astype(np.float16).argmax(-1)  # as results round

@@ -20,6 +20,8 @@ from metanas.base import distributed
 from metanas.base.errors import MetanasError
 from metanas.data.domain import Domain
 from metanas.data.episode import EVALUATION_SEED, Batch, Episodes, EpisodeShape, Split, moved
+from metanas.engine import returned
+from metanas.engine.returned import ProtocolError
 from metanas.engine.seed_run import ProgressCallback, SeedRun, predictions_path, task_name
 from metanas.evaluation import choices, result
 from metanas.method import Adapted, Method, State
@@ -29,10 +31,6 @@ CHUNK = 10  # episodes adapted side by side
 
 class Diverged(MetanasError):
     """Adapting to a support set gave numbers that are not finite."""
-
-
-class ProtocolError(MetanasError):
-    """A method broke a rule of the evaluation."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,10 @@ def answers(
     device, done = State(state).device, 0
     for ids in domain.alike(split, shape, seed, episodes, CHUNK):
         tasks, done = domain.episodes(split, shape, seed, ids), done + len(ids)
-        x, adapted = moved(tasks.query.x, device), method.adapt(state, tasks.spec, tasks.support.to(device))
-        yield Answered(tasks, x, adapted, checked(adapted.predict(x), tasks.query), ids, done)
+        x, support = moved(tasks.query.x, device), tasks.support.to(device)
+        adapted = returned.adapted(method, method.adapt(state, tasks.spec, support))
+        probabilities = checked(adapted.predict(x), tasks.query, tasks.spec.ways)
+        yield Answered(tasks, x, adapted, probabilities, ids, done)
 
 
 def in_order(parts: Sequence[Tensor], ids: Sequence[int]) -> Tensor:
@@ -156,12 +156,9 @@ def predict_tasks(
         report(f"testing {name}", done)
 
 
-def checked(probabilities: Tensor, query: Batch) -> Tensor:
+def checked(found: Tensor, query: Batch, ways: int) -> Tensor:
     """ProtocolError unless every query has probabilities that sum to 1; Diverged if they are not finite."""
-    if probabilities.shape[:2] != query.y.shape:
-        raise ProtocolError(
-            f"predict returned shape {tuple(probabilities.shape)} for {tuple(query.y.shape)} queries"
-        )
+    probabilities = returned.predicted(found, query, ways)
     if lost := int((~probabilities.isfinite().all(-1)).sum()):
         raise Diverged(
             f"the predictions for {lost} of {query.y.numel()} queries are not finite: adapting to the "

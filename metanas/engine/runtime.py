@@ -18,6 +18,7 @@ from torch import nn
 
 from metanas.base import distributed
 from metanas.base.errors import InvalidValue
+from metanas.engine import returned
 from metanas.method import Method, State
 
 Precision = Literal["float32", "tf32", "bf16"]
@@ -99,7 +100,7 @@ class Runtime:
     def start(self, method: Method, generator: torch.Generator) -> State:
         """A method's state before meta-training, on the device; its networks are moved there, too."""
         move(method, torch.device("cpu"))
-        state = State(method.start(generator))
+        state = returned.started(method, method.start(generator))
         return self.take(method, state)
 
     def take(self, method: Method, state: State) -> State:

@@ -24,6 +24,7 @@ from metanas.base.atomic import write_atomically
 from metanas.base.errors import MetanasError
 from metanas.base.seeding import generator
 from metanas.data.meta_batches import MetaBatchSampler, batches
+from metanas.engine import returned
 from metanas.engine.checkpoint import Trained, check_fits, load, save_checkpoint
 from metanas.engine.early_stopping import VALIDATION, EarlyStop
 from metanas.engine.runtime import CPU, Runtime, name_of
@@ -95,7 +96,7 @@ def meta_train(
         progress, after = Progress(current.iteration, iterations), current.iteration + 1
         batch = [episodes.to(place) for episodes in next(meta_batches)]
         with training(sampler.seed, current.iteration, current.state.probabilities):
-            state, losses = method.step(current.state, progress, batch)
+            state, losses = returned.stepped(method, method.step(current.state, progress, batch))
         is_due = stop is not None and stop.due(after, iterations)
         saves = time.monotonic() - last_save > SAVE_EVERY
         unread.append(_Step(current, State(state), losses, is_due=is_due))

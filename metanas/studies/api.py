@@ -22,6 +22,7 @@ from metanas.data.roots import DataRoot
 from metanas.data.roots import data_root as data_folder
 from metanas.data.suite import Suite
 from metanas.engine import config as configs
+from metanas.engine import returned
 from metanas.engine.checkpoint import checkpoint
 from metanas.engine.config import RunConfig
 from metanas.engine.runtime import Precision, Runtime
@@ -55,7 +56,8 @@ class Learner:
         else:
             spec, examples = self._spec(support, domain), support
         device = self.state.device
-        return AdaptedLearner(self.method.adapt(self.state, spec, examples.to(device)), device)
+        found = self.method.adapt(self.state, spec, examples.to(device))
+        return AdaptedLearner(returned.adapted(self.method, found), device)
 
     def _spec(self, support: Batch, domain: str | None) -> TaskSpec:
         shape, ways = tuple(support.x.shape[2:]), int(support.y.max()) + 1

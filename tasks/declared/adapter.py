@@ -201,9 +201,13 @@ def clip(row: Row) -> Clip:
 
     try:
         sound, rate = soundfile.read(io.BytesIO(row.value), dtype="int16", always_2d=True)
+        floating = soundfile.info(io.BytesIO(row.value)).subtype in ("FLOAT", "DOUBLE")
+        levels = soundfile.read(io.BytesIO(row.value), always_2d=True)[0] if floating else np.zeros((1, 1))
     except soundfile.LibsndfileError as error:
         raise DataError(f"{row.place}: not a sound file: {error.error_string}") from error
     check_whole(row.place, row.value)
+    if len(lost := np.argwhere(~np.isfinite(levels).all(axis=1))):
+        raise DataError(f"{row.place}: sample {int(lost[0, 0])} is not a finite number")
     if len(sound) * RATE <= WINDOW // 2 * rate:
         least = WINDOW // 2 * rate // RATE
         raise DataError(

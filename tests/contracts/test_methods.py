@@ -9,7 +9,8 @@ import torch
 from metanas.base.errors import InvalidValue
 from metanas.base.plugins import PluginError
 from metanas.base.seeding import generator
-from metanas.engine.predict import ProtocolError, check_independent
+from metanas.engine.predict import check_independent
+from metanas.engine.returned import ProtocolError
 from metanas.method import METHODS, Adapted
 from metanas.testing import methods
 from metanas.testing.check import bound

@@ -373,3 +373,16 @@ def test_a_name_that_is_taken_is_refused(here: Path) -> None:
         InvalidValue, match=r"domain 'digits' is that of tasks.digits; give .*digits.yaml another"
     ):
         DOMAINS["digits"]
+
+
+def test_a_sound_with_a_number_that_is_none_is_refused(here: Path) -> None:
+    """Read as whole numbers, it was silence."""
+    for name in CLASSES:
+        (here / "sounds" / name).mkdir(parents=True)
+        wave = np.sin(np.arange(4000) / 9).astype(np.float32)
+        for number in range(8):
+            wave[7] = np.nan if (name, number) == ("bee", 3) else 0
+            soundfile.write(here / "sounds" / name / f"{number}.wav", wave, 8000, subtype="FLOAT")
+    declare(here, "{folder: sounds}", modality="speech")
+    with pytest.raises(DataError, match="bee/3.wav: sample 7 is not a finite number"):
+        open_store("own")
