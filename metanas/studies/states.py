@@ -19,7 +19,7 @@ from metanas.engine.config import settings_of
 from metanas.engine.runtime import Runtime
 from metanas.engine.seed_run import specs_of
 from metanas.evaluation import result
-from metanas.method import METHODS
+from metanas.method import METHODS, State
 from metanas.studies import state_cards
 from metanas.studies.api import Learner, Run
 
@@ -66,19 +66,20 @@ def _specs(card: Mapping[str, Any], place: Path) -> list[TaskSpec]:
 def pack(run: Run, seed: int, out: Path) -> Path:
     """Write the state of one seed of a finished run and its card to `out`; returns the card's path.
 
+    The outer optimizer's moments, two thirds of a checkpoint, are left out: nobody trains on from it.
     DataError without its checkpoint, or where the state is of no use without other files (word vectors).
     ResultError if the run is not finished.
     """
     found, config = run.result, run.config
     if seed not in config.seeds:
         raise InvalidValue(f"{run.folder} has no seed {seed}; it has: {', '.join(map(str, config.seeds))}")
-    checkpoint.checkpoint(run.folder, seed)  # DataError without one
+    trained = checkpoint.checkpoint(run.folder, seed)  # DataError without one
     specs = specs_of(config, run.data.values())
     if any(spec.vectors for spec in specs):
         raise DataError("the state of a run on frozen word vectors needs them; it cannot be packed alone")
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"seed{seed}.safetensors"
-    write_atomically(path, (run.folder / f"seed{seed}" / "state.safetensors").read_bytes())
+    checkpoint.save_checkpoint(path, dataclasses.replace(trained, state=State(trained.state.learned())))
     card = out / f"seed{seed}.json"
     about = _about(found, seed) | {
         "specs": [dataclasses.asdict(spec) for spec in specs],
