@@ -1,7 +1,7 @@
 # Two commands: `make demo` and `make test`. Each makes its own virtual environment and installs into it.
 PYTHON ?= python3
 VENV ?= .venv
-BUDGET ?= small
+BUDGET ?= demo
 BIN = $(VENV)/bin
 seeds_smoke = --seeds 0 # the short demo shows that all of it works, not a result
 
