@@ -15,24 +15,7 @@ from typer.testing import CliRunner
 
 from metanas.cli.app import app, main
 from metanas.evaluation import controls, result
-
-ROOT = Path(__file__).parents[2]
-TINY = ["--set", "space.channels=8", "--set", "space.layers=1", "--set", "budget.eval_episodes=4"]
-
-
-def metanas(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "metanas", *words],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},  # this checkout, not another that is installed
-        timeout=280,
-    )
-
-
-def run(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    return metanas("run", "--budget", "smoke", "--seeds", "0", *TINY, *words, cwd=cwd)
+from tests.cli.program import TINY, metanas, run
 
 
 def test_memory_that_does_not_do_is_one_line(

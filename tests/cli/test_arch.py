@@ -16,7 +16,7 @@ from metanas.space.architecture import DEFAULT_SPACE, parse
 from metanas.space.enumeration import at
 from metanas.space.picture import picture
 from metanas.studies.derive import derived
-from tests.cli.test_app import metanas, run
+from tests.cli.program import metanas, run
 
 CELLS = "[conv3@0 + skip@1, gru@2 + conv5@0]/relu > [attn@0, fc@2 + maxpool3@1]"
 

@@ -1,6 +1,5 @@
 """Somebody outside: a folder, an environment of theirs with their package, and `metanas` as they type it."""
 
-import json
 import os
 import subprocess
 import sys
@@ -8,13 +7,14 @@ import sysconfig
 import venv
 from pathlib import Path
 
+from tests.commands import Commands
 from tests.rooms import ROOT
 
 
 class Person:
     """Somebody with a folder, an interpreter and what is set in the shell; `metanas ...` as they type it.
 
-    Commands run in forks of one process of the interpreter (`commands.py`); `close` ends it.
+    Commands are forks of one process of the interpreter (`tests/commands.py`); `close` ends it.
     """
 
     def __init__(self, home: Path, python: Path, **variables: str) -> None:
@@ -26,19 +26,13 @@ class Person:
             "COLUMNS": "200",
             **variables,
         }
-        self._shell: subprocess.Popen[str] | None = None
+        self._metanas = Commands(python)
 
     def says(self, *words: object, code: int = 0) -> str:
         """What a command prints; its exit code is `code`."""
-        if self._shell is None:
-            command = [str(self.python), str(Path(__file__).with_name("commands.py"))]
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-            self._shell = subprocess.Popen(command, cwd=self.home, env=self.env, **pipes)
-        assert self._shell.stdin is not None and self._shell.stdout is not None
-        print(json.dumps({"words": [*map(str, words)], "env": self.env}), file=self._shell.stdin, flush=True)
-        done = json.loads(self._shell.stdout.readline())
-        assert done["code"] == code, f"{words}: {done['said'][-4000:]}"
-        return str(done["said"])
+        done = self._metanas(*words, cwd=self.home, env=self.env)
+        assert done.returncode == code, f"{words}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+        return done.stdout + done.stderr
 
     def install(self, package: Path) -> None:
         """`pip install -e PACKAGE` without a network."""
@@ -48,12 +42,8 @@ class Person:
         self.close()  # a process that runs does not see the package
 
     def close(self) -> None:
-        """End the process of the commands, if there is one."""
-        if self._shell is not None:
-            with self._shell as shell:
-                assert shell.stdin is not None
-                shell.stdin.close()
-            self._shell = None
+        """End the process of the commands."""
+        self._metanas.close()
 
 
 def environment(folder: Path) -> Path:
