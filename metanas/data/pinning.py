@@ -5,6 +5,7 @@ told what differs.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,17 @@ from metanas.data.adapter import DOMAINS
 from metanas.data.datasets import check_shapes
 from metanas.data.domain import Domain
 from metanas.data.roots import DataRoot
-from metanas.data.suite import Suite, check_name, file_of, load_suite, manifest_of, names, read, read_pins
+from metanas.data.suite import (
+    Suite,
+    built_in,
+    check_name,
+    file_of,
+    load_suite,
+    manifest_of,
+    names,
+    read,
+    read_pins,
+)
 
 HEAD = """# A suite of your own. Pin it: metanas suite pin {file}
 # then run it: metanas run --method protonet --suite {file}
@@ -104,37 +115,52 @@ def _options(name: str, ways: int, shots: int, queries: int, root: DataRoot) -> 
 def pin(suite: str | Path, root: DataRoot, *, replace: bool = False) -> Iterator[Pinned]:
     """Pin a suite on the data below `root`, domain by domain; entries for the other kind of data are kept.
 
-    The manifest is written at the end, and only if no entry changes; replace: whatever changes. DataError for
-    missing data, InvalidValue if an entry would change or a domain is too small.
+    The manifest is written at the end, and only if no entry changes; replace: also if some do, of a suite
+    whose version is above the one that they were pinned for. DataError for missing data, InvalidValue if an
+    entry may not change or a domain is too small.
     """
     file = file_of(suite)
     loaded, entries = read(file), read_pins(file)
-    check_name(loaded.name)
-    changed = []
+    _check_whose(file, loaded)
+    refused: dict[str, str] = {}  # by domain: the version that it was pinned for
     for name in loaded.domains:
         domain = Domain.open(name, root, loaded.of(name))
         check_shapes(domain, loaded)
         kind = "sample" if domain.store.examples.sample else "full"
         entry, old = manifest.describe(domain, loaded), entries.get(name, {}).get(kind)
+        before = (old or {}).pop("version", "")  # of an earlier metanas: not known
         state = "new" if old is None else "same" if old == entry else "changed"
-        changed += [name] if state == "changed" else []
-        entries.setdefault(name, {})[kind] = entry
+        if state == "changed" and not (replace and _is_above(loaded.version, before)):
+            refused[name] = before or loaded.version
+        entries.setdefault(name, {})[kind] = {**entry, "version": loaded.version}
         yield Pinned(name, state, f"{kind} {entry['fingerprint'][:12]}, {len(entry['test'])} shapes")
-    if changed and not replace:
+    if refused:
+        versions = ", ".join(sorted(set(refused.values())))
         raise InvalidValue(
-            f"{', '.join(changed)}: data or episodes are not what {loaded.name} {loaded.version} was pinned "
-            "on, and results on both would be called the same: raise `version` in the file and give --replace"
+            f"{', '.join(refused)}: data or episodes are not what {loaded.name} {versions} was pinned on, "
+            "and results on both would be called the same: raise `version` in the file and give --replace"
         )
     text = json.dumps({name: entries[name] for name in loaded.domains}, indent=1, sort_keys=True) + "\n"
     write_atomically(manifest_of(file), text.encode())
 
 
+def _is_above(version: str, other: str) -> bool:
+    """Whether a version comes after another by its numbers: 1.10 after 1.9, any after an unknown one."""
+    ours, theirs = ([int(number) for number in re.findall(r"\d+", text)] for text in (version, other))
+    return not other or ours > theirs
+
+
+def _check_whose(file: Path, suite: Suite) -> None:
+    """InvalidValue for a name that no suite may have, or that of a built-in one, whose manifest holds."""
+    check_name(suite.name)
+    if suite.name in built_in() and file.resolve() != file_of(suite.name).resolve():
+        raise InvalidValue(f"there is a suite named {suite.name!r} already; give {file} another `name`")
+
+
 def check(suite: str | Path, root: DataRoot) -> Iterator[Pinned]:
     """Whether runs would take each domain of a suite: known, there, large enough, and as it was pinned."""
     loaded = load_suite(suite)
-    check_name(loaded.name)
-    if unknown := sorted(set(loaded.options) - set(loaded.domains)):
-        raise InvalidValue(f"options.{unknown[0]}: the suite has no such domain")
+    _check_whose(file_of(suite), loaded)
     for name in loaded.domains:
         try:
             domain = Domain.open(name, root, loaded.of(name))
