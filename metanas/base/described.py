@@ -44,7 +44,8 @@ def first(
     place, one = max(
         (each for each in found if each[0][: len(begin)] == begin), key=lambda each: len(each[0])
     )
-    return f"{'.'.join(map(str, place)) or 'the file'}: {_said(one, kind, place, synonyms)}"
+    where, said = ".".join(map(str, place)), _said(one, kind, place, synonyms)
+    return f"{where}: {said}" if where else said
 
 
 def meant(word: object, known: Collection[str], synonyms: Mapping[str, str] = NONE) -> str:

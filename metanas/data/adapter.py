@@ -20,6 +20,7 @@ from metanas.base.registry import Registry
 from metanas.data.episode import Modality, Split
 
 GROUP = "metanas.domains"  # of entry points
+NOT_STATED = "not stated"  # licence or citation of a YAML file that says nothing of it
 Clip = tuple[NDArray[np.int16], int]  # samples and rate (Hz)
 
 
