@@ -26,15 +26,18 @@ def read(path: Path, kind: type[M], fault: str, synonyms: Mapping[str, str] = NO
         raise InvalidValue(f"{path} cannot be read: {error.strerror}") from error
     if content is None:
         raise InvalidValue(f"{path} {fault}: it is empty")
+    return checked(content, kind, f"{path} {fault}", synonyms)
+
+
+def checked(content: Any, kind: type[M], fault: str, synonyms: Mapping[str, str] = NONE) -> M:
+    """The model with this content. InvalidValue begins with `fault`."""
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        raise InvalidValue(f"{path} {fault}: {first(error, kind, content, synonyms)}") from error
+        raise InvalidValue(f"{fault}: {_first(error, kind, content, synonyms)}") from error
 
 
-def first(
-    error: ValidationError, kind: type[BaseModel], content: Any, synonyms: Mapping[str, str] = NONE
-) -> str:
+def _first(error: ValidationError, kind: type[BaseModel], content: Any, synonyms: Mapping[str, str]) -> str:
     """What is wrong first, in words; a key that there is not comes before one that is missing for it.
 
     Of a value that may be of several types, it is the fault that lies deepest: it is meant to be of that one.

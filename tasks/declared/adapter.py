@@ -27,10 +27,12 @@ PACKAGES = {"text": (), "image": ("pillow",), "speech": ("torchaudio",), "series
 class DeclaredDomain(FromFiles):
     """A domain that a YAML file declares; `of_file` makes the subclass of one.
 
-    file: the YAML. settings: all that it says, which decides the data with the files (`identity.py`).
+    file: the YAML. sources: the data set or files that it names. settings: all that it says, which decides
+    the data with the files (`identity.py`).
     """
 
     file: ClassVar[Path]
+    sources: ClassVar[tuple[str, ...]]
     spec: ClassVar[DomainFile]
     settings: ClassVar[str]
 
@@ -162,6 +164,7 @@ def of_file(name: str, path: Path) -> type[DeclaredDomain]:
         "__doc__": summary,
         "name": name,
         "file": path,
+        "sources": spec.source.names,
         "spec": spec,
         "settings": json.dumps(spec.model_dump(mode="json"), sort_keys=True),
         "modality": spec.modality,

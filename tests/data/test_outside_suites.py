@@ -257,6 +257,62 @@ def test_new_writes_a_suite_that_fits_its_data(installed: Path, tmp_path: Path) 
         assert isinstance(CliRunner().invoke(app, ["suite", "new", *words]).exception, problem)
 
 
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The CSV of the domain "words": 12 classes of 25 texts; class 3 of train, 5 of val, 9 of test."""
+    (tmp_path / "yaml").mkdir()
+    monkeypatch.setenv("METANAS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("METANAS_DOMAINS", str(tmp_path / "yaml"))
+    file = tmp_path / "yaml/words.csv"
+    file.write_text("text,label\n" + "".join(f"{c} {i},class {c}\n" for c in range(12) for i in range(25)))
+    lists = {"train": range(5), "val": range(5, 7), "test": range(7, 12)}
+    splits = {split: [f"class {c}" for c in classes] for split, classes in lists.items()}
+    fields = {"modality": "text", "source": {"csv": "words.csv"}, "splits": splits}
+    (tmp_path / "yaml/words.yaml").write_text(yaml.safe_dump(fields))
+    return file
+
+
+def shorten(table: Path, number: int, left: int) -> None:
+    """Leave so many examples of a class."""
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(line for line in lines if not _beyond(line, number, left)))
+
+
+def _beyond(line: str, number: int, left: int) -> bool:
+    text, _, label = line.partition(",")
+    return label == f"class {number}" and int(text.split()[1]) >= left
+
+
+def test_new_looks_at_every_class_of_every_split(table: Path, tmp_path: Path) -> None:
+    for number, left, found in ((3, 8, (3, 15)), (6, 12, (3, 7)), (9, 9, (3, 4))):
+        shorten(table, number, left)
+        out = tmp_path / f"own-{number}.yaml"
+        pinning.new(f"own-{number}", ["words"], out, ways=5, shots=[1, 5], root=None)
+        made = load_suite(out)
+        assert (made.train_queries, made.shapes("words")[0].queries) == found
+        assert [p.state for p in pinning.pin(out, None)] == ["new"]
+    shorten(table, 3, 5)
+    with pytest.raises(
+        InvalidValue, match="words: class 'class 3' of train has 5 examples, .* fewer --shots"
+    ):
+        pinning.new("own-v2", ["words"], tmp_path / "b.yaml", ways=5, shots=[1, 5], root=None)
+    with pytest.raises(InvalidValue, match="words/train has a class with 5 examples .'class 3'., too few"):
+        list(pinning.pin(out, None))
+    with pytest.raises(
+        InvalidValue, match="own-v2 cannot be a suite: shots.0: must be at least 1, .*, got 0"
+    ):
+        pinning.new("own-v2", ["words"], tmp_path / "b.yaml", ways=5, shots=[0], root=None)
+
+
+def test_changed_data_of_your_own_names_its_files(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "own-v1.yaml"
+    pinning.new("own-v1", ["words"], out, ways=5, shots=[1], root=None)
+    list(pinning.pin(out, None))
+    shorten(table, 3, 20)
+    (checked,) = pinning.check(out, None)
+    assert "words.yaml or words.csv has changed: put it back, or raise version in" in checked.detail
+
+
 def test_stored_suites_keep_their_form() -> None:
     for name in ("mini-v1", "core-v1", "planted-v1"):
         loaded = load_suite(name)

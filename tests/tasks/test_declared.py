@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from PIL import Image
 
 from metanas import testing
 from metanas.base.errors import DataError, InvalidValue
+from metanas.base.registry import UnknownName
 from metanas.cli import listing
 from metanas.data.adapter import DOMAINS
 from metanas.data.domain import Domain
@@ -186,7 +188,7 @@ def test_torchvision_reads_a_local_copy(here: Path) -> None:
     assert first.classes[label] == "Dress"
     assert (np.asarray(examples.x)[0, 0] == np.asarray(image)).all()
     with pytest.raises(DataError, match="FashionMNIST is missing from the data folder; without --data-root"):
-        open_store("own", here / "hf")
+        open_store("own", here)
 
 
 def test_series_are_lists_of_numbers_in_any_table(here: Path) -> None:
@@ -433,3 +435,21 @@ def test_a_name_that_is_taken_is_refused(here: Path) -> None:
         InvalidValue, match=r"domain 'digits' is that of tasks.digits; give .*digits.yaml another"
     ):
         DOMAINS["digits"]
+
+
+def test_files_that_are_not_read_as_domains_are_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare(here, CSV).rename(here / "mine.yml")
+    places = (here, here / "nowhere", written(here, "csv"))
+    monkeypatch.setenv("METANAS_DOMAINS", os.pathsep.join(map(str, places)))
+    lines = listing.problems("domains")
+    for line, words in zip(
+        lines,
+        ("mine.yml is left out: rename it to mine.yaml", "nowhere, which does not exist", "neither a folder"),
+        strict=True,
+    ):
+        assert words in line
+    with pytest.raises(UnknownName, match="no domain named 'mine'; .*; .*mine.yml is left out: rename it"):
+        open_store("mine")
+    monkeypatch.delenv("METANAS_DOMAINS")
+    monkeypatch.chdir(here)
+    assert not listing.problems("domains")
