@@ -13,8 +13,9 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ def table(file: Path, columns: Mapping[str, Kind]) -> list[tuple[Any, ...]]:
     """
     readers = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}
     try:
+        if not file.stat().st_size:
+            raise DataError(f"{file}: it is empty")
         rows = readers[file.suffix](file, tuple(columns))
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{file}: not a readable {file.suffix} file: {error}") from error
@@ -67,10 +70,33 @@ def _parquet(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
     return list(zip(*(columns.column(name).to_pylist() for name in names), strict=True))
 
 
+@contextmanager
+def _text(file: Path) -> Iterator[TextIO]:
+    """The file opened as UTF-8, its line ends as they are. DataError names the first line that is not."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as opened:
+            yield opened
+    except UnicodeDecodeError as error:
+        lines = enumerate(file.read_bytes().splitlines(), 1)
+        number = next(number for number, line in lines if not _is_utf8(line))
+        raise DataError(f"{file}: line {number}: not UTF-8 ({error.reason}); save it as UTF-8") from error
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _csv(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    with file.open(newline="", encoding="utf-8-sig") as lines:
+    with _text(file) as lines:
         reader = csv.DictReader(lines, strict=True)
-        _check_columns(file, names, reader.fieldnames or ())
+        header = list(reader.fieldnames or ())
+        if len(header) == 1 and (others := [mark for mark in ";\t|" if mark in header[0]]):
+            raise DataError(f"{file}: its separator is {others[0]!r}; it must be a comma")
+        _check_columns(file, names, header)
         rows = []
         for row in reader:
             if None in row:  # where DictReader puts what has no column
@@ -80,7 +106,7 @@ def _csv(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
 
 
 def _jsonl(file: Path, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    with file.open(encoding="utf-8-sig") as lines:
+    with _text(file) as lines:
         rows = [json_object(f"{file}: row {n}", line) for n, line in enumerate(lines, 1) if line.strip()]
     _check_columns(file, names, rows[0] if rows else names)
     return [tuple(row.get(name) for name in names) for row in rows]

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from metanas.cli.app import app
 from metanas.data.adapter import DOMAINS
 from metanas.data.examples_check import FORMS
+from metanas.data.suite import Budget, DomainOptions, Suite
 from tests.foreign.person import Person, environment
 from tests.rooms import ROOT
 
@@ -72,6 +73,13 @@ def test_bring_your_data_and_your_suite(tmp_path: Path, monkeypatch: pytest.Monk
     assert "metanas suite pin mine-v1.yaml" in new and "shapes           new" in pinned
     assert checked.count("as mine-v1 pins it") == again.count("as mine-v1 pins it") == 2
     assert "chance" in ran and "mine-v1" in added and "mine-v1" in listed
+
+
+def test_the_page_of_suites_has_all_their_keys() -> None:
+    page = (ROOT / "docs/own-suite.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    keys = {key for row in rows for key in re.findall(r"`(\w+)`", row)}
+    assert keys == {key for kind in (Suite, DomainOptions, Budget) for key in kind.model_fields} - {"origin"}
 
 
 def test_the_page_s_table_is_what_is_checked() -> None:

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from metanas.base import plugins
 from metanas.base.errors import InvalidValue
-from metanas.base.registry import Registry
+from metanas.base.registry import Registry, UnknownName
 from metanas.data.episode import Modality, Split
 
 GROUP = "metanas.domains"  # of entry points
+NOT_STATED = "not stated"  # licence or citation of a YAML file that says nothing of it
 Clip = tuple[NDArray[np.int16], int]  # samples and rate (Hz)
 
 
@@ -142,10 +143,20 @@ class Domains(Registry[type[Adapter]]):
             )
         return self._of_file(name, files[0])
 
+    def problems(self) -> list[str]:
+        """A line for each foreign entry point or file of METANAS_DOMAINS that is left out."""
+        return [*super().problems(), *_left_out()]
+
+    def unknown(self, name: str) -> UnknownName:
+        """The error for a name that no domain has; it also says which files of yours are left out."""
+        return UnknownName("domain", name, tuple(self), "".join(f"; {problem}" for problem in _left_out()))
+
     def _registered(self, name: str) -> type[Adapter]:
         """The adapter that a module registers. UnknownName; PluginError also says that there is no YAML."""
         try:
             return super().__getitem__(name)
+        except UnknownName:
+            raise self.unknown(name) from None
         except plugins.PluginError as error:
             entry = plugins.scan("DOMAINS", ("tasks",), GROUP).get(name)
             if entry is None or not entry.package or ":" in entry.target:
@@ -186,12 +197,31 @@ def _packaged(name: str) -> Path | None:
 def declared_files() -> list[Path]:
     """The YAML files of METANAS_DOMAINS, in its order; those of a folder sorted."""
     found: list[Path] = []
-    for part in filter(None, os.environ.get("METANAS_DOMAINS", "domains").split(os.pathsep)):
-        path = Path(part).absolute()
+    for path in _given():
         if path.is_dir():
             found += sorted(path.glob("*.yaml"))
         elif path.suffix == ".yaml":
             found.append(path)
+    return found
+
+
+def _given() -> list[Path]:
+    parts = os.environ.get("METANAS_DOMAINS", "domains").split(os.pathsep)
+    return [Path(part).absolute() for part in parts if part]
+
+
+def _left_out() -> list[str]:
+    """A line for each file or folder that METANAS_DOMAINS names in vain, and each file that ends in .yml."""
+    found = []
+    for path in _given():
+        if path.is_dir():
+            found += [
+                f"{file} is left out: rename it to {file.stem}.yaml" for file in sorted(path.glob("*.yml"))
+            ]
+        elif "METANAS_DOMAINS" in os.environ and not path.exists():
+            found.append(f"METANAS_DOMAINS names {path}, which does not exist")
+        elif path.exists() and path.suffix != ".yaml":
+            found.append(f"METANAS_DOMAINS names {path}, which is neither a folder nor a .yaml file")
     return found
 
 

@@ -65,7 +65,10 @@ class Domain:
             for split, names in examples.splits.items()
         }
         groups = None if examples.groups is None else np.asarray(examples.groups)
-        self.tables: dict[Split, ClassTable] = class_tables(store.name, self._labels(), splits, groups)
+        tables = class_tables(store.name, self._labels(), splits, groups)
+        self.tables: dict[Split, ClassTable] = {
+            split: replace(table, names=tuple(examples.splits[split])) for split, table in tables.items()
+        }
         if self.options.group_disjoint:
             self.tables["test"] = replace(self.tables["test"], disjoint=True)
         if self.options.imbalanced:

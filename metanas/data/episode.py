@@ -106,6 +106,8 @@ class EpisodeShape:
     def __post_init__(self) -> None:
         for name, least in (("ways", 2), ("shots", 1), ("queries", 1)):
             value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or isinstance(value, bool):
+                raise InvalidValue(f"{name} must be a whole number, got {value!r:.60}")
             if value < least:
                 bound = "positive" if least == 1 else f"at least {least}"
                 raise InvalidValue(f"{name} must be {bound}, got {value}")

@@ -21,11 +21,11 @@ from metanas.data.adapter import Adapter
 Stamp = tuple[str, int, int]  # path, bytes, nanoseconds
 
 
-def stamps(paths: Sequence[Path]) -> list[Stamp]:
+def stamps(paths: Sequence[Path | str]) -> list[Stamp]:
     """The stamp of every file, sorted; paths are absolute, so that two projects' `data` are not the same."""
     found: list[Stamp] = []
     for path in paths:
-        absolute = path.resolve()
+        absolute = Path(path).resolve()
         if absolute.is_dir():
             found += sorted(_below(absolute))
         else:

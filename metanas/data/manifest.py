@@ -124,7 +124,7 @@ def check(domain: "Domain", suite: Suite) -> None:
     if domain.store.fingerprint != pinned["fingerprint"]:
         raise DataError(
             f"{domain.name}: the data has fingerprint {domain.store.fingerprint}, {suite.name} was pinned on "
-            f"{pinned['fingerprint']}; a package version or file has changed (see requirements.txt)"
+            f"{pinned['fingerprint']}; {_what_changed(domain.name, suite)}"
         )
     if pinned["episodes"] != suite.episodes or _draws_otherwise(domain.name, suite):
         return
@@ -135,6 +135,17 @@ def check(domain: "Domain", suite: Suite) -> None:
                 f"{domain.name}: the test episodes {shape} hash to {actual}, "
                 f"{suite.name} was pinned on {expected}"
             )
+
+
+def _what_changed(domain: str, suite: Suite) -> str:
+    """Why data may be other than it was pinned, and what to do; of a suite and a YAML domain of your own."""
+    file, sources = (getattr(DOMAINS[domain], name, None) for name in ("file", "sources"))
+    if file is None or suite.origin is None:
+        return "a package version or file has changed (see requirements.txt)"
+    return (
+        f"{file} or {', '.join(sources or ())} has changed: put it back, or raise version in the file of the "
+        "suite and pin --replace"
+    )
 
 
 def _draws_otherwise(domain: str, suite: Suite) -> bool:

@@ -5,21 +5,33 @@ told what differs.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
+from metanas.base import described
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import InvalidValue, MetanasError
-from metanas.base.registry import UnknownName
 from metanas.data import manifest
 from metanas.data.adapter import DOMAINS
 from metanas.data.datasets import check_shapes
 from metanas.data.domain import Domain
+from metanas.data.episode import Split
 from metanas.data.roots import DataRoot
-from metanas.data.suite import Suite, check_name, file_of, load_suite, manifest_of, names, read, read_pins
+from metanas.data.suite import (
+    Suite,
+    built_in,
+    check_name,
+    file_of,
+    load_suite,
+    manifest_of,
+    names,
+    read,
+    read_pins,
+)
 
 HEAD = """# A suite of your own. Pin it: metanas suite pin {file}
 # then run it: metanas run --method protonet --suite {file}
@@ -49,9 +61,9 @@ def new(
 ) -> Path:
     """Write the YAML file of a suite with these domains and the budgets of core-v1; returns its path.
 
-    A domain with too few test classes or examples gets ways and queries of its own, if its data is here.
-    InvalidValue for a name that is taken or malformed, a file that exists, or a domain that cannot be tested;
-    UnknownName for a domain.
+    A domain with too few classes or examples gets ways and queries of its own; one with few in a meta-train
+    class gives all of them fewer queries there. InvalidValue for a name that is taken or malformed, a file
+    that exists, or a domain that holds no episodes; UnknownName for a domain.
     """
     check_name(name)
     if name in names():
@@ -60,7 +72,9 @@ def new(
         raise InvalidValue(f"{out} is there already; give another --out, or edit it")
     for domain in domains:
         if domain not in DOMAINS:
-            raise UnknownName("domain", domain, tuple(DOMAINS))
+            raise DOMAINS.unknown(domain)
+    opened = [Domain.open(domain, root) for domain in domains]
+    most = max(shots)
     fields: dict[str, Any] = {
         "name": name,
         "version": "1.0",
@@ -69,72 +83,95 @@ def new(
         "ways": ways,
         "shots": list(shots),
         "queries": 15,
-        "train_queries": 5,
+        "train_queries": min([5, *(_room(domain, "train", most) for domain in opened if domain.trains)]),
         "episodes": 600,
         "seeds": [0, 1, 2],
-        "options": {d: o for d in domains if (o := _options(d, ways, max(shots), 15, root))},
+        "options": {d.name: o for d in opened if (o := _options(d, ways, most, 15))},
         "budgets": BUDGETS,
     }
-    Suite.model_validate(fields)
+    described.checked(fields, Suite, f"{name} cannot be a suite")
     text = yaml.safe_dump(fields, sort_keys=False, default_flow_style=None, width=110)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, (HEAD.format(file=out) + text).encode())
     return out
 
 
-def _options(name: str, ways: int, shots: int, queries: int, root: DataRoot) -> dict[str, int]:
-    """Fewer ways and queries where a domain's test classes do not hold the suite's. InvalidValue."""
-    tables = Domain.open(name, root).tables
-    if "test" not in tables:
-        raise InvalidValue(f"{name} has no test classes; a suite tests all of its domains")
-    sizes, options = tables["test"].sizes, {}
-    classes = min(len(table.sizes) for split, table in tables.items() if split != "val")
+def _options(domain: Domain, ways: int, shots: int, queries: int) -> dict[str, int]:
+    """Fewer ways and queries where a domain's classes do not hold the suite's. InvalidValue."""
+    if "test" not in domain.tables:
+        raise InvalidValue(f"{domain.name} has no test classes; a suite tests all of its domains")
+    options = {}
+    classes = min(len(table.sizes) for split, table in domain.tables.items() if split != "val")
+    if classes < 2:
+        raise InvalidValue(f"{domain.name} has one class of train or test; an episode has two, leave it out")
     if classes < ways:
         options["ways"] = classes
-    if int(sizes.min()) < shots + queries:
-        options["queries"] = int(sizes.min()) - shots
-    if min(options.values(), default=1) < 1 or options.get("ways", 2) < 2:
-        raise InvalidValue(
-            f"{name}: its {len(sizes)} test classes, the smallest of {int(sizes.min())} examples, do not "
-            f"hold an episode of 2 ways, {shots} shots and a query; leave it out, or take fewer --shots"
-        )
+    room = min(_room(domain, split, shots) for split in domain.tables if split != "train")
+    if room < queries:
+        options["queries"] = room
     return options
+
+
+def _room(domain: Domain, split: Split, shots: int) -> int:
+    """How many queries the smallest class of a split has beside its shots. InvalidValue if none."""
+    examples, name = domain.tables[split].smallest
+    if examples <= shots:
+        raise InvalidValue(
+            f"{domain.name}: class {name!r} of {split} has {examples} examples, which do not hold {shots} "
+            "shots and a query; take fewer --shots, or leave out the class or the domain"
+        )
+    return examples - shots
 
 
 def pin(suite: str | Path, root: DataRoot, *, replace: bool = False) -> Iterator[Pinned]:
     """Pin a suite on the data below `root`, domain by domain; entries for the other kind of data are kept.
 
-    The manifest is written at the end, and only if no entry changes; replace: whatever changes. DataError for
-    missing data, InvalidValue if an entry would change or a domain is too small.
+    The manifest is written at the end, and only if no entry changes; replace: also if some do, of a suite
+    whose version is above the one that they were pinned for. DataError for missing data, InvalidValue if an
+    entry may not change or a domain is too small.
     """
     file = file_of(suite)
     loaded, entries = read(file), read_pins(file)
-    check_name(loaded.name)
-    changed = []
+    _check_whose(file, loaded)
+    refused: dict[str, str] = {}  # by domain: the version that it was pinned for
     for name in loaded.domains:
         domain = Domain.open(name, root, loaded.of(name))
         check_shapes(domain, loaded)
         kind = "sample" if domain.store.examples.sample else "full"
         entry, old = manifest.describe(domain, loaded), entries.get(name, {}).get(kind)
+        before = (old or {}).pop("version", "")  # of an earlier metanas: not known
         state = "new" if old is None else "same" if old == entry else "changed"
-        changed += [name] if state == "changed" else []
-        entries.setdefault(name, {})[kind] = entry
+        if state == "changed" and not (replace and _is_above(loaded.version, before)):
+            refused[name] = before or loaded.version
+        entries.setdefault(name, {})[kind] = {**entry, "version": loaded.version}
         yield Pinned(name, state, f"{kind} {entry['fingerprint'][:12]}, {len(entry['test'])} shapes")
-    if changed and not replace:
+    if refused:
+        versions = ", ".join(sorted(set(refused.values())))
         raise InvalidValue(
-            f"{', '.join(changed)}: data or episodes are not what {loaded.name} {loaded.version} was pinned "
-            "on, and results on both would be called the same: raise `version` in the file and give --replace"
+            f"{', '.join(refused)}: data or episodes are not what {loaded.name} {versions} was pinned on, "
+            "and results on both would be called the same: raise `version` in the file and give --replace"
         )
     text = json.dumps({name: entries[name] for name in loaded.domains}, indent=1, sort_keys=True) + "\n"
     write_atomically(manifest_of(file), text.encode())
 
 
+def _is_above(version: str, other: str) -> bool:
+    """Whether a version comes after another by its numbers: 1.10 after 1.9, any after an unknown one."""
+    ours, theirs = ([int(number) for number in re.findall(r"\d+", text)] for text in (version, other))
+    return not other or ours > theirs
+
+
+def _check_whose(file: Path, suite: Suite) -> None:
+    """InvalidValue for a name that no suite may have, or that of a built-in one, whose manifest holds."""
+    check_name(suite.name)
+    if suite.name in built_in() and file.resolve() != file_of(suite.name).resolve():
+        raise InvalidValue(f"there is a suite named {suite.name!r} already; give {file} another `name`")
+
+
 def check(suite: str | Path, root: DataRoot) -> Iterator[Pinned]:
     """Whether runs would take each domain of a suite: known, there, large enough, and as it was pinned."""
     loaded = load_suite(suite)
-    check_name(loaded.name)
-    if unknown := sorted(set(loaded.options) - set(loaded.domains)):
-        raise InvalidValue(f"options.{unknown[0]}: the suite has no such domain")
+    _check_whose(file_of(suite), loaded)
     for name in loaded.domains:
         try:
             domain = Domain.open(name, root, loaded.of(name))

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from metanas.base import yaml_text
 from metanas.base.errors import DataError, InvalidValue
-from metanas.base.registry import UnknownName
 from metanas.data.adapter import DOMAINS
 
 DOWNLOAD = "download"  # in place of a folder: pip's and downloaded data
@@ -25,11 +24,14 @@ class DataRoots:
     by_domain: tuple[tuple[str, Path | None], ...] = ()
 
     def of(self, domain: str) -> Path | None:
-        """The folder of a domain: its own, else the first that has its files. DataError if none has."""
+        """The folder of a domain: its own, else the first that has its files. DataError if none has.
+
+        InvalidValue for one that does not exist.
+        """
         if domain in dict(self.by_domain):
-            return dict(self.by_domain)[domain]
+            return _there(dict(self.by_domain)[domain])
         problems = []
-        for folder in self.folders:
+        for folder in [_there(folder) for folder in self.folders]:
             try:
                 DOMAINS[domain]().locate(folder)
                 return folder
@@ -47,8 +49,19 @@ DataRoot = Path | DataRoots | None
 
 
 def root_of(root: DataRoot, domain: str) -> Path | None:
-    """The data folder of a domain; None for downloads. DataError if several are searched and none has it."""
-    return root.of(domain) if isinstance(root, DataRoots) else root
+    """The data folder of a domain; None for downloads. DataError if several are searched and none has it.
+
+    InvalidValue for a folder that does not exist, also where the domain's files are elsewhere.
+    """
+    return root.of(domain) if isinstance(root, DataRoots) else _there(root)
+
+
+def _there(folder: Path | None) -> Path | None:
+    if folder is not None and not folder.exists():
+        raise InvalidValue(
+            f"the data folder {folder} does not exist (--data-root, METANAS_DATA or datasets.yaml)"
+        )
+    return folder
 
 
 def data_root(given: Path | str | Sequence[Path | str] | None) -> DataRoot:
@@ -85,6 +98,6 @@ def _read(file: Path) -> dict[str, Path | None]:
                 f"{file}: {domain!r}: {folder!r:.60}; it must be a domain and a folder or `{DOWNLOAD}`"
             )
         if domain not in DOMAINS:
-            raise InvalidValue(f"{file}: {UnknownName('domain', domain, tuple(DOMAINS))}")
+            raise InvalidValue(f"{file}: {DOMAINS.unknown(domain)}")
         found[domain] = None if folder == DOWNLOAD else (file.parent / Path(folder).expanduser())
     return found

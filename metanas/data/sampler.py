@@ -36,7 +36,7 @@ class ClassTable:
     rows: (n,) store rows, class by class. starts: (C + 1,) where each class begins in `rows`.
     groups: (n,) speaker or drawer of each row, None where the domain has none. disjoint: no group has
     examples in both the support and the query set of a task. imbalanced: the classes of a support set differ
-    in size (`support_sizes`).
+    in size (`support_sizes`). names: of the classes, for messages; () where they are not known.
     """
 
     domain: str
@@ -46,6 +46,7 @@ class ClassTable:
     groups: Ints | None = None
     disjoint: bool = False
     imbalanced: bool = False
+    names: tuple[str, ...] = ()
 
     @classmethod
     def build(
@@ -77,13 +78,19 @@ class ClassTable:
         """The shape with the most shots that a class of such a task can have."""
         return replace(shape, shots=most_shots(shape)) if self.imbalanced else shape
 
+    @property
+    def smallest(self) -> tuple[int, str]:
+        """How many examples the smallest class has, and its name, "" where it is not known."""
+        place = int(self.sizes.argmin())
+        return int(self.sizes[place]), self.names[place] if self.names else ""
+
     def _needed(self, shape: EpisodeShape) -> int:
         """Examples that a class must have: as many as one of any possible number of ways takes."""
         return self.drawn(shape).shots + shape.of_ways(shape.possible_ways[0]).queries
 
     def check(self, shape: EpisodeShape) -> None:
         """InvalidValue with the numbers if the split is too small for such a task."""
-        shots, smallest = self.drawn(shape).shots, int(self.sizes.min())
+        shots, (smallest, name) = self.drawn(shape).shots, self.smallest
         queries = self._needed(shape) - shots
         if shape.ways > len(self.sizes):
             raise InvalidValue(
@@ -91,8 +98,8 @@ class ClassTable:
             )
         if shots + queries > smallest:
             raise InvalidValue(
-                f"{self.domain}/{self.split} has a class with {smallest} examples, too few for "
-                f"{'up to ' if self.imbalanced else ''}{shots} shots + {queries} queries"
+                f"{self.domain}/{self.split} has a class with {smallest} examples{name and f' ({name!r})'}, "
+                f"too few for {'up to ' if self.imbalanced else ''}{shots} shots + {queries} queries"
             )
 
 

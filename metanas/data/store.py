@@ -8,7 +8,7 @@ kill at any moment the cache is either absent or complete. `domain.py` draws tas
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,8 +82,11 @@ def folder_of(name: str, root: DataRoot) -> Path:
     kind = DOMAINS[name]
     check_adapter(name, kind)
     adapter = kind()
+    paths = adapter.locate(root_of(root, name))
+    if isinstance(paths, str) or not isinstance(paths, Iterable):
+        raise DataError(f"{name}: locate returned {paths!r:.80}; it returns a list of paths, [] for none")
     try:
-        stamps = identity.stamps(adapter.locate(root_of(root, name)))
+        stamps = identity.stamps(paths)
     except OSError as error:
         raise DataError(f"{name}: {error.filename} cannot be read: {error.strerror}") from error
     versions = [(package, _version(package, name)) for package in adapter.packages]

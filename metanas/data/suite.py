@@ -15,14 +15,13 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
 
-from metanas.base import json_text, plugins, yaml_text
+from metanas.base import described, json_text, plugins
 from metanas.base.errors import DamagedFile, InvalidValue, MetanasError
 from metanas.base.ranges import Count, Number, Positive, Range, Seed
 from metanas.base.registry import UnknownName
@@ -265,7 +264,9 @@ def file_of(name: str | Path) -> Path:
         return path
     files = _files()
     if str(name) not in files:
-        raise UnknownName("suite", str(name), tuple(sorted(files)))
+        beside = next((file for end in (".yaml", ".yml") if (file := Path(f"{name}{end}")).is_file()), None)
+        note = f"; a suite's file is named by its path: ./{beside}" if beside else ""
+        raise UnknownName("suite", str(name), tuple(sorted(files)), note)
     return files[str(name)]
 
 
@@ -297,16 +298,20 @@ def _is_pin(entry: Any) -> bool:
         and isinstance(entry.get("fingerprint"), str)
         and isinstance(entry.get("episodes"), int)
         and isinstance(entry.get("test"), dict)
+        and isinstance(entry.get("version", ""), str)
         and all(isinstance(entry.get(key, {}), dict) for key in ("first", "repeats", "classes"))
     )
 
 
 def read(file: Path) -> Suite:
     """The suite in a YAML file. InvalidValue says what is wrong in it."""
-    try:
-        return Suite.model_validate(yaml_text.read(file))
-    except (InvalidValue, ValidationError) as error:
-        raise InvalidValue(f"{file} does not describe a suite: {error}") from error
+    fault = "does not describe a suite"
+    suite = described.read(file, Suite, fault)
+    for domain in suite.options:
+        if domain not in suite.domains:
+            hint = described.meant(domain, suite.domains)
+            raise InvalidValue(f"{file} {fault}: options.{domain}: the suite has no such domain{hint}")
+    return suite
 
 
 def load_suite(name: str | Path) -> Suite:

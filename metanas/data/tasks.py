@@ -20,8 +20,8 @@ class TaskDataset(Dataset[Episodes]):
     """
 
     def __init__(self, draw: Callable[[Sequence[int]], Episodes], size: int) -> None:
-        if size < 1:
-            raise InvalidValue(f"size must be positive, got {size}")
+        if not isinstance(size, int) or size < 1:
+            raise InvalidValue(f"size must be a positive whole number, got {size!r:.60}")
         self.draw, self.size = draw, size
 
     def __len__(self) -> int:

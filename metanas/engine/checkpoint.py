@@ -53,11 +53,13 @@ def checkpoint(run: Path, seed: int, method: Method | None = None) -> Trained:
 def check_fits(state: State, start: State, path: Path, *, whole: bool = True) -> None:
     """DamagedFile unless the state at `path` has the tensors of a method's `start`, in their shapes.
 
-    whole: all of them; else only those that it has are looked at.
+    A tensor that starts empty may have grown, such as the history of a search. whole: all of them; else only
+    those that it has are looked at.
     """
     for name, tensor in start.items():
         found = tuple(state[name].shape) if name in state else None
-        if found != tuple(tensor.shape) and (whole or found is not None):
+        grown = found is not None and tensor.numel() == 0 and len(found) == tensor.dim()
+        if found != tuple(tensor.shape) and not grown and (whole or found is not None):
             raise DamagedFile(
                 f"the checkpoint {path} is not of this method and these settings: {name} "
                 f"{'is missing' if found is None else f'has shape {found}'}, expected shape "

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from metanas.base import philox, yaml_text
+from metanas.base import described, philox
 from metanas.base.errors import InvalidValue
 from metanas.base.registry import UnknownName
 from metanas.space.architecture import Architecture, Node, frame, parse
@@ -105,10 +105,7 @@ def load_definition(name: str | Path) -> Definition:
         if str(name) not in names():
             raise UnknownName("table", str(name), names())
         path = FOLDER / f"{name}.yaml"
-    try:
-        return Definition.model_validate(yaml_text.read(path))
-    except (InvalidValue, ValidationError) as error:
-        raise InvalidValue(f"{path} does not define a table: {error}") from error
+    return described.read(path, Definition, "does not define a table")
 
 
 def _below(bound: int, stream: str, row: int) -> int:

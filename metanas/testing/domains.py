@@ -10,7 +10,7 @@ import torch
 
 from metanas.base.errors import InvalidValue
 from metanas.base.seeding import generator
-from metanas.data.adapter import DOMAINS
+from metanas.data.adapter import DOMAINS, NOT_STATED
 from metanas.data.domain import Domain
 from metanas.data.episode import EpisodeShape, Split
 from metanas.data.roots import DataRoot, root_of
@@ -57,7 +57,9 @@ def says_where_it_comes_from(subject: DomainSubject) -> None:
     """It names licence, citation and version of its preprocessing, and files by https and digest."""
     adapter = DOMAINS[subject.name]
     for name in ("licence", "citation", "recipe"):
-        require(str(getattr(adapter, name)).strip(), f"{name} is empty")
+        stated = str(getattr(adapter, name)).strip()
+        require(stated, f"{name} is empty")
+        require(stated != NOT_STATED, f"{name} is not stated; write `{name}:` in the YAML file")
     for remote in adapter.remotes:
         require(remote.url.startswith("https://"), f"{remote.path} comes from {remote.url}; use https")
         kind, _, digits = remote.digest.partition(":")

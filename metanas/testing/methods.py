@@ -18,7 +18,7 @@ from metanas.data.domain import Domain
 from metanas.data.episode import Episodes, EpisodeShape, TaskSpec
 from metanas.data.meta_batches import MetaBatchSampler
 from metanas.data.roots import DataRoot
-from metanas.engine.checkpoint import Trained, load, save_checkpoint
+from metanas.engine.checkpoint import Trained, check_fits, load, save_checkpoint
 from metanas.engine.config import known_keys, settings_of
 from metanas.engine.flops import count
 from metanas.engine.predict import check_independent, checked
@@ -151,6 +151,7 @@ def resumed_from_a_file_equals_undisturbed(subject: MethodSubject) -> None:
         save_checkpoint(path, Trained(half, ITERATIONS // 2, 0.0))
         loaded = load(path)
     assert loaded is not None
+    check_fits(loaded.state, State(first.start(generator(0, "test"))), path)
     resumed = subject.stepped(subject.made(), loaded.state, range(ITERATIONS // 2, ITERATIONS))
     _same(undisturbed, resumed, "the resumed run")
 

@@ -12,32 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas.base.errors import DataError
-from metanas.data.adapter import Clip, Examples, Remote
+from metanas.data.adapter import NOT_STATED, Clip, Examples, Remote
 from metanas.data.episode import Split
 from metanas.data.files import FromFiles, downloads
 from tasks.declared import rows as reading
 from tasks.declared.class_splits import class_split
 from tasks.declared.rows import Row
-from tasks.declared.spec import DomainFile, read
+from tasks.declared.spec import LIBRARIES, PREPROCESSING, DomainFile, read
 from tasks.files import check_whole, digest
 
 PACKAGES = {"text": (), "image": ("pillow",), "speech": ("torchaudio",), "series": ()}  # that decide the data
-LIBRARIES = ("torchvision", "torchaudio")
-PREPROCESSING = {
-    "text": ("width", "words"),
-    "image": ("size", "channels"),
-    "speech": ("frames",),
-    "series": ("steps",),
-}
 
 
 class DeclaredDomain(FromFiles):
     """A domain that a YAML file declares; `of_file` makes the subclass of one.
 
-    file: the YAML. settings: all that it says, which decides the data with the files (`identity.py`).
+    file: the YAML. sources: the data set or files that it names. settings: all that it says, which decides
+    the data with the files (`identity.py`).
     """
 
     file: ClassVar[Path]
+    sources: ClassVar[tuple[str, ...]]
     spec: ClassVar[DomainFile]
     settings: ClassVar[str]
 
@@ -169,6 +164,7 @@ def of_file(name: str, path: Path) -> type[DeclaredDomain]:
         "__doc__": summary,
         "name": name,
         "file": path,
+        "sources": spec.source.names,
         "spec": spec,
         "settings": json.dumps(spec.model_dump(mode="json"), sort_keys=True),
         "modality": spec.modality,
@@ -188,7 +184,7 @@ def _stated(spec: DomainFile, path: Path) -> tuple[str, str]:
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     licence = re.search(r"^license:\s*(?:\n\s*-\s*)?(\S.*)$", text.partition("\n---")[0], re.MULTILINE)
     citation = re.search(r"```bibtex\s*\n(.*?)```|(@\w+\{.*?\n\})", text, re.DOTALL)
-    where = f"see huggingface.co/datasets/{source.hf}" if source.hf and source.revision else "none stated"
+    where = f"see huggingface.co/datasets/{source.hf}" if source.hf and source.revision else NOT_STATED
     cited = " ".join((citation[1] or citation[2]).split()) if citation else where
     return (licence[1].strip("\"' ") if licence else where), cited
 

@@ -5,8 +5,9 @@ undecoded where it can be: image and sound files as bytes.
 """
 
 import inspect
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from metanas.base.errors import DataError, InvalidValue, MetanasError
@@ -68,9 +69,11 @@ def rows(name: str, spec: DomainFile, files: Sequence[Path], folder: str) -> Ite
 
 
 def _label(value: Any) -> str:
-    """The name of a class: text, or a whole number."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+    """The name of a class: text, or a whole number, also where a table has 3.0 for it beside empty cells."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if value != value or value % 1:
+            raise ValueError("expected a class: text or a whole number")
+        return str(int(value))
     return text(value)
 
 
@@ -112,9 +115,10 @@ def _of_table(spec: DomainFile, file: Path) -> Iterator[Row]:
 
 def _of_folder(spec: DomainFile, path: Path) -> Iterator[Row]:
     """Files whose place in the layout, counted from the end, says class, group and split."""
-    levels = spec.source.layout.split("/")
+    levels, others, read = spec.source.layout.split("/"), Counter[str](), False
     for name, content in members(path, ""):
         if not name.lower().endswith(SUFFIXES[spec.modality]):
+            others[PurePosixPath(name).suffix or "no ending"] += 1
             continue
         parts = name.split("/")
         if len(parts) < len(levels):
@@ -127,6 +131,11 @@ def _of_folder(spec: DomainFile, path: Path) -> Iterator[Row]:
             except UnicodeDecodeError as error:
                 raise DataError(f"{path}: {name}: not UTF-8: {error}") from error
         yield Row(f"{path}: {name}", value, at["class"], at.get("group"), at.get("split"))
+        read = True
+    if not read:
+        there = ", ".join(f"{count} of {suffix}" for suffix, count in others.most_common(3)) or "no files"
+        endings = ", ".join(SUFFIXES[spec.modality])
+        raise DataError(f"{path}: no {spec.modality} files, which end in {endings}; it has {there}")
 
 
 def _of_datasets(spec: DomainFile, local: Path | None) -> Iterator[Row]:

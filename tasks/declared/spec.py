@@ -11,15 +11,40 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from metanas.base import yaml_text
-from metanas.base.errors import InvalidValue
-from metanas.data.episode import Modality, Split
+from metanas.base import described
+from metanas.data.episode import META_SPLITS, SPLITS, Modality, Split
 
 KINDS = ("hf", "torchvision", "torchaudio", "folder", "csv", "parquet", "jsonl")
 LEVELS = ("class", "group", "split", "file", "*")  # of a folder's layout
 INPUTS: dict[str, Modality] = {"text": "text", "image": "image", "audio": "speech", "series": "series"}
+LIBRARIES = ("torchvision", "torchaudio")
+ONLY_OF = {  # keys of a source that say nothing of other kinds
+    "revision": ("hf",),
+    "config": ("hf",),
+    "parts": ("hf", "torchvision"),
+    "path": LIBRARIES,
+    "layout": ("folder",),
+}
+PREPROCESSING: dict[Modality, tuple[str, ...]] = {
+    "text": ("width", "words"),
+    "image": ("size", "channels"),
+    "speech": ("frames",),
+    "series": ("steps",),
+}
+SYNONYMS = {
+    **META_SPLITS,
+    "validation": "val",
+    "valid": "val",
+    "dev": "val",
+    "audio": "speech",
+    "sound": "speech",
+    "picture": "image",
+    "timeseries": "series",
+    "license": "licence",
+    "split": "splits",
+}
 Size = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -57,6 +82,9 @@ class Source(BaseModel):
         given = [kind for kind in KINDS if getattr(self, kind) is not None]
         if len(given) != 1:
             raise ValueError(f"source names one of {', '.join(KINDS)}; got {', '.join(given) or 'none'}")
+        for key in self.model_fields_set & set(ONLY_OF):
+            if given[0] not in ONLY_OF[key]:
+                raise ValueError(f"{key} is of {' and '.join(ONLY_OF[key])}; this source is {given[0]}")
         levels = self.layout.split("/")
         if levels[-1] != "file" or levels.count("class") != 1 or not set(levels) <= set(LEVELS):
             raise ValueError(
@@ -130,8 +158,30 @@ class DomainFile(BaseModel):
     downloads: dict[str, Download] = {}
     recipe: Annotated[str, Field(pattern=r"^\S")] | None = None
 
+    @field_validator("splits", mode="before")
+    @classmethod
+    def _form(cls, value: Any) -> Any:
+        """Splits of a form that there is: pydantic would say what is wrong as one of each."""
+        named = {value: 1.0} if isinstance(value, str) else value
+        if not isinstance(named, dict):
+            raise ValueError(f"it is {value!r:.60}; it must be {{train: [a, b], test: [c, d]}} or the like")
+        if "column" in named:
+            return value
+        for split, part in named.items():
+            if split not in SPLITS:
+                hint = described.meant(split, (*SPLITS, "column"), SYNONYMS)
+                raise ValueError(f"no split is named {split!r}{hint}")
+            _check_part(split, part)
+        if len({isinstance(part, list) for part in named.values()}) > 1:
+            raise ValueError("there are lists of classes and shares; it is one or the other")
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> "DomainFile":
+        for modality, keys in PREPROCESSING.items():
+            if modality != self.modality and (given := self.model_fields_set & set(keys)):
+                own = " and ".join(PREPROCESSING[self.modality])
+                raise ValueError(f"{min(given)} is of {modality}; {self.modality} has {own}")
         if isinstance(self.splits, dict):
             listed = [c for classes in self.splits.values() if isinstance(classes, tuple) for c in classes]
             if twice := {c for c in listed if listed.count(c) > 1}:
@@ -168,20 +218,18 @@ class DomainFile(BaseModel):
         return self.splits.column if isinstance(self.splits, Column) else None
 
 
+def _check_part(split: str, part: Any) -> None:
+    """ValueError unless this is a share of the classes, or their names."""
+    if isinstance(part, list):
+        if wrong := [name for name in part if not isinstance(name, str)]:
+            example = "'yes'" if isinstance(wrong[0], bool) else f"'{wrong[0]}'"
+            raise ValueError(f"{split}: {wrong[0]!r} is no text; class names are: quote it, as {example}")
+    elif isinstance(part, bool) or not isinstance(part, int | float) or not 0 < part <= 1:
+        raise ValueError(
+            f"{split}: it is {part!r:.60}; it must be a share above 0 and at most 1, or a list of classes"
+        )
+
+
 def read(path: Path) -> DomainFile:
     """The domain that a YAML file declares. InvalidValue names the file, the field and what is wrong."""
-    try:
-        fields: Any = yaml_text.read(path)
-        return DomainFile.model_validate(fields)
-    except OSError as error:
-        raise InvalidValue(f"{path} cannot be read: {error.strerror}") from error
-    except ValidationError as error:
-        faults = [fault for fault in error.errors() if not _of_another_form(fault["loc"])] or error.errors()
-        where = ".".join(map(str, faults[0]["loc"])) or "the file"
-        said = faults[0]["msg"].removeprefix("Value error, ")
-        raise InvalidValue(f"{path} does not describe a domain: {where}: {said}") from error
-
-
-def _of_another_form(place: tuple[int | str, ...]) -> bool:
-    """Whether a fault is of one of the forms of `splits` that it does not have: pydantic tells of all."""
-    return len(place) > 1 and place[0] == "splits"
+    return described.read(path, DomainFile, "does not describe a domain", SYNONYMS)

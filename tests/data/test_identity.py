@@ -72,6 +72,16 @@ def test_a_relative_data_folder_is_each_project_s_own(
     assert folder_of("cards", Path("data")) == folder_of("cards", tmp_path / "two" / "data")
 
 
+def test_paths_may_be_text_and_are_a_list(cards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = folder_of("cards", cards)
+    monkeypatch.setattr(Cards, "locate", lambda self, root: [str(root / "cards")])
+    assert folder_of("cards", cards) == expected
+    for wrong in (str(cards), cards, None):
+        monkeypatch.setattr(Cards, "locate", lambda self, root, wrong=wrong: wrong)
+        with pytest.raises(DataError, match="cards: locate returned .*; it returns a list of paths"):
+            folder_of("cards", cards)
+
+
 def test_what_is_unchanged_is_not_read_again(cards: Path) -> None:
     open_store("cards", cards)
     loads = Cards.loads

@@ -1,9 +1,11 @@
 """Suites of one's own: a YAML file with its manifest beside it, or one that an installed package has."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from metanas.base.errors import DataError, InvalidValue, MetanasError
@@ -124,11 +126,79 @@ def test_data_other_than_it_was_pinned_on_is_refused_and_pins_stay(own: Path) ->
     with pytest.raises(InvalidValue, match="raise `version` in the file and give --replace"):
         list(pinning.pin(own, None))
     assert own.with_suffix(".manifest.json").read_bytes() == before
+    with pytest.raises(InvalidValue, match=r"dots: .* not what own-v1 1.0 was pinned on.* raise `version`"):
+        list(pinning.pin(own, None, replace=True))
+    assert own.with_suffix(".manifest.json").read_bytes() == before
+    own.write_text(own.read_text().replace('"1.0"', '"0.9"'))
+    with pytest.raises(InvalidValue, match=r"not what own-v1 1.0 was pinned on"):
+        list(pinning.pin(own, None, replace=True))
+    own.write_text(own.read_text().replace('"0.9"', '"1.1"'))
     assert [p.state for p in pinning.pin(own, None, replace=True)] == ["changed"]
     pins = own.with_suffix(".manifest.json").read_text()
     own.with_suffix(".manifest.json").write_text(pins.replace('"fingerprint": "', '"fingerprint": "0'))
     (checked,) = pinning.check(own, None)
     assert checked.state == "wrong" and "own-v1 was pinned on" in checked.detail
+
+
+def test_a_manifest_without_versions_is_replaced_and_gets_them(own: Path) -> None:
+    list(pinning.pin(own, None))
+    file = own.with_suffix(".manifest.json")
+    pins = json.loads(file.read_text())
+    assert pins["dots"]["full"].pop("version") == "1.0"
+    file.write_text(json.dumps(pins))
+    own.write_text(own.read_text().replace("queries: 3", "queries: 4"))
+    assert [p.state for p in pinning.pin(own, None, replace=True)] == ["changed"]
+    assert json.loads(file.read_text())["dots"]["full"]["version"] == "1.0"
+
+
+def test_a_domain_that_is_added_needs_no_new_version(own: Path) -> None:
+    list(pinning.pin(own, None))
+    own.write_text(own.read_text().replace("[dots]", "[dots, langid]"))
+    assert [p.state for p in pinning.pin(own, None)] == ["same", "new"]
+
+
+def test_a_file_with_a_built_in_suite_s_name_is_not_pinned(own: Path) -> None:
+    own.write_text(own.read_text().replace("own-v1", "mini-v1"))
+    for ask in (pinning.pin, pinning.check):
+        with pytest.raises(InvalidValue, match="there is a suite named 'mini-v1' already; give .* another"):
+            list(ask(own, None))
+    assert not own.with_suffix(".manifest.json").exists()
+
+
+def test_a_suite_beside_is_named_by_its_path(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(own.parent)
+    with pytest.raises(UnknownName, match=r"no suite named 'own-v1'; .*; a suite's file .*: ./own-v1.yaml"):
+        load_suite("own-v1")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("querys: 15", "querys: there is no such key; did you mean 'queries'?"),
+        ("shots: 1", "shots: it is 1; it must be a list, as \\[1\\]"),
+        ("queries: many", "queries: Input should be a valid integer, .*, got 'many'"),
+        ("queries: 0", "queries: must be at least 1, .*, got 0"),
+        ("version: 1.0", "version: it is 1.0, a number; it must be text, so quote it: '1.0'"),
+        ("options: {dots: {way: 3}}", "options.dots.way: there is no such key; did you mean 'ways'?"),
+        ("options: {dots: 3}", "options.dots: it is 3; it must be keys with values"),
+        ("options: {dots: {augment: [flop]}}", r"options.dots.augment.0: it is 'flop'; did you mean 'flip'"),
+        ("options: {dts: {ways: 3}}", "options.dts: the suite has no such domain; did you mean 'dots'"),
+        (
+            "budgets: {smoke: {iteration: 1}}",
+            "budgets.smoke.iteration: .* no such key; did you mean 'iterations'",
+        ),
+        ("domains: [dots, dots]", "domains: 'dots' stands 2 times, each may stand once$"),
+        ("", "it is empty$"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_one_line(own: Path, change: str, words: str) -> None:
+    fields = yaml.safe_load(TEXT.replace("dots-v1", "own-v1")) | (yaml.safe_load(change) or {})
+    if "querys" in fields:
+        del fields["queries"]
+    own.write_text(yaml.safe_dump(fields) if change else "# nothing")
+    with pytest.raises(InvalidValue, match=rf"own-v1.yaml does not describe a suite: {words}") as caught:
+        load_suite(own)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +255,62 @@ def test_new_writes_a_suite_that_fits_its_data(installed: Path, tmp_path: Path) 
         (["other-v1", "--domains", "dotz"], UnknownName),
     ):
         assert isinstance(CliRunner().invoke(app, ["suite", "new", *words]).exception, problem)
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The CSV of the domain "words": 12 classes of 25 texts; class 3 of train, 5 of val, 9 of test."""
+    (tmp_path / "yaml").mkdir()
+    monkeypatch.setenv("METANAS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("METANAS_DOMAINS", str(tmp_path / "yaml"))
+    file = tmp_path / "yaml/words.csv"
+    file.write_text("text,label\n" + "".join(f"{c} {i},class {c}\n" for c in range(12) for i in range(25)))
+    lists = {"train": range(5), "val": range(5, 7), "test": range(7, 12)}
+    splits = {split: [f"class {c}" for c in classes] for split, classes in lists.items()}
+    fields = {"modality": "text", "source": {"csv": "words.csv"}, "splits": splits}
+    (tmp_path / "yaml/words.yaml").write_text(yaml.safe_dump(fields))
+    return file
+
+
+def shorten(table: Path, number: int, left: int) -> None:
+    """Leave so many examples of a class."""
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(line for line in lines if not _beyond(line, number, left)))
+
+
+def _beyond(line: str, number: int, left: int) -> bool:
+    text, _, label = line.partition(",")
+    return label == f"class {number}" and int(text.split()[1]) >= left
+
+
+def test_new_looks_at_every_class_of_every_split(table: Path, tmp_path: Path) -> None:
+    for number, left, found in ((3, 8, (3, 15)), (6, 12, (3, 7)), (9, 9, (3, 4))):
+        shorten(table, number, left)
+        out = tmp_path / f"own-{number}.yaml"
+        pinning.new(f"own-{number}", ["words"], out, ways=5, shots=[1, 5], root=None)
+        made = load_suite(out)
+        assert (made.train_queries, made.shapes("words")[0].queries) == found
+        assert [p.state for p in pinning.pin(out, None)] == ["new"]
+    shorten(table, 3, 5)
+    with pytest.raises(
+        InvalidValue, match="words: class 'class 3' of train has 5 examples, .* fewer --shots"
+    ):
+        pinning.new("own-v2", ["words"], tmp_path / "b.yaml", ways=5, shots=[1, 5], root=None)
+    with pytest.raises(InvalidValue, match="words/train has a class with 5 examples .'class 3'., too few"):
+        list(pinning.pin(out, None))
+    with pytest.raises(
+        InvalidValue, match="own-v2 cannot be a suite: shots.0: must be at least 1, .*, got 0"
+    ):
+        pinning.new("own-v2", ["words"], tmp_path / "b.yaml", ways=5, shots=[0], root=None)
+
+
+def test_changed_data_of_your_own_names_its_files(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "own-v1.yaml"
+    pinning.new("own-v1", ["words"], out, ways=5, shots=[1], root=None)
+    list(pinning.pin(out, None))
+    shorten(table, 3, 20)
+    (checked,) = pinning.check(out, None)
+    assert "words.yaml or words.csv has changed: put it back, or raise version in" in checked.detail
 
 
 def test_stored_suites_keep_their_form() -> None:

@@ -39,12 +39,24 @@ def test_a_domain_is_taken_from_the_first_folder_that_has_it(two: tuple[Path, Pa
 
 def test_a_file_gives_each_domain_its_folder(tmp_path: Path, two: tuple[Path, Path]) -> None:
     file = tmp_path / "datasets.yaml"
-    file.write_text("sst2: b\ndigits: download\nbanking77: /data/bank\n")
+    file.write_text("sst2: b\ndigits: download\nbanking77: bank\n")
     root = data_root([file, two[0]])
     assert root_of(root, "sst2") == two[1] and root_of(root, "digits") is None
-    assert root_of(root, "banking77") == Path("/data/bank")
+    with pytest.raises(InvalidValue, match="the data folder .*/bank does not exist"):
+        root_of(root, "banking77")
+    (tmp_path / "bank").mkdir()
+    assert root_of(root, "banking77") == tmp_path / "bank"
     assert root_of(root, "langid") == two[0]
     assert hash(root) == hash(data_root([file, two[0]]))
+
+
+@pytest.mark.parametrize("given", [["nowhere"], ["nowhere", "."], [".", "nowhere"]])
+def test_a_folder_that_does_not_exist_is_never_right(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidValue, match="the data folder nowhere does not exist"):
+        root_of(data_root(given), "digits")
 
 
 @pytest.mark.parametrize(

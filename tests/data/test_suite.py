@@ -1,8 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from metanas.base.errors import InvalidValue
 from metanas.data.datasets import Datasets
+from metanas.data.domain import Domain
 from metanas.data.episode import EpisodeShape
 from metanas.data.suite import DomainOptions, Suite, load_suite, names
 from metanas.engine.collect import finish
@@ -94,3 +97,17 @@ def test_domains_for_validation_alone_are_neither_trained_on_nor_tested() -> Non
 def test_validation_domains_are_some_of_the_suites(validation: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         resolve("protonet", "mini-v1", overrides=[f"suite.validation={validation}"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ways": "2"}, "ways must be a whole number, got '2'"),
+        ({"shots": 1.5}, "shots must be a whole number, got 1.5"),
+        ({"queries": None}, "queries must be a whole number, got None"),
+        ({"size": "9"}, "size must be a positive whole number, got '9'"),
+    ],
+)
+def test_numbers_of_a_task_are_whole(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        Domain.open("digits").tasks("meta-test", **change)

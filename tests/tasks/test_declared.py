@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import pytest
 import soundfile
 from PIL import Image
 
+from metanas import testing
 from metanas.base.errors import DataError, InvalidValue
+from metanas.base.registry import UnknownName
 from metanas.cli import listing
 from metanas.data.adapter import DOMAINS
 from metanas.data.domain import Domain
@@ -185,7 +188,7 @@ def test_torchvision_reads_a_local_copy(here: Path) -> None:
     assert first.classes[label] == "Dress"
     assert (np.asarray(examples.x)[0, 0] == np.asarray(image)).all()
     with pytest.raises(DataError, match="FashionMNIST is missing from the data folder; without --data-root"):
-        open_store("own", here / "hf")
+        open_store("own", here)
 
 
 def test_series_are_lists_of_numbers_in_any_table(here: Path) -> None:
@@ -282,8 +285,31 @@ WRONG = [
     (CSV, "{train: 0.9, test: 0.1}", "", "a share of 0.1 of 4 classes is none"),
     (CSV, "{train: [ant, bee]}", "", "no classes for 'test'; a domain is tested"),
     (CSV, "{column: by}", "", "animals.csv: row 1: split is 'p0'; expected one of train, val, test"),
-    (CSV, LISTED, "wdith: 3\n", "wdith: Extra inputs are not permitted"),
-    (CSV, LISTED, "width: 0\n", "width: Input should be greater than or equal to 1"),
+    (CSV, "{train: 0.5, tset: 0.5}", "", "splits: no split is named 'tset'; did you mean 'test'"),
+    (CSV, "{train: 0.5, validation: 0.5}", "", "no split is named 'validation'; did you mean 'val'"),
+    (CSV, "{colum: fold}", "", "no split is named 'colum'; did you mean 'column'"),
+    (CSV, "{column: fold, train: 0.5}", "", "splits.train: there is no such key; there are: column"),
+    (CSV, "tset", "", "splits: no split is named 'tset'; did you mean 'test'"),
+    (CSV, "[ant]", "", "splits: it is \\['ant'\\]; it must be {train: "),
+    (CSV, "{train: 50, test: 50}", "", "train: it is 50; it must be a share above 0 and at most 1"),
+    (CSV, "{train: [0, 1], test: [2]}", "", "train: 0 is no text; class names are: quote it, as '0'"),
+    (CSV, "{train: [no], test: [ant]}", "", "train: False is no text; class names are: quote it, as 'yes'"),
+    (CSV, "{train: 0.5, test: [ant]}", "", "there are lists of classes and shares; it is one or the other"),
+    (CSV, LISTED, "wdith: 3\n", "wdith: there is no such key; did you mean 'width'"),
+    (CSV, LISTED, "license: MIT\n", "license: there is no such key; did you mean 'licence'"),
+    (CSV, LISTED, "split: test\n", "split: there is no such key; did you mean 'splits'"),
+    (CSV.replace("label", "labels"), LISTED, "", "source.labels: there is no such key; did you mean 'label'"),
+    (CSV, LISTED, "width: 0\n", "width: Input should be greater than or equal to 1, got 0"),
+    (CSV, LISTED, "width: long\n", "width: Input should be a valid integer, .*, got 'long'"),
+    (CSV, LISTED, "size: 28\n", "a domain: size is of image; text has width and words"),
+    (
+        "{folder: .}",
+        LISTED,
+        "modality: speech\nsteps: 4\n",
+        "a domain: steps is of series; speech has frames",
+    ),
+    (CSV, LISTED, "modality: audio\n", "modality: it is 'audio'; did you mean 'speech'"),
+    ("{csv: animals.csv, layout: class/file}", LISTED, "", "layout is of folder; this source is csv"),
     (CSV, LISTED, "downloads: {a.csv: {url: 'https://x'}}\n", "there are a.csv; the source is animals.csv"),
     (CSV, LISTED, "downloads: {animals.csv: {url: 'https://x', md5: z}}\n", "md5: String should match"),
     ("{hf: someone/else}", LISTED, "", "someone/else is missing; a data set of the hub needs `revision:`"),
@@ -318,6 +344,42 @@ def test_what_is_wrong_is_one_line(here: Path, source: str, splits: str, more: s
         open_store("own")
     named = "own" in str(caught.value) or "animals.csv" in str(caught.value)
     assert named and "\n" not in str(caught.value)
+
+
+def test_an_empty_file_is_named_and_what_it_does_not_state(here: Path) -> None:
+    written(here, "csv")
+    declare(here, CSV)
+    (check,) = (c for c in testing.checks("domain", "own") if c.name == "says_where_it_comes_from")
+    with pytest.raises(testing.CheckFailed, match="licence is not stated; write `licence:` in the YAML file"):
+        check()
+    (here / "own.yaml").write_text("")
+    with pytest.raises(InvalidValue, match="own.yaml does not describe a domain: it is empty"):
+        open_store("own")
+
+
+def test_a_folder_of_other_files_says_what_it_has(here: Path) -> None:
+    pictures(here / "animals")
+    declare(here, "{folder: animals}", modality="speech")
+    with pytest.raises(DataError, match="animals: no speech files, which end in .wav, .*; it has 20 of .png"):
+        open_store("own")
+    (here / "animals").rename(here / "other")
+    (here / "animals").mkdir()
+    with pytest.raises(DataError, match="animals: no speech files, .*; it has no files"):
+        open_store("own")
+
+
+def test_labels_are_text_or_whole_numbers(here: Path) -> None:
+    rows = [{"text": f"number {i}", "label": i % 4} for i in range(40)]
+    prints = set()
+    for kind in (int, float, str):
+        labelled = [{**row, "label": kind(row["label"])} for row in rows]
+        pq.write_table(pa.Table.from_pylist(labelled), here / "numbers.parquet")
+        declare(here, "{parquet: numbers.parquet}", splits="{train: ['0', '1'], test: ['2', '3']}")
+        prints.add(open_store("own").fingerprint)
+    assert len(prints) == 1
+    pq.write_table(pa.table({"text": ["a", "b"], "label": [1.0, 0.5]}), here / "numbers.parquet")
+    with pytest.raises(DataError, match="row 2: label is 0.5; expected a class: text or a whole number"):
+        open_store("own")
 
 
 def test_a_file_is_downloaded_from_where_the_yaml_says(here: Path) -> None:
@@ -386,3 +448,21 @@ def test_a_sound_with_a_number_that_is_none_is_refused(here: Path) -> None:
     declare(here, "{folder: sounds}", modality="speech")
     with pytest.raises(DataError, match="bee/3.wav: sample 7 is not a finite number"):
         open_store("own")
+
+
+def test_files_that_are_not_read_as_domains_are_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare(here, CSV).rename(here / "mine.yml")
+    places = (here, here / "nowhere", written(here, "csv"))
+    monkeypatch.setenv("METANAS_DOMAINS", os.pathsep.join(map(str, places)))
+    lines = listing.problems("domains")
+    for line, words in zip(
+        lines,
+        ("mine.yml is left out: rename it to mine.yaml", "nowhere, which does not exist", "neither a folder"),
+        strict=True,
+    ):
+        assert words in line
+    with pytest.raises(UnknownName, match="no domain named 'mine'; .*; .*mine.yml is left out: rename it"):
+        open_store("mine")
+    monkeypatch.delenv("METANAS_DOMAINS")
+    monkeypatch.chdir(here)
+    assert not listing.problems("domains")
