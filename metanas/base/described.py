@@ -77,7 +77,9 @@ def _said(one: Mapping[str, Any], kind: type[BaseModel], place: Place, synonyms:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     match one["type"]:
         case "extra_forbidden":
-            return f"there is no such key{meant(place[-1], _keys(kind, place[:-1]), synonyms)}"
+            within = [key for key in kind.model_fields if place[-1] in _keys(kind, (key,))]
+            hint = f"; it is one of {within[0]}" if len(place) == 1 and within else ""
+            return f"there is no such key{hint or meant(place[-1], _keys(kind, place[:-1]), synonyms)}"
         case "missing":
             return "it is missing"
         case "literal_error":
@@ -99,7 +101,7 @@ def _keys(kind: type[BaseModel], place: Place) -> Sequence[str]:
     models: list[type[BaseModel]] = [kind]
     for part in place:
         hints = [model.model_fields[part].annotation for model in models if part in model.model_fields]
-        models = [inner for hint in hints for inner in _models(hint)] or models
+        models = [inner for hint in hints for inner in _models(hint)] if hints else models
     return [key for model in models for key in model.model_fields]
 
 

@@ -116,12 +116,12 @@ def _identity(plugin: object) -> tuple[str, str]:
 
 
 class UnknownName(MetanasError, KeyError):
-    """No plug-in has that name; the message says which was probably meant, and ends with `note`."""
+    """No plug-in has that name; the message says which was probably meant, and has a note in brackets."""
 
     def __init__(self, kind: str, name: str, known: tuple[str, ...], note: str = "") -> None:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
-        super().__init__(f"no {kind} named {name!r}; {hint}{note}")
+        super().__init__(f"no {kind} named {name!r}; {hint}{note and f' ({note})'}")
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -149,7 +149,7 @@ class Domains(Registry[type[Adapter]]):
 
     def unknown(self, name: str) -> UnknownName:
         """The error for a name that no domain has; it also says which files of yours are left out."""
-        return UnknownName("domain", name, tuple(self), "".join(f"; {problem}" for problem in _left_out()))
+        return UnknownName("domain", name, tuple(self), "; ".join(_left_out()))
 
     def _registered(self, name: str) -> type[Adapter]:
         """The adapter that a module registers. UnknownName; PluginError also says that there is no YAML."""

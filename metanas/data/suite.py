@@ -265,7 +265,7 @@ def file_of(name: str | Path) -> Path:
     files = _files()
     if str(name) not in files:
         beside = next((file for end in (".yaml", ".yml") if (file := Path(f"{name}{end}")).is_file()), None)
-        note = f"; a suite's file is named by its path: ./{beside}" if beside else ""
+        note = f"the file ./{beside} is given by its path" if beside else ""
         raise UnknownName("suite", str(name), tuple(sorted(files)), note)
     return files[str(name)]
 

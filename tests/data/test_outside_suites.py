@@ -167,7 +167,7 @@ def test_a_file_with_a_built_in_suite_s_name_is_not_pinned(own: Path) -> None:
 
 def test_a_suite_beside_is_named_by_its_path(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(own.parent)
-    with pytest.raises(UnknownName, match=r"no suite named 'own-v1'; .*; a suite's file .*: ./own-v1.yaml"):
+    with pytest.raises(UnknownName, match=r"no suite named 'own-v1'; .* .the file ./own-v1.yaml is given"):
         load_suite("own-v1")
 
 
@@ -175,6 +175,7 @@ def test_a_suite_beside_is_named_by_its_path(own: Path, monkeypatch: pytest.Monk
     ("change", "words"),
     [
         ("querys: 15", "querys: there is no such key; did you mean 'queries'?"),
+        ("group_disjoint: true", "group_disjoint: there is no such key; it is one of options"),
         ("shots: 1", "shots: it is 1; it must be a list, as \\[1\\]"),
         ("queries: many", "queries: Input should be a valid integer, .*, got 'many'"),
         ("queries: 0", "queries: must be at least 1, .*, got 0"),

@@ -297,6 +297,7 @@ WRONG = [
     (CSV, "{train: 0.5, test: [ant]}", "", "there are lists of classes and shares; it is one or the other"),
     (CSV, LISTED, "wdith: 3\n", "wdith: there is no such key; did you mean 'width'"),
     (CSV, LISTED, "license: MIT\n", "license: there is no such key; did you mean 'licence'"),
+    (CSV, LISTED, "label: kind\n", "label: there is no such key; it is one of source"),
     (CSV, LISTED, "split: test\n", "split: there is no such key; did you mean 'splits'"),
     (CSV.replace("label", "labels"), LISTED, "", "source.labels: there is no such key; did you mean 'label'"),
     (CSV, LISTED, "width: 0\n", "width: Input should be greater than or equal to 1, got 0"),
@@ -461,7 +462,7 @@ def test_files_that_are_not_read_as_domains_are_named(here: Path, monkeypatch: p
         strict=True,
     ):
         assert words in line
-    with pytest.raises(UnknownName, match="no domain named 'mine'; .*; .*mine.yml is left out: rename it"):
+    with pytest.raises(UnknownName, match="no domain named 'mine'; .* .*mine.yml is left out: rename it"):
         open_store("mine")
     monkeypatch.delenv("METANAS_DOMAINS")
     monkeypatch.chdir(here)
