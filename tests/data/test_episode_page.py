@@ -57,7 +57,9 @@ def test_speech_can_be_seen_and_heard(name: str, tmp_path: Path, shared: Path) -
 
 
 def test_an_episode_that_cannot_be_says_why(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="digits/test has a class with 500 examples .'5'., too few for 990 shots"):
+    with pytest.raises(
+        ValueError, match="digits/test has a class with 500 examples .'5'., too few for 990 shots"
+    ):
         page_of("digits", tmp_path, None, shots=990)
     with pytest.raises(KeyError, match="no domain named 'digit'; did you mean 'digits'"):
         page_of("digit", tmp_path, None)
