@@ -45,7 +45,7 @@ def altered(files: Members, folder: Path, share: float, method: str) -> Members:
 def test_a_copy_is_flagged_with_the_figure_whatever_was_changed_a_little(
     server: Served, tmp_path: Path
 ) -> None:
-    files = bundles.members(tmp_path / "a", "original", budget="small")
+    files = bundles.members(tmp_path / "a", "original", budget="demo")
     server.post(to_zip(files))
     server.work()
     for number, (role, share) in enumerate((("other", 0.001), ("other", 0.1), ("owner", 0.0))):
@@ -64,7 +64,7 @@ def test_a_copy_is_flagged_with_the_figure_whatever_was_changed_a_little(
 def test_a_copy_of_a_row_of_an_earlier_version_is_flagged_by_its_counts(
     server: Served, tmp_path: Path
 ) -> None:
-    files = bundles.members(tmp_path / "a", "original", budget="small")
+    files = bundles.members(tmp_path / "a", "original", budget="demo")
     server.post(to_zip(files))
     server.work()
     with server.context.store.database.write() as session:
@@ -75,10 +75,12 @@ def test_a_copy_of_a_row_of_an_earlier_version_is_flagged_by_its_counts(
 
 
 def test_trainings_of_their_own_are_no_copies() -> None:
-    """The committed results: protonet and maml of one seed agree most, in 79 %."""
+    """The committed results: protonet and maml of one seed agree most, in 78 %."""
     answers = {}
     for folder in sorted(FOLDER.glob("mini-v1/*/*")):
         read = result.read(folder)
+        if read.submission.method == "chance":  # which has no trainings: all of its seeds are the same
+            continue
         answers[read.submission.method] = np.hstack(
             [a.predicted.reshape(len(a.predicted), -1) for a in read.answers.values()]
         )

@@ -7,10 +7,10 @@ from tests.leaderboard.serving import Served
 
 
 def test_copies_and_perfect_results_wait_for_a_person(server: Served, tmp_path: Path) -> None:
-    server.post(bundles.zipped(tmp_path / "a", skill=0.6, budget="small"))
-    copy = bundles.zipped(tmp_path / "b", "copy", skill=0.6, budget="small")
+    server.post(bundles.zipped(tmp_path / "a", skill=0.6, budget="demo"))
+    copy = bundles.zipped(tmp_path / "b", "copy", skill=0.6, budget="demo")
     second = server.post(copy, role="other").json()["id"]
-    third = server.post(bundles.zipped(tmp_path / "c", "perfect", skill=1.0, budget="small")).json()["id"]
+    third = server.post(bundles.zipped(tmp_path / "c", "perfect", skill=1.0, budget="demo")).json()["id"]
     server.work()
     assert server.get(f"submissions/{second}", "other").json()["state"] == "flagged"
     assert (

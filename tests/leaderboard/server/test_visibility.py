@@ -75,8 +75,8 @@ def test_a_page_that_was_asked_for_before_its_result_left_says_so(server: Served
 
 
 def test_what_was_flagged_stays_unseen_when_it_is_withdrawn(server: Served, tmp_path: Path) -> None:
-    submit(server, tmp_path / "a", "mine", budget="small")
-    identity = submit(server, tmp_path / "b", "copy", "other", budget="small")
+    submit(server, tmp_path / "a", "mine", budget="demo")
+    identity = submit(server, tmp_path / "b", "copy", "other", budget="demo")
     assert server.get(f"submissions/{identity}", "other").json()["state"] == "flagged"
     assert say(server, identity, "withdraw", "other").status_code == 200
     for path in ("", "/scores", "/files/predictions.parquet"):
