@@ -72,7 +72,7 @@ def test_the_reproduce_command_names_another_budget_device_and_precision(tmp_pat
     )
     changed = plain.model_copy(
         update={
-            "budget": {"name": "small", "iterations": 7, "tasks": 2, "eval_episodes": 30},
+            "budget": {"name": "small", "iterations": 7, "tasks": 2, "eval_episodes": 100},
             "environment": {"device": "NVIDIA H100", "precision": "bf16"},
         }
     )
@@ -159,4 +159,4 @@ def test_every_page_of_the_committed_results_is_made_and_in_plain_words(committe
     assert "Snapshot date (UTC)" in text(open_site(Stored(committed_store), live=True), "")
     assert "Chance-normalised accuracy" in home and "Show data" in method and "<h2>Reproduce</h2>" in method
     task = text(site, next(p for p in site.paths() if "/tasks/digits-5w1s" in p))
-    assert "1 example per class" in task and "30 \u00d7 3" in method
+    assert "1 example per class" in task and "100 \u00d7 5" in method
