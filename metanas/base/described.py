@@ -1,7 +1,6 @@
 """A user's YAML file as a pydantic model; a fault in it is one line with key, value and what was meant."""
 
-import difflib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -9,10 +8,10 @@ from pydantic import BaseModel, ValidationError
 
 from metanas.base import yaml_text
 from metanas.base.errors import InvalidValue
+from metanas.base.meant import NONE, meant
 
 M = TypeVar("M", bound=BaseModel)
 Place = tuple[int | str, ...]
-NONE: Mapping[str, str] = {}
 
 
 def read(path: Path, kind: type[M], fault: str, synonyms: Mapping[str, str] = NONE) -> M:
@@ -49,13 +48,6 @@ def _first(error: ValidationError, kind: type[BaseModel], content: Any, synonyms
     )
     where, said = ".".join(map(str, place)), _said(one, kind, place, synonyms)
     return f"{where}: {said}" if where else said
-
-
-def meant(word: object, known: Collection[str], synonyms: Mapping[str, str] = NONE) -> str:
-    """The end of a message on a wrong word: the one that was probably meant, else all that there are."""
-    other = synonyms.get(str(word), "")
-    near = [other] if other in known else difflib.get_close_matches(str(word), known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known)}"
 
 
 def _place(place: Place, content: Any) -> Place:

@@ -4,12 +4,12 @@ A registry knows every name without importing anything (`plugins.scan`), imports
 use, and answers an unknown name with the closest known one.
 """
 
-import difflib
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from metanas.base import plugins
 from metanas.base.errors import InvalidValue, MetanasError
+from metanas.base.meant import meant
 
 T = TypeVar("T")
 
@@ -119,9 +119,7 @@ class UnknownName(MetanasError, KeyError):
     """No plug-in has that name; the message says which was probably meant, and has a note in brackets."""
 
     def __init__(self, kind: str, name: str, known: tuple[str, ...], note: str = "") -> None:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
-        super().__init__(f"no {kind} named {name!r}; {hint}{note and f' ({note})'}")
+        super().__init__(f"no {kind} named {name!r}{meant(name, known)}{note and f' ({note})'}")
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -23,6 +23,7 @@ from pydantic import (
 
 from metanas.base import described, json_text, plugins
 from metanas.base.errors import DamagedFile, InvalidValue, MetanasError
+from metanas.base.meant import meant
 from metanas.base.ranges import Count, Number, Positive, Range, Seed
 from metanas.base.registry import UnknownName
 from metanas.data.episode import EpisodeShape
@@ -309,7 +310,7 @@ def read(file: Path) -> Suite:
     suite = described.read(file, Suite, fault)
     for domain in suite.options:
         if domain not in suite.domains:
-            hint = described.meant(domain, suite.domains)
+            hint = meant(domain, suite.domains)
             raise InvalidValue(f"{file} {fault}: options.{domain}: the suite has no such domain{hint}")
     return suite
 

@@ -6,7 +6,6 @@ An override `key=value` (`--set`) changes the suite (`suite.episodes=50`), the b
 """
 
 import dataclasses
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from metanas.base import yaml_text
 from metanas.base.atomic import write_atomically
 from metanas.base.errors import InvalidValue
+from metanas.base.meant import meant
 from metanas.base.ranges import STORED
 from metanas.data.adapter import DOMAINS
 from metanas.data.suite import Budget, Suite, load_suite
@@ -155,9 +155,7 @@ def settings_of(method: type[Method], given: Mapping[str, Any], *, stored: bool 
     known = known_keys(method.Settings)
     for key in _flat(given):
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
-            raise ConfigError(f"no setting named {key!r}; {hint}")
+            raise ConfigError(f"no setting named {key!r}{meant(key, known)}")
     default = dataclasses.asdict(method.Settings())
     groups = {key for key, value in default.items() if isinstance(value, dict)}
     merged = {

@@ -50,9 +50,11 @@ def prepare(
     run, or for `tracking` without its package.
     """
     tracking.check(config)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.yaml"
     known = configs.read(path) if path.exists() else None
+    if known is None:
+        build(config, data.values())  # settings that cannot be are refused before anything is written
+    folder.mkdir(parents=True, exist_ok=True)
     if known is not None and (known := configs.as_offered(known, config)) != config:
         if not (_grows(known, config) or _shrinks(known, config)):
             raise ConfigError(

@@ -99,10 +99,10 @@ def meta_train(
             state, losses = returned.stepped(method, method.step(current.state, progress, batch))
         is_due = stop is not None and stop.due(after, iterations)
         saves = time.monotonic() - last_save > SAVE_EVERY
-        unread.append(_Step(current, State(state), losses, is_due=is_due))
+        unread.append(_Step(current, state, losses, is_due=is_due))
         while len(unread) > (0 if is_due or saves or after == end else lag):
             read(unread.popleft(), began)
-        current = replace(current, state=State(state), iteration=after, seconds=time.monotonic() - began)
+        current = replace(current, state=state, iteration=after, seconds=time.monotonic() - began)
         if stop is not None and is_due:
             best = _after_validation(current, stop, rows, folder / "best.safetensors", is_last=after == end)
             current = replace(best, state=best.state.to(place))

@@ -91,9 +91,9 @@ def over_domains(
     """
     parts, losses = mean_over_tasks(batch, gradient, whole=whole)
     mean = mean_gradient(parts)
-    return mean if math.isinf(limit) else dict(
-        zip(mean, clipped(list(mean.values()), limit), strict=True)
-    ), losses
+    if not math.isinf(limit):
+        mean = dict(zip(mean, clipped(list(mean.values()), limit), strict=True))
+    return mean, losses
 
 
 def mean_gradient(parts: Sequence[Tensors]) -> Tensors:

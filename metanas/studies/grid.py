@@ -21,7 +21,7 @@ from metanas.engine import collect
 from metanas.engine import run as runs
 from metanas.engine.config import RunConfig
 from metanas.engine.runtime import CPU, Runtime
-from metanas.engine.seed_run import ProgressCallback, SeedRun, build, check_trains
+from metanas.engine.seed_run import ProgressCallback, SeedRun, check_trains
 from metanas.evaluation import report
 from metanas.evaluation.architectures import derived_texts
 from metanas.evaluation.result import SUBMISSION
@@ -125,7 +125,6 @@ def _open(wanted: Wanted, root: DataRoot, console: Console) -> list[Datasets]:
             with console.status(f"preparing the data of {config.suite.name}"):
                 opened[key] = Datasets.open(config.suite, root)
         check_trains(config, opened[key])
-        build(config, opened[key].values())  # settings that cannot be are refused before anything is written
         datasets.append(opened[key])
     return datasets
 

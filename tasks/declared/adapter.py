@@ -196,9 +196,10 @@ def clip(row: Row) -> Clip:
     from tasks.modality.speech import RATE, WINDOW
 
     try:
-        sound, rate = soundfile.read(io.BytesIO(row.value), dtype="int16", always_2d=True)
-        floating = soundfile.info(io.BytesIO(row.value)).subtype in ("FLOAT", "DOUBLE")
-        levels = soundfile.read(io.BytesIO(row.value), always_2d=True)[0] if floating else np.zeros((1, 1))
+        with soundfile.SoundFile(io.BytesIO(row.value)) as file:
+            sound, rate = file.read(dtype="int16", always_2d=True), file.samplerate
+            file.seek(0)
+            levels = file.read(always_2d=True) if file.subtype in ("FLOAT", "DOUBLE") else sound
     except soundfile.LibsndfileError as error:
         raise DataError(f"{row.place}: not a sound file: {error.error_string}") from error
     check_whole(row.place, row.value)

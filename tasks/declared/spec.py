@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from metanas.base import described
+from metanas.base.meant import meant
 from metanas.data.episode import META_SPLITS, SPLITS, Modality, Split
 
 KINDS = ("hf", "torchvision", "torchaudio", "folder", "csv", "parquet", "jsonl")
@@ -169,7 +170,7 @@ class DomainFile(BaseModel):
             return value
         for split, part in named.items():
             if split not in SPLITS:
-                hint = described.meant(split, (*SPLITS, "column"), SYNONYMS)
+                hint = meant(split, (*SPLITS, "column"), SYNONYMS)
                 raise ValueError(f"no split is named {split!r}{hint}")
             _check_part(split, part)
         if len({isinstance(part, list) for part in named.values()}) > 1:

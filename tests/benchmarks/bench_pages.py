@@ -7,7 +7,6 @@ kind of page and API call, first time and again, over keep-alive connections. Bo
 """
 
 import json
-import socket
 import statistics
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from leaderboard.store.models import Method, Score, Submission, new_id
 from leaderboard.store.store import Store, enter, track_of
 from leaderboard.web import links
 from tests.leaderboard import bundles
+from tests.ports import free_port
 
 METHODS, EPISODES, QUERIES = 1000, 60, 75
 
@@ -170,9 +170,7 @@ def kinds(track: str, submission: str) -> dict[str, list[str]]:
 @contextmanager
 def serving(db: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, float]]:
     """A server of the board: its process, its port, and when it was started."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     start = time.perf_counter()
     words = ["leaderboard", "serve", "--db", str(db), "--port", str(port)]
     process = subprocess.Popen([sys.executable, "-m", "metanas", *words], stdout=subprocess.DEVNULL)

@@ -35,6 +35,7 @@ from leaderboard.web import links
 from tests.benchmarks.bench_pages import fill, wait_for
 from tests.benchmarks.board_machine import machine
 from tests.leaderboard import bundles
+from tests.ports import free_port
 
 CLIENTS, SECONDS = 50, 12.0
 HEALTH_MS, HOME_MS, RSS_MB, STOP_S = 100, 200, 500, 10
@@ -273,9 +274,7 @@ def prepare(folder: Path) -> Target:
 @contextmanager
 def serving(folder: Path, target: Target) -> Iterator[tuple[Target, psutil.Process]]:
     """`metanas leaderboard serve` of a copy of the board, ready."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name) / "board.db"
         copy.write_bytes((folder / "board.db").read_bytes())

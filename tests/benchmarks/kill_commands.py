@@ -13,7 +13,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -24,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from tests.ports import free_port
 
 SMALL = """--domains langid --budget smoke --set suite.shots=[1] --set suite.queries=3
     --set budget.iterations=4 --set budget.tasks=1""".split()
@@ -236,9 +237,7 @@ def prepare() -> tuple[int, str]:
     with store.database.write() as session:
         os.environ["METANAS_TOKEN"] = tokens.issue(session, "ada", "", ("submit",), 1)[0]
     store.close()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     parent = os.getpid()
     child = os.fork()
     if child == 0:

@@ -6,7 +6,6 @@ docs/board/, or all of them, dark ones too, to a folder that is given.
 
 import io
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from leaderboard.store.store import Store
 from leaderboard.web import links
 from leaderboard.web.static_site import boards
 from tests.browser.page import Page, chromium
+from tests.ports import free_port
 
 OUT = Path(__file__).parents[2] / "docs" / "board"
 SHOWN = (
@@ -34,9 +34,7 @@ TALLEST = {1400: 1600, 400: 1400}  # pixels
 @contextmanager
 def served(db: Path) -> Iterator[str]:
     """The address of `metanas leaderboard serve` on a new board."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = ["leaderboard", "serve", "--db", str(db), "--port", str(port)]
     process = subprocess.Popen([sys.executable, "-m", "metanas", *words])
     address = f"http://127.0.0.1:{port}"

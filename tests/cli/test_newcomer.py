@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from metanas.cli import scaffold
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("metanas", "tasks", "baselines", "leaderboard", "tests")
@@ -29,12 +29,6 @@ def checkout(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.mark.slow  # a minute on a quiet machine: a whole run of mini-v1's smallest budget

@@ -17,6 +17,7 @@ import pytest
 
 from tests.foreign import data
 from tests.foreign.person import Person, environment
+from tests.ports import free_port
 from tests.rooms import ROOT
 
 DOMAINS = ("field-clothes", "field-leaves", "field-letters", "field-notes", "field-rings", "field-words")
@@ -39,9 +40,7 @@ def keeper(tmp_path: Path) -> Iterator[Person]:
     """A board's administrator, whose board is served while the test runs."""
     home = tmp_path / "keeper"
     home.mkdir()
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     person = Person(home, Path(sys.executable), METANAS_LEADERBOARD="board.db", PORT=str(port))
     command = [sys.executable, "-m", "metanas", "leaderboard", "serve", "--port", str(port)]
     with (home / "log").open("wb") as log:

@@ -9,7 +9,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -28,6 +27,7 @@ from leaderboard.store import audit
 from leaderboard.store.models import Event, File, Idempotency, Job, Score, Submission
 from leaderboard.store.store import Store
 from tests.leaderboard.bundles import numbered
+from tests.ports import free_port
 
 ASKED = (
     2_000  # times whether a server is ready: not by the clock, since a machine may halt the whole campaign
@@ -65,9 +65,7 @@ class Campaign:
             stdout=subprocess.PIPE,
             text=True,
         )
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self._stop, self._over = threading.Event(), threading.Event()
         self.report = Report()
         store = Store(db, data)

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -11,21 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.rooms import ROOT
 
 PAGE = ROOT / "docs" / "operate.md"
-
-
-def _free() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 @pytest.mark.slow  # fifteen programs, one after the other
 def test_an_administrator_s_hour(tmp_path: Path) -> None:
     first, *rest = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert len(rest) == 3
-    port, counts = _free(), _free()
+    port, counts = free_port(), free_port()
     first = first.replace("8000", str(port)).replace("8001", str(counts))
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "metanas"

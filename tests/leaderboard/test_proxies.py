@@ -5,7 +5,6 @@ is missing.
 """
 
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from urllib.parse import urldefrag, urljoin
 import httpx
 import pytest
 
+from tests.ports import free_port
 from tests.rooms import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -34,11 +34,6 @@ class Links(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found += [value for name, value in attrs if name in ("href", "src", "action") and value]
-
-
-def free() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 @contextmanager
@@ -65,7 +60,7 @@ def running(words: list[str], url: str, folder: Path) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a board with the committed results."""
-    folder, port = tmp_path_factory.mktemp("board"), free()
+    folder, port = tmp_path_factory.mktemp("board"), free_port()
     command = [
         sys.executable,
         "-m",
@@ -90,7 +85,7 @@ def nginx(folder: Path, board: int, port: int, path: str) -> list[str]:
     text = (DEPLOY / "nginx.conf").read_text().replace("127.0.0.1:8000", f"127.0.0.1:{board}")
     for old, new in (
         ("listen 443 ", f"listen 127.0.0.1:{port} "),
-        ("listen 80;", f"listen 127.0.0.1:{free()};"),
+        ("listen 80;", f"listen 127.0.0.1:{free_port()};"),
         ("/etc/letsencrypt/live/board.example.org/fullchain.pem", str(folder / "chain")),
         ("/etc/letsencrypt/live/board.example.org/privkey.pem", str(folder / "key")),
         ("rate=20r/s", "rate=2000r/s"),  # one visitor asks for everything at once here
@@ -134,7 +129,7 @@ def test_every_link_leads_somewhere_behind_a_proxy(proxy, path: str, board: int,
     name = proxy.__name__
     if shutil.which(name) is None:
         pytest.skip(f"NOT RUN: no {name}")
-    port = free()
+    port = free_port()
     home = f"https://127.0.0.1:{port}{path}"
     with running(proxy(tmp_path, board, port, path), home, tmp_path), httpx.Client(verify=False) as client:
         lost = client.get(urljoin(home, "no/such/page.html"))
