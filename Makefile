@@ -3,13 +3,22 @@ PYTHON ?= python3
 VENV ?= .venv
 BUDGET ?= demo
 BIN = $(VENV)/bin
-seeds_smoke = --seeds 0 # the short demo shows that all of it works, not a result
+ifeq ($(BUDGET),smoke) # which shows that all of it works, not a result
+SEEDS = 0
+FEWER = 0
+else
+SEEDS = 0,1,2
+FEWER = 0,1
+endif
+DEMO = $(BIN)/metanas run --budget $(BUDGET) --pages runs/site
 
 .PHONY: demo test check docs lowest clean
 
-demo: $(VENV)/installed
-	$(BIN)/metanas run --suite mini-v1 --budget $(BUDGET) --pages runs/site \
-		--method reptile --method maml --method scratch --method protonet $(seeds_$(BUDGET))
+demo: $(VENV)/installed # first where the right architecture of every domain is known, then on images, text and speech
+	$(DEMO) --seeds $(SEEDS) --suite planted-v1 --domains planted-when,planted-weave,planted-sign \
+		--method loo-nas --set space.stem=lean
+	$(DEMO) --seeds $(FEWER) --suite mini-v1 --method loo-nas
+	$(DEMO) --seeds $(FEWER) --suite mini-v1 --method protonet --no-controls
 
 test: $(VENV)/installed-dev check
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -44,7 +44,7 @@ ALLOWED = {
 ALLOWED["testing"] = ALLOWED["studies"] - {"tables", "choice", "evaluation"}
 ALLOWED["cli"] = ALLOWED["studies"] | {"studies", "testing"}
 ALLOWED["baselines"] = ALLOWED["studies"] - {"engine", "evaluation", "tables"}
-BOARD_MAY = {"metanas.data.suite", "metanas.data.sealed", "metanas.data.manifest"}
+BOARD_MAY = {f"metanas.data.{name}" for name in ("suite", "sealed", "manifest", "episode")}
 EDGES = rooms.graph()
 
 

@@ -151,9 +151,10 @@ def _tier(session: Session, row: Submission, chain: Sequence[Link]) -> Iterator[
 
 
 def erased(chain: Sequence[Link]) -> tuple[set[str], set[str]]:
-    """Submissions whose authors were erased, and the SHA-256 of the files that were deleted with them."""
-    links_ = [link for link in chain if link.action == "erase"]
-    submissions = {identity for link in links_ for identity in link.detail.get("submissions", ())}
+    """Submissions whose authors were erased; the SHA-256 of files deleted with them or by `retention.py`."""
+    links_ = [link for link in chain if link.action in ("erase", "expire")]
+    of_authors = [link for link in links_ if link.action == "erase"]
+    submissions = {identity for link in of_authors for identity in link.detail.get("submissions", ())}
     return submissions, {sha for link in links_ for sha in link.detail.get("files", ())}
 
 

@@ -6,7 +6,7 @@ It goes on after a difference and names them all. What the chain and the receipt
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +83,7 @@ def verify(
     chosen = sorted(rows, key=_shuffled)[: math.ceil(share * len(rows))]
     rescored = 0
     for submission in chosen:
-        found = list(_submission(store, submission, erased=submission in erased))
+        found = list(_submission(store, submission, deleted, erased=submission in erased))
         differences += (f"{submission}: {words}" for words in found if words)
         rescored += "" in found
     if differences:
@@ -108,9 +108,10 @@ def _file(store: Store, sha: str, size: int) -> Iterator[str]:
         yield str(error)
 
 
-def _submission(store: Store, submission: str, *, erased: bool) -> Iterator[str]:
+def _submission(store: Store, submission: str, deleted: Set[str], *, erased: bool) -> Iterator[str]:
     """What differs between a submission's row, its files and its scores; "" at the end if it was rescored.
 
+    deleted: SHA-256 of files that an administrator deleted; without them a rejected one is not rescored.
     erased: whether what its authors wrote about themselves was deleted.
     """
     with store.database.read() as session:
@@ -135,6 +136,8 @@ def _submission(store: Store, submission: str, *, erased: bool) -> Iterator[str]
     if not pinned:
         if row.state in ("published", "flagged"):
             yield f"it is {row.state} and has no scores"
+        return
+    if row.state == "rejected" and deleted & set(digests.values()):
         return
     try:
         scored = score({name: store.blobs.get(sha) for name, sha in digests.items()})

@@ -55,6 +55,7 @@ class Standing:
     fresh: the same on the episodes of its answered `challenge`; empty and None if there is none.
     architectures, curves: by task name, from the bundle; gains: by domain, see `bundle.scores.gains`. These,
     `files` and `events` are filled by `one` and `history` only, but for the gain on all domains together.
+    recounted_macs: of a query, from its architectures (`bundle/recount.py`); None where that is not possible.
     entry: entry.json without the contact address; None for a local run.
     """
 
@@ -74,6 +75,7 @@ class Standing:
     architectures: Mapping[str, Mapping[str, Any]]
     curves: Mapping[str, Mapping[str, Any]]
     gains: Mapping[str, Mapping[str, Any]]
+    recounted_macs: int | None
     files: Mapping[str, tuple[str, int]]  # name -> (SHA-256, bytes)
     flags: tuple[tuple[str, str], ...]  # (kind, detail), not yet cleared
     events: tuple[Happened, ...]
@@ -85,6 +87,11 @@ class Standing:
     def outcome(self) -> Outcome | None:
         """Fresh against pinned accuracy of its answered challenge; None if there is none."""
         return outcome(self.accuracies, self.fresh)
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates of one query: recounted, or else as declared; None if it is neither."""
+        return self.document.costs.predict_macs if self.recounted_macs is None else self.recounted_macs
 
     @property
     def weights(self) -> str:
@@ -251,7 +258,7 @@ def _read(store: Store, condition: ColumnElement[bool], *, whole: bool = True) -
         )
         attempts = {(track, method): n for track, method, n in session.execute(counts)}
         challenges = _challenges(session, condition)
-        gains = {} if whole else _overall_gains(session, condition)
+        overall = _overall(session, condition)
     return tuple(
         _standing(
             row,
@@ -259,18 +266,22 @@ def _read(store: Store, condition: ColumnElement[bool], *, whole: bool = True) -
             attempts[row.track, row.method],
             challenges.get(row.id),
             public=public,
-            gains=_details(row, "gain") if whole else gains.get(row.id, {}),
+            gains=_details(row, "gain") if whole else overall["gain"].get(row.id, {}),
+            recounted_macs=overall["recount"].get(row.id, {}).get(EVERYWHERE, {}).get("macs"),
             whole=whole,
         )
         for row, public in rows
     )
 
 
-def _overall_gains(session: Session, condition: ColumnElement[bool]) -> dict[str, dict[str, Any]]:
-    """What adapting the architecture does on all domains together, by submission id, as in `gains`."""
-    query = select(Detail.submission_id, Detail.text).join(Submission)
-    query = query.where(condition & (Detail.kind == "gain") & (Detail.task == EVERYWHERE))
-    return {identity: {EVERYWHERE: json.loads(text)} for identity, text in session.execute(query)}
+def _overall(session: Session, condition: ColumnElement[bool]) -> dict[str, dict[str, dict[str, Any]]]:
+    """The details "gain" and "recount" of all domains together, by kind and submission id, as in `gains`."""
+    found: dict[str, dict[str, dict[str, Any]]] = {"gain": {}, "recount": {}}
+    query = select(Detail.kind, Detail.submission_id, Detail.text).join(Submission)
+    query = query.where(condition & Detail.kind.in_(found) & (Detail.task == EVERYWHERE))
+    for kind, identity, text in session.execute(query):
+        found[kind][identity] = {EVERYWHERE: json.loads(text)}
+    return found
 
 
 def _challenges(session: Session, condition: ColumnElement[bool]) -> dict[str, Challenged]:
@@ -292,6 +303,7 @@ def _standing(
     *,
     public: bool,
     gains: Mapping[str, Mapping[str, Any]],
+    recounted_macs: int | None,
     whole: bool,
 ) -> Standing:
     entry = None if row.entry is None else json.loads(row.entry)
@@ -314,6 +326,7 @@ def _standing(
         architectures=_details(row, "architecture") if whole else {},
         curves=_details(row, "curve") if whole else {},
         gains=gains,
+        recounted_macs=recounted_macs,
         files={f.name: (f.sha256, f.size) for f in row.files} if whole else {},
         flags=tuple((f.kind, f.detail) for f in row.flags if f.cleared is None),
         events=tuple(_happened(row.events)) if whole else (),

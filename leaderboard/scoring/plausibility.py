@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from leaderboard.bundle.lookalikes import mixed_scripts
+from leaderboard.bundle.recount import recount
 from leaderboard.bundle.scores import Scored
 from leaderboard.scoring.copies import copies
 from leaderboard.store.models import Score, Submission
@@ -29,7 +30,14 @@ MANY = 1000  # fewest answers for which no errors at all are suspicious
 
 def doubts(session: Session, row: Submission, scored: Scored) -> list[tuple[str, str]]:
     """The flags to set, as (kind, sentence). row: the submission; empty if nothing is suspicious."""
-    found = (_perfect(scored), _same_seeds(scored), _declared(row), _mixed_names(row), _costs(row))
+    found = (
+        _perfect(scored),
+        _same_seeds(scored),
+        _declared(row),
+        _mixed_names(row),
+        _costs(row),
+        _too_cheap(row, scored),
+    )
     compared = (_too_good(session, row, scored), copies(session, row, scored))
     return list(chain.from_iterable((*found, *compared)))
 
@@ -79,6 +87,19 @@ def _costs(row: Submission) -> Iterator[tuple[str, str]]:
     environment = row.parsed.environment
     if not environment.get("cpu", "").strip():
         yield "costs", "the machine that costs were measured on is not named"
+
+
+def _too_cheap(row: Submission, scored: Scored) -> Iterator[tuple[str, str]]:
+    """Declared costs that are less than what the submitted architectures need."""
+    found, costs = recount(row.parsed, scored.architectures), row.parsed.costs
+    if found is None:
+        return
+    if costs.parameters < found.least_parameters:
+        words = f"{costs.parameters} parameters, as declared"
+        yield "costs", f"{words}; the architectures of architecture.json need {found.least_parameters}"
+    if costs.predict_macs is not None and costs.predict_macs < found.least_macs:
+        words = f"{costs.predict_macs} MACs a query, as declared"
+        yield "costs", f"{words}; the architectures of architecture.json need {found.least_macs}"
 
 
 def _too_good(session: Session, row: Submission, scored: Scored) -> Iterator[tuple[str, str]]:

@@ -150,7 +150,12 @@ def file(
         raise HTTPException(404, f"no file {name!r} in this submission")
     if name == "entry.json":
         authorise(actor, "withdraw", _thing(context, identity))
-    content = context.store.blobs.get(row.files[name][0])
+    sha256 = row.files[name][0]
+    if row.state == "rejected" and not context.store.blobs.path(sha256).exists():
+        raise HTTPException(
+            410, "deleted: this board keeps the files of rejected submissions for a time only"
+        )
+    content = context.store.blobs.get(sha256)
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(content, media_type="application/octet-stream", headers=headers)
 

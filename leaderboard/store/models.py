@@ -214,7 +214,7 @@ def unpacked(content: bytes, seeds: int) -> NDArray[np.uint8]:
 class Detail(Base):
     """JSON that a page shows of one task beside its scores.
 
-    kind: "architecture" or "curve"; or "gain", whose `task` is a domain or all of them.
+    kind: "architecture" or "curve"; "gain", whose `task` is a domain or all of them; "recount", of all.
     """
 
     __tablename__ = "detail"

@@ -7,14 +7,17 @@ queued (`scoring/jobs.py`) and scored by its worker; both paths end in `keep_sco
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from leaderboard.bundle.names import ENTRY, FILES, Members, bundle_digest, hashes
+from leaderboard.bundle.recount import recount
 from leaderboard.bundle.scores import Scored, score
 from leaderboard.store import audit
 from leaderboard.store.blobs import Blobs
@@ -34,6 +37,7 @@ from leaderboard.store.models import (
 from leaderboard.store.suites import Suites
 from metanas.base.atomic import check_writable
 from metanas.data.suite import load_suite, names
+from metanas.evaluation.gains import EVERYWHERE
 from metanas.evaluation.pretraining import BADGE, external_weights
 from metanas.evaluation.result import ResultError, Task
 from metanas.evaluation.result import Submission as Document
@@ -174,7 +178,10 @@ def keep_scores(session: Session, submission_id: str, scored: Scored, *, kind: s
                 answers=packed(task.answers) if kind == "pinned" else None,
             )
         )
-    shown = (("architecture", scored.architectures), ("curve", scored.curves), ("gain", scored.gains))
+    shown: list[tuple[str, Mapping[str, Any]]]
+    shown = [("architecture", scored.architectures), ("curve", scored.curves), ("gain", scored.gains)]
+    if recounted := recount(scored.submission, scored.architectures):
+        shown.append(("recount", {EVERYWHERE: recounted._asdict()}))
     for part, details in shown:
         for name, detail in details.items():
             session.add(Detail(submission_id=submission_id, kind=part, task=name, text=json.dumps(detail)))

@@ -10,8 +10,9 @@ from statistics import fmean
 
 from markupsafe import Markup
 
+from leaderboard.bundle import domain_cards
 from leaderboard.ranking.board import Board, Line
-from leaderboard.web import declared, domain_cards
+from leaderboard.web import declared
 from leaderboard.web.formatting import bar, count, day, heading, percent, si
 from leaderboard.web.query import NAMES
 from metanas.evaluation.paired import LEVEL
@@ -19,6 +20,9 @@ from metanas.evaluation.tables import points
 
 NONE = "\u2013"  # in a cell without a value
 MISSING = 1e30  # what a cost that nobody stated is sorted as
+MACS = (
+    "Of one query, once adapted: recounted from the architectures where each task has one, else as declared"
+)
 MOST_DOMAINS = 6  # columns; of more, there is one column a modality
 
 
@@ -50,8 +54,12 @@ def of_board(board: Board, repository: str = "") -> list[Column]:
         ),
         _text("tier", lambda standing: standing.tier),
         *_domains(board),
-        _column("gain", _gain_value, _gain, "Adapted architecture minus one shared one, in points"),
-        _cost("adapt", lambda line: line.standing.document.costs.adapt_flops, "To adapt to one task"),
+        _column("gain", _gain_value, gain, "Adapted architecture minus one shared one, in points"),
+        _cost(
+            "adapt",
+            lambda line: line.standing.document.costs.adapt_flops,
+            "To adapt to one task, as declared",
+        ),
         _column("date", lambda line: line.standing.accepted.timestamp(), _date, "Accepted on (UTC)"),
         _column(
             "best", lambda line: line.place.to_best.mean, _best, "In points, with a 95 % interval", "score"
@@ -70,7 +78,7 @@ def of_board(board: Board, repository: str = "") -> list[Column]:
             lambda line: percent(line.normalised),
             "0 is guessing, 100 is perfect",
         ),
-        _cost("macs", lambda line: line.standing.document.costs.predict_macs, "Of one query, once adapted"),
+        _cost("macs", lambda line: line.standing.macs, MACS),
         _column(
             "parameters",
             lambda line: line.standing.document.costs.parameters,
@@ -112,6 +120,8 @@ def _text(name: str, of: Callable[..., str]) -> Column:
 
 
 def _cost(name: str, cost: Callable[[Line], int | None], about: str) -> Column:
+    """A column of operations, which are what the entrant declares unless `about` says more."""
+
     def value(line: Line) -> float:
         found = cost(line)
         return MISSING if found is None else found
@@ -120,7 +130,7 @@ def _cost(name: str, cost: Callable[[Line], int | None], about: str) -> Column:
         found = cost(line)
         return NONE if found is None else si(found).strip()
 
-    return _column(name, value, cell, f"{about}, as declared")
+    return _column(name, value, cell, about)
 
 
 def _domains(board: Board) -> Iterable[Column]:
@@ -177,11 +187,12 @@ def _gain_value(line: Line) -> float:
     return line.standing.gain.difference.mean if line.standing.gain else -MISSING
 
 
-def _gain(line: Line) -> str:
-    gain = line.standing.gain
-    if gain is None:
+def gain(line: Line) -> str:
+    """The architecture gain in points with its interval; "ns" where it is not significant."""
+    found = line.standing.gain
+    if found is None:
         return NONE
-    return points(gain.difference) + ("" if gain.p < LEVEL else " ns")
+    return points(found.difference) + ("" if found.p < LEVEL else " ns")
 
 
 def _best(line: Line) -> str:

@@ -14,6 +14,7 @@ from leaderboard.ranking.board import Board
 from leaderboard.repository.studies import Shown
 from leaderboard.store.store import Store
 from leaderboard.web import links
+from leaderboard.web.columns import gain
 from leaderboard.web.formatting import heading, percent
 from leaderboard.web.routes import open_site
 from leaderboard.web.store_source import Stored
@@ -21,6 +22,7 @@ from leaderboard.web.views import exports
 from metanas.base.atomic import write_atomically
 
 NOTE = "a range of ranks where comparisons with all others (5 %) cannot tell"
+GAINED = "; architecture gain: over one shared architecture, in points (ns: not significant)"
 
 
 def export(store: Store, out: Path, studies: tuple[Shown, ...] = (), home: str = "") -> Path:
@@ -76,15 +78,20 @@ def _tables(board: Board, width: int) -> list[Table]:
 
 
 def _table(board: Board, columns: Mapping[str, Sequence[str]], title: str) -> Table:
-    """Ranks, methods, means, and `columns`: heading -> a text per line of the board."""
-    table = Table(title=title, caption=f"accuracy in %, 95 % intervals; {NOTE}")
+    """Ranks, methods, means and `columns`: heading -> a text per line; in a board's first table the gains."""
+    gained = title == board.track and any(line.standing.gain for line in board.lines)
+    note = f"{NOTE}{GAINED}" if gained else NOTE
+    table = Table(title=title, caption=f"accuracy in %, 95 % intervals; {note}")
     table.add_column("rank", justify="right")
     table.add_column("method")
     table.add_column("mean")
+    if gained:
+        table.add_column("architecture gain")
     for name in columns:
         table.add_column(name)
     for line, *cells in zip(board.lines, *columns.values(), strict=True):
-        table.add_row(line.ranks, line.method, line.overall.percent(), *cells)
+        about = (gain(line),) if gained else ()
+        table.add_row(line.ranks, line.method, line.overall.percent(), *about, *cells)
     return table
 
 

@@ -244,11 +244,25 @@ def clean(
     db: Database = BOARD,
     data: Data = None,
     remove: Annotated[bool, typer.Option("--remove", help="Delete them; otherwise only count.")] = False,
+    keep_days: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=36500,
+            help="Also the bundles of submissions that were rejected, and the episodes of "
+            "challenges that were not answered, longer ago than this; what is on record stays.",
+        ),
+    ] = None,
 ) -> None:
     """Find stored files older than an hour that no submission or challenge refers to."""
+    what = ", removed" if remove else "; --remove deletes them"
     with opened(db, data) as store:
+        if keep_days is not None:
+            old = load("leaderboard.admin.retention").expire(store, keep_days, remove=remove)
+            counts = f"{len(old.submissions)} rejected submissions and {len(old.challenges)} challenges"
+            print(f"{counts} older than {keep_days:g} days: {len(old.files)} files, {old.size} bytes{what}")
         found = load("leaderboard.admin.orphans").clean(store, remove=remove)
-    print(f"{found.blobs} files, {found.size} bytes{', removed' if remove else '; --remove deletes them'}")
+    print(f"referred to by nothing: {found.blobs} files, {found.size} bytes{what}")
 
 
 def head(db: Database = BOARD, data: Data = None) -> None:

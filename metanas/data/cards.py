@@ -2,8 +2,8 @@
 
 `card.json` says what the data is, whose, under which licence, and which classes each split has; beside it lie
 samples, the first example of a few test classes. Samples are copies of data, so only where the licence lets
-anyone pass them on. Boards read the folders (`leaderboard/web/domain_cards.py`) and need no data. Written by
-`metanas data cards`.
+anyone pass them on. Boards read the folders (`leaderboard/bundle/domain_cards.py`) and need no data. Written
+by `metanas data cards`.
 """
 
 import json
@@ -55,7 +55,9 @@ def write(name: str, out: Path, root: DataRoot) -> Path:
         for file, content in sample.files.items():
             write_atomically(folder / file, content)
     document = {**about(name, adapter), "splits": _splits(store), "samples": [s.shown for s in samples]}
-    document |= {"examples": len(store.examples.labels), "sample": store.examples.sample}
+    examples = store.examples
+    document |= {"examples": len(examples.labels), "sample": examples.sample}
+    document |= {"shape": list(examples.x.shape[1:])}
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     write_atomically(folder / CARD, text.encode())
     return folder

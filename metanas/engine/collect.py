@@ -37,8 +37,10 @@ from metanas.method import Method
 from metanas.space import decoding
 from metanas.space.architecture import derive
 from metanas.space.drawing import Values, draw
+from metanas.space.overview import Chosen, overview
 from metanas.space.space import SearchSpace
 
+OVERVIEW = "architectures.svg"
 MEASURED = ("parameters", "peak_bytes", "train_seconds", "evaluate_seconds")  # in every costs.json
 
 
@@ -197,9 +199,13 @@ def _finish_arch(seed_runs: list[SeedRun], names: list[str]) -> None:
             "shares": shares,
         }
         means, chosen = (Values(**{k: v[k] for k in Values._fields}) for v in (mean, shares))
-        drawing = draw(f"{config.method} on {name}", space, *means, text=text, shares=chosen)
+        drawing = draw(f"{config.method} on {name}", space, *means, derived=text, shares=chosen)
         path = folder / f"architecture-{name.replace('/', '-')}.svg"
         write_atomically(path, drawing.encode())
+    if space is not None and tasks:
+        rows = [Chosen(name, space.ops, t["shares"]["node"], t["text"]) for name, t in tasks.items()]
+        title = f"Architectures of {config.method}"
+        write_atomically(folder / OVERVIEW, overview(title, rows).encode())
     content = json.dumps({"schema_version": 1, "tasks": tasks}, indent=1)
     write_atomically(folder / "architecture.json", content.encode())
 

@@ -22,7 +22,7 @@ from metanas.data.episode import EVALUATION_SEED, Episodes, EpisodeShape
 from metanas.method import Method, Progress, State
 from metanas.space.sampling import training
 
-PATHS = 24  # drawn architectures that are counted where training takes single paths
+PATHS = 24  # drawn architectures of each domain that are counted where training takes single paths
 _CONV_BACKWARD = torch.ops.aten.convolution_backward
 
 
@@ -73,25 +73,31 @@ def train_flops(method: Method, state: State, batches: Sequence[list[Episodes]],
     if not batches:
         return 0
     bounds, total = [0.0, *method.phases(), 1.0], 0.0
+    each = math.ceil(PATHS / (len(batches) * (len(bounds) - 1))) if _draws_paths(method) else 1
+    finer = iterations * each * len(batches)  # so many iterations, that all draws of a phase lie in it
     for begin, end in pairwise(bounds):
-        counts = [_step_flops(method, state, begin, iterations, batch) for batch in batches]
+        first = math.ceil(begin * finer)
+        counts = [
+            sum(
+                _step_flops(method, state, Progress(first + i * each + draw, finer), batch)
+                for draw in range(each)
+            )
+            / each
+            for i, batch in enumerate(batches)
+        ]
         total += (end - begin) * iterations * sum(counts) / len(counts)
     return round(total)
 
 
-def _step_flops(method: Method, state: State, begin: float, iterations: int, batch: list[Episodes]) -> float:
-    """FLOPs of an iteration after a share of them; of single paths the mean over the next PATHS draws.
-
-    Where the supernet draws paths, they are the same for all seeds.
-    """
+def _draws_paths(method: Method) -> bool:
     space = getattr(getattr(method, "settings", None), "space", None)
-    draws = 1 if getattr(space, "sampling", "mixture") == "mixture" else PATHS
-    total, finer = 0, iterations * draws  # so many, that the draws lie in one phase
-    for draw in range(draws):
-        progress = Progress(math.ceil(begin * finer) + draw, finer)  # a method may draw paths by it
-        with training(0, draw, State(state).probabilities):
-            total += count(partial(method.step, state, progress, batch))
-    return total / draws
+    return getattr(space, "sampling", "mixture") != "mixture"
+
+
+def _step_flops(method: Method, state: State, progress: Progress, batch: list[Episodes]) -> int:
+    """FLOPs of an iteration; a method may draw its paths by `progress`."""
+    with training(0, progress.iteration, State(state).probabilities):  # the same paths for all seeds
+        return count(partial(method.step, state, progress, batch))
 
 
 def answer_flops(

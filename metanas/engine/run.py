@@ -4,7 +4,7 @@ The unit of work is a `SeedRun`. Everything it leaves is written atomically and 
 resumes. `collect.finish` puts the seeds together; submission.json is written last and says that all is there.
 
     run/  config.yaml  metrics.jsonl  predictions.parquet  choices.parquet  controls.parquet
-          architecture.json  architecture-*.svg  report.html  submission.json
+          architecture.json  architectures.svg  architecture-*.svg  report.html  submission.json
           seed0/{state.safetensors, *.parquet, costs.json}
 """
 

@@ -218,7 +218,7 @@ def _curves(runs: Mapping[str, Run]) -> list[_Picture]:
 def _choices(run: Run) -> _Section:
     """The adapted architectures of a method, and how they differ between domains."""
     title = f"Architectures of {run.name}"
-    files = sorted(run.folder.glob("architecture-*.svg"))
+    files = [*run.folder.glob("architectures.svg"), *sorted(run.folder.glob("architecture-*.svg"))]
     drawings = [(file.stem.removeprefix("architecture-"), file.read_text(encoding="utf-8")) for file in files]
     adapted = choices.read(run.folder)
     if adapted is None:

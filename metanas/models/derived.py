@@ -15,10 +15,11 @@ from metanas.data.episode import TaskSpec
 from metanas.models.network import Head, Network, stem_name
 from metanas.models.ops import Mask
 from metanas.models.stem import Norm, halve, make_stem, standardised
-from metanas.models.supernet import CELLS, Exit
+from metanas.models.supernet import Exit
 from metanas.params import Params
 from metanas.space.architecture import Architecture
 from metanas.space.candidates import ACTIVATIONS, OPS
+from metanas.space.sizes import CELLS
 
 
 class DerivedNet(Network):

@@ -12,18 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metanas.data.episode import Modality, TaskSpec
+from metanas.data.episode import TaskSpec
 from metanas.models.length import length
 from metanas.models.ops import Mask, conv, lookup
 from metanas.space.architecture import Architecture
+from metanas.space.sizes import HALVINGS, input_channels, patch_of
 from metanas.space.space import SearchSpace
-
-HALVINGS = {
-    "image": 2,
-    "text": 1,
-    "speech": 3,
-    "series": 2,
-}  # how often a convolutional stem halves both sides
 
 
 class Words(nn.Module):
@@ -70,18 +64,6 @@ def make_stem(spec: TaskSpec, frame: SearchSpace | Architecture) -> "Stem | Lean
     if frame.stem == "lean":
         return LeanStem(spec, frame.channels, patch_of(spec.modality, frame.patch))
     return Stem(spec, frame.channels)
-
-
-def patch_of(modality: Modality, patch: int) -> int:
-    """The side of a lean stem's patches: `patch` pixels or steps, twice so many bands and frames, a token."""
-    return {"image": patch, "text": 1, "speech": 2 * patch, "series": patch}[modality]
-
-
-def input_channels(spec: TaskSpec, channels: int) -> int:
-    """Channels of the map that a stem reads; those of a text are the `channels` of its embedding."""
-    return {"image": spec.input_shape[0], "text": channels, "speech": 1, "series": spec.input_shape[0]}[
-        spec.modality
-    ]
 
 
 class Stem(Words):

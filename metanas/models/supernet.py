@@ -23,9 +23,8 @@ from metanas.models.stem import Norm, halve, make_stem
 from metanas.params import Tensors
 from metanas.space.candidates import ACTIVATIONS
 from metanas.space.sampling import drawn
+from metanas.space.sizes import CELLS
 from metanas.space.space import SearchSpace
-
-CELLS = 4  # cells in the grid of means that an exit takes of a feature map
 
 
 class SuperNet(Network):

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from metanas.data.episode import TaskSpec
 from metanas.models.ops import Mask
-from metanas.models.stem import Words, input_channels
+from metanas.models.stem import Words
+from metanas.space.sizes import input_channels
 
 
 class Entry(nn.Module):

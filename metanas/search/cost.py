@@ -13,19 +13,11 @@ import torch
 from torch import Tensor
 
 from metanas.data.episode import TaskSpec
-from metanas.models.macs import (
-    Size,
-    exit_macs,
-    exit_parameters,
-    halved,
-    head_macs,
-    op_macs,
-    op_parameters,
-    stem_macs,
-)
+from metanas.models.macs import op_macs, op_parameters
 from metanas.models.relaxation import Mixture
 from metanas.search.latency import Latencies
 from metanas.space.cost_budget import Cost
+from metanas.space.sizes import Size, exit_macs, exit_parameters, halved, head_macs, stem_macs
 from metanas.space.space import SearchSpace
 
 

@@ -48,13 +48,13 @@ def draw(
     node: Sequence[Sequence[float]],
     activation: Sequence[Sequence[float]],
     depth: Sequence[float],
-    text: str,
+    derived: str,
     *,
     shares: Values | None = None,
 ) -> str:
     """The SVG text for the mean probabilities node (L * E, O), activation (L, A), depth (X,).
 
-    Ops are averaged over the E edges of a layer. text: the derived architecture, a caption. shares: of the
+    Ops are averaged over the E edges of a layer. derived: the derived architecture, a caption. shares: of the
     episodes in which each candidate was the strongest (`decoding.shares`); None: nobody counted.
     """
     mean = Values(node, activation, depth)
@@ -64,15 +64,15 @@ def draw(
     elements = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="img" font-family="system-ui, sans-serif" font-size="12">',
-        f"<title>{escape(title)}</title><desc>Derived: {escape(text)}</desc>",
+        f"<title>{escape(title)}</title><desc>Derived: {escape(derived)}</desc>",
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        _text(LEFT, 26, title, size=16, weight=600),
-        _text(LEFT, 46, f"derived: {text}", fill="#444"),
-        _text(LEFT, 64, _legend(shares is not None, small is not None), size=11, fill="#444"),
+        text(LEFT, 26, title, size=16, weight=600),
+        text(LEFT, 46, f"derived: {derived}", fill="#444"),
+        text(LEFT, 64, _legend(shares is not None, small is not None), size=11, fill="#444"),
     ]
     for layer in range(space.layers):
         x = LEFT + COLUMN * layer
-        elements.append(_text(x, 94, f"layer {layer + 1}", weight=600))
+        elements.append(text(x, 94, f"layer {layer + 1}", weight=600))
         if layer:
             elements.append(f'<path d="M{x - 26} 90h12m-4 -4l4 4l-4 4" fill="none" stroke="#666"/>')
         y = 106
@@ -107,8 +107,8 @@ def _differ(a: Values, b: Values) -> bool:
 def _legend(counted: bool, soft: bool) -> str:
     if not counted:
         return "bars: mean probability of each candidate, in %"
-    text = "bars: in how many % of the episodes it was chosen"
-    return f"{text} (the strongest); p: its mean probability, in %" if soft else text
+    words = "bars: in how many % of the episodes it was chosen"
+    return f"{words} (the strongest); p: its mean probability, in %" if soft else words
 
 
 def _bars(
@@ -124,20 +124,20 @@ def _bars(
     for i, (name, value, fill) in enumerate(zip(names, values, colours, strict=True)):
         top, is_maximum = y + i * ROW, value == maximum and value > 0
         weight = 700 if is_maximum else 400
-        elements.append(_text(x, top + 12, name, weight=weight))
+        elements.append(text(x, top + 12, name, weight=weight))
         opacity = "1" if is_maximum else "0.45"
         elements.append(
             f'<rect x="{x + LABEL}" y="{top + 3}" width="{max(1.0, BAR * value):.1f}" height="11" rx="2" '
             f'fill="{fill}" fill-opacity="{opacity}"/>'
         )
         end = x + LABEL + BAR * value
-        elements.append(_text(round(end + 4, 1), top + 12, f"{100 * value:.0f}", weight=weight, fill="#444"))
+        elements.append(text(round(end + 4, 1), top + 12, f"{100 * value:.0f}", weight=weight, fill="#444"))
         if beside is not None:
-            elements.append(_text(x + SMALL, top + 12, f"p {100 * beside[i]:.0f}", size=10, fill="#555"))
+            elements.append(text(x + SMALL, top + 12, f"p {100 * beside[i]:.0f}", size=10, fill="#555"))
     return elements
 
 
-def _text(x: float, y: float, text: str, *, size: int = 12, weight: int = 400, fill: str = "#111") -> str:
-    return (
-        f'<text x="{x}" y="{y}" font-size="{size}" font-weight="{weight}" fill="{fill}">{escape(text)}</text>'
-    )
+def text(x: float, y: float, words: str, *, size: int = 12, weight: int = 400, fill: str = "#111") -> str:
+    """A text element; the words are escaped."""
+    look = f'font-size="{size}" font-weight="{weight}" fill="{fill}"'
+    return f'<text x="{x}" y="{y}" {look}>{escape(words)}</text>'

@@ -38,10 +38,11 @@ from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import ProgressCallback
 from metanas.engine.trainer import meta_train
 from metanas.method import METHODS, Method
-from metanas.models.macs import head_macs, macs, parameters, stem_macs
+from metanas.models.macs import macs, parameters
 from metanas.search.proxies import PROXIES, score_untrained
 from metanas.space.architecture import Architecture
 from metanas.space.enumeration import member
+from metanas.space.sizes import head_macs, stem_macs
 from metanas.tables import table as tables
 from metanas.tables.definition import Definition, load_definition, text_of
 

@@ -31,10 +31,10 @@ from metanas.base.seeding import generator
 from metanas.data.episode import TaskSpec
 from metanas.models.network import stem_name
 from metanas.models.ops import Linear
-from metanas.models.stem import HALVINGS
 from metanas.models.supernet import SuperNet
 from metanas.params import Params, detach, tensors
 from metanas.space.candidates import OPS
+from metanas.space.sizes import HALVINGS
 from metanas.space.space import SearchSpace
 
 SPATIAL = (

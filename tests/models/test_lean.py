@@ -11,10 +11,11 @@ from metanas.models.derived import DerivedNet
 from metanas.models.macs import macs
 from metanas.models.network import apply
 from metanas.models.relaxation import one_hot
-from metanas.models.stem import LeanStem, patch_of
+from metanas.models.stem import LeanStem
 from metanas.models.supernet import SuperNet
 from metanas.params import Params, tree_map
 from metanas.space.architecture import Architecture, parse
+from metanas.space.sizes import patch_of
 from metanas.space.space import SearchSpace
 from tests import tiny
 

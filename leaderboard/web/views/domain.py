@@ -5,7 +5,8 @@ What is known comes from the domain's card; a domain of an outside suite has non
 
 from collections.abc import Iterable, Sequence
 
-from leaderboard.web import domain_cards, links
+from leaderboard.bundle import domain_cards
+from leaderboard.web import links
 from leaderboard.web.query import Query
 from leaderboard.web.render import Missing, View
 from leaderboard.web.site import Site

@@ -117,7 +117,7 @@ def _row(line: Line) -> dict[str, Any]:
         "chance_normalised": line.normalised,
         "architecture_gain": _interval(line.standing.gain.difference) if line.standing.gain else None,
         "adapt_flops": line.standing.document.costs.adapt_flops,
-        "predict_macs": line.standing.document.costs.predict_macs,
+        "predict_macs": line.standing.macs,
         "predictions_sha256": line.standing.document.predictions_sha256,
     }
 

@@ -1,6 +1,7 @@
 """Accuracy against one cost of every method of a track, with the Pareto front: a picture and its table.
 
-Costs are what the entrants declare. Seconds and memory are only compared between results of the same
+Costs are what the entrants declare, but for the MACs of a query where they follow from the architectures
+(`bundle/recount.py`). Seconds and memory are only compared between results of the same
 hardware, so there is a table for each, and a picture of the first; operations and parameters are the same on
 any. The API's /api/v1/pareto returns the same values.
 """
@@ -10,13 +11,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from leaderboard.ranking.board import Board, Line
+from leaderboard.ranking.standing import Standing
 from leaderboard.web import links
 from leaderboard.web.query import Query, QueryError
 from leaderboard.web.render import View
 from leaderboard.web.site import Site
 from leaderboard.web.views.menu import track_values
 from metanas.evaluation.charts.pareto import Point, front, pareto
-from metanas.evaluation.result import Costs
 
 
 class Cost(NamedTuple):
@@ -24,19 +25,24 @@ class Cost(NamedTuple):
 
     title: str  # in the menu
     label: str  # with its unit
-    value: Callable[[Costs], float | None]
+    value: Callable[[Standing], float | None]
     by_machine: bool = False  # only comparable on the same hardware
 
 
 COSTS: Mapping[str, Cost] = {  # by name in the address
-    "flops": Cost("Adaptation FLOPs", "FLOPs to adapt to one task", lambda c: c.adapt_flops),
-    "macs": Cost("MACs per query", "multiply-accumulates per query", lambda c: c.predict_macs),
-    "train": Cost("Meta-training FLOPs", "FLOPs of meta-training", lambda c: c.train_flops),
-    "parameters": Cost("Parameters", "parameters", lambda c: c.parameters),
+    "flops": Cost("Adaptation FLOPs", "FLOPs to adapt to one task", lambda s: s.document.costs.adapt_flops),
+    "macs": Cost("MACs per query", "multiply-accumulates per query", lambda s: s.macs),
+    "train": Cost("Meta-training FLOPs", "FLOPs of meta-training", lambda s: s.document.costs.train_flops),
+    "parameters": Cost("Parameters", "parameters", lambda s: s.document.costs.parameters),
     "training": Cost(
-        "Meta-training time", "meta-training, seconds per seed", lambda c: c.train_seconds, by_machine=True
+        "Meta-training time",
+        "meta-training, seconds per seed",
+        lambda s: s.document.costs.train_seconds,
+        by_machine=True,
     ),
-    "memory": Cost("Memory", "peak memory, MiB", lambda c: c.peak_bytes / 2**20, by_machine=True),
+    "memory": Cost(
+        "Memory", "peak memory, MiB", lambda s: s.document.costs.peak_bytes / 2**20, by_machine=True
+    ),
 }
 
 
@@ -83,8 +89,8 @@ def page(site: Site, query: Query, track: str, cost: str) -> View:
     )
 
 
-def _group(machine: str | None, lines: Sequence[Line], value: Callable[[Costs], float | None]) -> Group:
-    costs = {line.method: value(line.standing.document.costs) for line in lines}
+def _group(machine: str | None, lines: Sequence[Line], value: Callable[[Standing], float | None]) -> Group:
+    costs = {line.method: value(line.standing) for line in lines}
     points = [
         Point(line.method, *line.overall.percents, float(cost))
         for line in lines

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from leaderboard.accounts.quota import DEFAULT, parse
 from leaderboard.admin import accounts
@@ -171,3 +172,34 @@ def test_quotas_are_given_as_text() -> None:
     ):
         with pytest.raises(InvalidValue, match="--quota wants KIND=MOST/DAYS"):
             parse([text])
+
+
+@SQLITE
+def test_files_of_what_was_rejected_long_ago_go_and_what_is_on_record_stays(
+    server: Served, tmp_path: Path, metanas: Metanas
+) -> None:
+    store = server.context.store
+    identity = flagged(server, tmp_path)
+    other = str(server.post(bundles.zipped(tmp_path / "b", "other", seed=1), "other").json()["id"])
+    server.work()
+    assert metanas("decide", identity, "reject", "--reason", "trained on test classes")[0] == 0
+    before = set(store.blobs)
+    code, text = metanas("clean", "--keep-days", "30", "--remove")
+    assert code == 0 and "0 rejected submissions and 0 challenges older than 30 days: 0 files" in text
+    with store.database.write() as session:
+        for event in session.scalars(select(Event).where(Event.submission_id == identity)):
+            event.at -= timedelta(days=31)
+    code, text = metanas("clean", "--keep-days", "30")
+    assert code == 0 and "1 rejected submissions" in text and "--remove deletes them" in text
+    assert set(store.blobs) == before, "without --remove nothing goes"
+    code, text = metanas("clean", "--keep-days", "30", "--remove")
+    assert code == 0 and "removed" in text
+    with store.database.read() as session:
+        kept = {file.sha256 for file in session.get_one(Submission, other).files}
+        gone = {file.sha256 for file in session.get_one(Submission, identity).files} - kept
+    assert gone and set(store.blobs) == before - gone
+    verify(store)
+    assert server.get(f"submissions/{identity}").json()["state"] == "rejected"
+    answer = server.get(f"submissions/{identity}/files/predictions.parquet")
+    assert answer.status_code == 410 and "for a time only" in answer.json()["detail"]
+    assert "0 files, 0 bytes" in metanas("clean", "--keep-days", "30", "--remove")[1], "nothing goes twice"

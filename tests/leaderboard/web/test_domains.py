@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard.web import domain_cards, links
+from leaderboard.bundle import domain_cards
+from leaderboard.web import links
 from leaderboard.web.render import Missing
 from leaderboard.web.routes import open_site
 from metanas.data import cards

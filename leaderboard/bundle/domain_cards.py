@@ -5,11 +5,12 @@
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from leaderboard.web.render import STATIC
+from metanas.data.episode import Modality
 
-FOLDER = STATIC / "domains"
+FOLDER = Path(__file__).parents[1] / "static" / "domains"
 
 
 class Split(NamedTuple):
@@ -24,7 +25,7 @@ class Card(NamedTuple):
 
     name: str
     summary: str
-    modality: str
+    modality: Modality
     licence: str
     citation: str
     synthetic: bool
@@ -32,6 +33,7 @@ class Card(NamedTuple):
     sample: bool  # `examples` are those of a part of the data set
     splits: dict[str, Split]
     samples: tuple[dict[str, Any], ...]
+    shape: tuple[int, ...]  # of an input, as in `TaskSpec.input_shape`
 
     def classes(self, split: str) -> int:
         """The number of classes of a split, 0 if it has none."""
@@ -53,4 +55,5 @@ def find(domain: str) -> Card | None:
 def _read(text: str) -> Card:
     document = json.loads(text)
     splits = {name: Split(s["classes"], tuple(s["names"])) for name, s in document.pop("splits").items()}
-    return Card(**{**document, "splits": splits, "samples": tuple(document["samples"])})
+    lists = {name: tuple(document[name]) for name in ("samples", "shape")}
+    return Card(**{**document, **lists, "splits": splits})

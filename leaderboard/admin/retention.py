@@ -1,0 +1,58 @@
+"""How long a board keeps what nobody needs: bundles of rejected submissions, unanswered challenges' episodes.
+
+Only files go. Rows, reasons, digests and the audit chain stay; a link of the chain names the files that were
+deleted, so `verify` does not miss them (`recorded.erased`).
+"""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from leaderboard.store import audit
+from leaderboard.store.models import Challenge, Event, File, Submission, now
+from leaderboard.store.store import Store
+
+ACTOR = "administrator"
+
+
+class Expired(NamedTuple):
+    """What is past its time: submissions, challenges, and the files of theirs that still exist."""
+
+    submissions: tuple[str, ...]
+    challenges: tuple[str, ...]
+    files: tuple[str, ...]  # SHA-256
+    size: int  # bytes
+
+
+def expire(store: Store, days: float, *, remove: bool) -> Expired:
+    """Find what was rejected, or not answered, more than `days` ago, and delete its files if told to."""
+    with store.database.write() as session:
+        found = _expired(store, session, days)
+        if remove and found.files:
+            detail = {key: list(ids) for key, ids in found._asdict().items() if key != "size"}
+            audit.append(session, ACTOR, "expire", f"{len(found.files)} files", detail)
+    if (
+        remove
+    ):  # after the link is stored: a file that is left by a kill is an orphan, a missing one is a fault
+        for sha in found.files:
+            store.blobs.path(sha).unlink(missing_ok=True)
+    return found
+
+
+def _expired(store: Store, session: Session, days: float) -> Expired:
+    before = now() - timedelta(days=days)
+    kept = select(Event.id).where((Event.submission_id == Submission.id) & (Event.at >= before)).exists()
+    old = (Submission.state == "rejected") & ~kept
+    submissions = session.scalars(select(Submission.id).where(old).order_by(Submission.id)).all()
+    missed = Challenge.answered.is_(None) & (Challenge.deadline < before) & Challenge.episodes.is_not(None)
+    challenges = session.execute(select(Challenge.id, Challenge.episodes).where(missed)).all()
+    own = File.submission_id.in_(submissions)
+    elsewhere = select(File.sha256).where(~own)  # the same bytes in another bundle stay
+    files = set(session.scalars(select(File.sha256).where(own & File.sha256.not_in(elsewhere))))
+    files |= {sha for _, sha in challenges if sha is not None}
+    there = {sha: store.blobs.path(sha).stat().st_size for sha in files if store.blobs.path(sha).exists()}
+    return Expired(
+        tuple(submissions), tuple(sorted(c for c, _ in challenges)), tuple(sorted(there)), sum(there.values())
+    )

@@ -1,0 +1,134 @@
+"""Costs that follow from the architectures of a bundle, recounted without torch.
+
+Of a method that answers with one architecture a task, `recount` gives the multiply-accumulates of a query; of
+every method that searches a space, the least that its choices can cost. What it cannot recount (networks of
+one's own, cells, ops of other packages, suites of one's own) stays as declared. `scoring/plausibility.py`
+compares, `store/store.py` keeps.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from leaderboard.bundle import domain_cards
+from leaderboard.bundle.choices import Choices, Shares
+from metanas.data.episode import TaskSpec
+from metanas.data.suite import built_in
+from metanas.evaluation.result import Submission, Task
+from metanas.space.op_costs import op_macs, op_parameters
+from metanas.space.sizes import Size, exit_macs, exit_parameters, halved, head_macs, stem_macs
+from metanas.space.space import SearchSpace
+
+SAME = (
+    1e-4  # between probabilities and shares of a method that chooses one candidate: they are means of 0 and 1
+)
+
+
+class Recount(NamedTuple):
+    """What a submission's architectures cost.
+
+    macs: multiply-accumulates of one query, the mean over tasks, seeds and episodes; None where a task is
+    answered by a mixture of candidates. least_macs, least_parameters: what nothing with these choices is
+    below; stems and heads have no part in the latter.
+    """
+
+    macs: int | None
+    least_macs: int
+    least_parameters: int
+
+
+def recount(submission: Submission, architectures: Mapping[str, Any]) -> Recount | None:
+    """The costs of a submission's architectures; None where they cannot be recounted.
+
+    architectures: entries of architecture.json by task.
+    """
+    if submission.suite not in built_in():
+        return None
+    try:
+        space = SearchSpace(**submission.settings["space"])
+        tasks = [
+            _Task(space, _spec(task), Choices.model_validate(architectures[task.name]))
+            for task in submission.tasks
+        ]
+        if space.nodes or space.partial > 1 or space.channels % 2 or not tasks:
+            return None
+        discrete = all(task.discrete for task in tasks)
+        macs = [task.expected_macs() for task in tasks] if discrete else []
+        least = [task.least_macs() for task in tasks]
+        parameters = max(task.least_parameters() for task in tasks)
+    except (ValidationError, ValueError, KeyError, TypeError):  # settings and choices are the entrant's
+        return None
+    mean = round(sum(macs) / len(macs)) if macs else None
+    return Recount(mean, round(sum(least) / len(least)), parameters)
+
+
+def _spec(task: Task) -> TaskSpec:
+    """Modality and shape of a task's inputs by its domain's card. KeyError for a domain without one."""
+    card = domain_cards.cards()[task.domain]
+    vocabulary = int(card.modality == "text")
+    return TaskSpec(task.domain, card.modality, card.shape, task.ways, vocabulary)
+
+
+class _Task(NamedTuple):
+    """The choices of one task. ValueError or KeyError in a method if they do not fit the space."""
+
+    space: SearchSpace
+    spec: TaskSpec
+    choices: Choices
+
+    @property
+    def discrete(self) -> bool:
+        """Whether every episode was answered by one architecture: the first layer is always used."""
+        pairs = zip(self.choices.node[0], self._shares.node[0], strict=True)
+        return all(abs(mean - share) < SAME for mean, share in pairs)
+
+    @property
+    def _shares(self) -> Shares:
+        if self.choices.shares is None:
+            raise KeyError("shares")
+        return self.choices.shares
+
+    def expected_macs(self) -> float:
+        """MACs of a query: the mean over the episodes' architectures."""
+        return self._macs(lambda costs, shares: sum(c * s for c, s in zip(costs, shares, strict=True)))
+
+    def least_macs(self) -> float:
+        """The fewest MACs that an architecture of these choices can have."""
+        return self._macs(_least)
+
+    def _macs(self, cost: Callable[[list[int], list[float]], float]) -> float:
+        """MACs of stem, layers, exit and head. cost: of a layer, from its candidates' costs and shares."""
+        spec, channels = self.spec, self.space.channels
+        fixed, size = stem_macs(spec, self.space)
+        total, exits = float(fixed + head_macs(spec, channels)), []
+        for layer, shares in enumerate(self._rows()):
+            total += cost(self._op_costs(size), shares)
+            size = halved(size) if layer in self.space.reductions else size
+            exits.append(exit_macs(spec, channels, size))
+        return total + cost(exits, list(self._shares.depth))
+
+    def _op_costs(self, size: Size) -> list[int]:
+        return [op_macs(op, self.space.channels, *size) for op in self.choices.ops]
+
+    def least_parameters(self) -> int:
+        """The fewest parameters that layers and exit of these choices can have."""
+        channels = self.space.channels
+        parameters = [op_parameters(op, channels) for op in self.choices.ops]
+        return round(sum(_least(parameters, row) for row in self._rows())) + exit_parameters(channels)
+
+    def _rows(self) -> list[list[float]]:
+        """By layer, the share of episodes in which each candidate was chosen; less than 1 past an exit."""
+        rows = self._shares.node
+        if len(rows) != self.space.layers or len(self._shares.depth) != len(rows):
+            raise ValueError("choices of another space")
+        if self.choices.ops != self.space.ops or any(len(row) != len(self.space.ops) for row in rows):
+            raise ValueError("choices of another space")
+        return [list(row) for row in rows]
+
+
+def _least(costs: list[int], shares: list[float]) -> float:
+    """The least cost of a layer: of what was ever chosen; 0 if it is left out in some episodes."""
+    if sum(shares) < 1 - SAME:
+        return 0
+    return min(cost for cost, share in zip(costs, shares, strict=True) if share > 0)

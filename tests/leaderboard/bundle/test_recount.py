@@ -1,0 +1,99 @@
+"""Costs recounted from architecture.json, against the count of the networks themselves."""
+
+import json
+from typing import Any
+
+import pytest
+
+from leaderboard.bundle import domain_cards
+from leaderboard.bundle.recount import Recount, recount
+from metanas.data.episode import TaskSpec
+from metanas.evaluation.result import SUBMISSION, Submission
+from metanas.models.macs import macs, parameters
+from metanas.space.architecture import parse
+from metanas.space.space import SearchSpace
+from tests.rooms import ROOT
+
+COMMITTED = ROOT / "leaderboard/results/mini-v1"
+SPACE = SearchSpace(channels=16)
+
+
+def committed(method: str) -> tuple[Submission, dict[str, Any]]:
+    (folder,) = (COMMITTED / method).iterdir()
+    submission = Submission.model_validate_json((folder / SUBMISSION).read_text())
+    return submission, json.loads((folder / "architecture.json").read_text())["tasks"]
+
+
+def chosen(*texts: str, space: SearchSpace = SPACE) -> dict[str, Any]:
+    """An entry of architecture.json: each of these architectures in equally many episodes."""
+    share = 1 / len(texts)
+    node = [[0.0] * len(space.ops) for _ in range(space.layers)]
+    depth = [0.0] * space.layers
+    for text in texts:
+        layers = parse(text, space).layers
+        depth[len(layers) - 1] += share
+        for row, layer in zip(node, layers, strict=False):
+            row[space.ops.index(layer.graph[0][0].op)] += share
+    activation = [[1.0, 0.0, 0.0]] * space.layers
+    shares = {"node": node, "activation": activation, "depth": depth}
+    return {"text": texts[0], "ops": space.ops, "activations": space.activations, **shares, "shares": shares}
+
+
+def of(architectures: dict[str, Any], **space: Any) -> Recount | None:
+    submission, _ = committed("loo-nas")
+    settings = {**submission.settings["space"], "channels": 16, **space}
+    changed = submission.model_copy(update={"settings": {**submission.settings, "space": settings}})
+    return recount(changed, architectures)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [("conv3/relu",), ("conv5/tanh > gru/relu > attn/relu",), ("conv3/relu", "maxpool3/relu > fc/tanh")],
+)
+def test_the_macs_of_chosen_architectures_are_those_of_their_networks(texts: tuple[str, ...]) -> None:
+    submission, _ = committed("loo-nas")
+    found = of({task.name: chosen(*texts) for task in submission.tasks})
+    assert found is not None
+    networks = [parse(text, SPACE) for text in texts]
+    expected, least = 0.0, []
+    for task in submission.tasks:
+        card = domain_cards.cards()[task.domain]
+        spec = TaskSpec(task.domain, card.modality, card.shape, task.ways, int(card.modality == "text"))
+        costs = [macs(network, spec) for network in networks]
+        expected += sum(costs) / len(costs) / len(submission.tasks)
+        least.append(min(costs))
+    assert found.macs == round(expected)
+    assert found.least_macs <= round(sum(least) / len(least)) <= found.macs
+    if len(texts) == 1:
+        assert found.least_macs == found.macs
+        norms = 2 * SPACE.channels * len(networks[0].layers)
+        assert found.least_parameters == parameters(networks[0]) - norms
+    else:
+        assert found.least_parameters <= min(parameters(network) for network in networks)
+
+
+def test_committed_results_are_no_cheaper_than_their_architectures() -> None:
+    exact = 0
+    for path in sorted(COMMITTED.iterdir()):
+        submission, architectures = committed(path.name)
+        if not architectures:
+            continue
+        found = recount(submission, architectures)
+        assert found is not None, path.name
+        assert submission.costs.parameters >= found.least_parameters
+        assert (submission.costs.predict_macs or 0) >= found.least_macs
+        exact += found.macs is not None
+    assert exact  # of methods that answer with one architecture; mixtures have only a bound
+
+
+def test_what_cannot_be_recounted_stays_as_declared() -> None:
+    submission, architectures = committed("loo-nas")
+    assert recount(submission, architectures) is not None
+    assert recount(submission, {}) is None
+    assert recount(submission.model_copy(update={"suite": "mine-v1"}), architectures) is None
+    assert recount(submission.model_copy(update={"settings": {"space": 3}}), architectures) is None
+    assert of(architectures, layers=4) is None
+    assert of(architectures, ops=["conv3"]) is None
+    assert of(architectures, nodes=2) is None
+    wrong = {name: {**entry, "shares": None} for name, entry in architectures.items()}
+    assert recount(submission, wrong) is None
