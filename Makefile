@@ -12,7 +12,7 @@ FEWER = 0,1
 endif
 DEMO = $(BIN)/metanas run --budget $(BUDGET) --pages runs/site
 
-.PHONY: demo test check docs lowest clean
+.PHONY: demo test check docs lowest newest clean
 
 demo: $(VENV)/installed # first where the right architecture of every domain is known, then on images, text and speech
 	$(DEMO) --seeds $(SEEDS) --suite planted-v1 --domains planted-when,planted-weave,planted-sign \
@@ -39,6 +39,11 @@ lowest: # the lowest versions that pyproject.toml allows, in an environment of t
 	$(VENV)-lowest/bin/python -m pip install --quiet --no-deps -e .
 	$(VENV)-lowest/bin/python -m tests.lowest --check
 
+newest: # the newest versions, whatever they are: does it break on them?
+	test -x $(VENV)-newest/bin/python || $(PYTHON) -m venv $(VENV)-newest
+	$(VENV)-newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager -e .
+	$(VENV)-newest/bin/python -m tests.lowest --check
+
 $(VENV)/installed: requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile -r requirements.txt
@@ -55,4 +60,4 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-docs.
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest runs
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest runs

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from tests.lowest import lowest
 
 ROOT = Path(__file__).parents[1]
+WHEEL_MOST = 20_000_000  # bytes
 BUILD = """
 import sys
 from setuptools import build_meta
@@ -96,9 +97,10 @@ def test_scripts_of_others_come_with_their_licences(built: tuple[set[str], set[s
 
 
 def test_the_wheel_has_the_packages_with_their_data_and_nothing_else(
-    built: tuple[set[str], set[str], str],
+    built: tuple[set[str], set[str], str], dist: Path
 ) -> None:
-    _, wheel, _ = built
+    sdist, wheel, _ = built
+    assert any(name.startswith("leaderboard/results/") for name in sdist)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     tops = {name.partition("/")[0] for name in wheel}
     assert tops == {"metanas", "tasks", "baselines", "leaderboard", f"metanas-{project['version']}.dist-info"}
@@ -108,7 +110,8 @@ def test_the_wheel_has_the_packages_with_their_data_and_nothing_else(
         "tasks/manifests/core-v1.json",
     ):
         assert data in wheel
-    assert any(name.startswith("leaderboard/results/") for name in wheel)
+    assert not any(name.startswith("leaderboard/results/") for name in wheel), "2 MB a method"
+    assert sum(path.stat().st_size for path in dist.glob("*.whl")) < WHEEL_MOST
     assert {f"{top}/py.typed" for top in ("metanas", "tasks", "baselines", "leaderboard")} <= wheel
 
 

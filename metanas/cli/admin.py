@@ -15,7 +15,7 @@ import typer
 
 from metanas.base.plugins import load
 from metanas.base.ranges import MANY
-from metanas.cli.common import BOARD, AsJson, Database, Home, Studies, fail, group, print_rows
+from metanas.cli.common import BOARD, AsJson, Database, Home, Results, Studies, fail, group, print_rows
 
 Data = Annotated[
     Path | None, typer.Option(help="Folder of stored files and keys. Default: next to the SQLite file.")
@@ -43,6 +43,7 @@ def serve(
     ] = ("127.0.0.1"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
     studies: Studies = None,
+    results: Results = None,
     home: Home = "",
     quota: Annotated[
         list[str] | None,
@@ -63,7 +64,7 @@ def serve(
 ) -> None:
     """Serve the leaderboard: pages, API, and a worker that scores submissions.
 
-    The results committed in leaderboard/results are published on it first.
+    The committed results are published on it first.
     """
     options = {
         "writes_per_minute": writes_per_minute,
@@ -72,9 +73,12 @@ def serve(
         "work": score,
         "metrics_port": metrics_port,
         "quotas": load("leaderboard.accounts.quota").parse(quota or ()),
+        "studies": studies or load("leaderboard.repository.studies").FOLDER,
+        "home": home,
     }
+    committed = results or load("leaderboard.repository.results").FOLDER
     with _listen(host, port) as listening:  # before anything is opened
-        app = _application(db, data, studies, home, options)
+        app = _application(db, data, committed, options)
         load("leaderboard.server.journal").install(requests=access_log)
         shown = f"[{host}]" if ":" in host else host
         print(f"http://{shown}:{listening.getsockname()[1]}", flush=True)
@@ -104,8 +108,8 @@ def _leave() -> None:
     os._exit(0)
 
 
-def _application(db: str, data: Path | None, studies: Path | None, home: str, options: dict[str, Any]) -> Any:
-    """The web application of a board on which the committed results are published."""
+def _application(db: str, data: Path | None, committed: Path, options: dict[str, Any]) -> Any:
+    """The web application of a board on which the committed results are published. options: its settings."""
     load("uvicorn")  # without it nothing is opened
     if not load("leaderboard.scoring.confinement").check():
         print("scorers can read this user's files: no Landlock or user namespaces here", file=sys.stderr)
@@ -114,12 +118,9 @@ def _application(db: str, data: Path | None, studies: Path | None, home: str, op
     gc.disable()  # starting leaves no garbage; collection would take a quarter of the time to the first page
     try:
         with opened(db, data) as store:
-            load("leaderboard.repository.results").open_with(store)
-            load("leaderboard.web.store_source").check_home(store, home)
-        folder = studies or load("leaderboard.repository.studies").FOLDER
-        settings = load("leaderboard.server.settings").Settings(
-            db=db, data=data, studies=folder, home=home, **options
-        )
+            load("leaderboard.repository.results").open_with(store, committed)
+            load("leaderboard.web.store_source").check_home(store, options["home"])
+        settings = load("leaderboard.server.settings").Settings(db=db, data=data, **options)
         app = load("leaderboard.server.app").create_app(settings)
         gc.freeze()  # what is loaded now lives as long as the process
         return app

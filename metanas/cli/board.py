@@ -9,7 +9,7 @@ import typer
 from metanas.base import redact
 from metanas.base.atomic import write_atomically
 from metanas.base.plugins import load
-from metanas.cli.common import BOARD, AsJson, Database, Home, Studies, fail, group
+from metanas.cli.common import BOARD, AsJson, Database, Home, Results, Studies, fail, group
 
 app = group("The local leaderboard.")
 
@@ -36,11 +36,14 @@ def add(folder: Path, db: Database = BOARD) -> None:
 
 
 @app.command()
-def export(out: Path, db: Database = BOARD, studies: Studies = None, home: Home = "") -> None:
-    """Write the leaderboard as a static site; an empty one gets the results in leaderboard/results."""
+def export(
+    out: Path, db: Database = BOARD, studies: Studies = None, results: Results = None, home: Home = ""
+) -> None:
+    """Write the leaderboard as a static site; an empty one gets the committed results."""
     store = load("leaderboard.store.store").Store(db)
     if not load("leaderboard.ranking.standing").tracks(store):
-        load("leaderboard.repository.results").open_with(store)
+        found = load("leaderboard.repository.results")
+        found.open_with(store, results or found.FOLDER)
     transfers = load("leaderboard.repository.studies")
     transfer_studies = transfers.read_all(studies or transfers.FOLDER)
     load("leaderboard.web.store_source").check_home(store, home)

@@ -26,6 +26,15 @@ Studies = Annotated[
     Path | None,
     typer.Option(exists=True, help="Folder of transfer studies to show. Default: leaderboard/studies."),
 ]
+Results = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        file_okay=False,
+        envvar="METANAS_RESULTS",
+        help="Folder of committed results. Default: leaderboard/results of a checkout.",
+    ),
+]
 Home = Annotated[
     str,
     typer.Option(
