@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from leaderboard.bundle.choices import Choices, Shares
-from metanas.space.drawing import Values, draw
+from metanas.space.drawing import COLOURS, Values, draw
+from metanas.space.overview import Chosen, families, overview
 
 
 class Drawing(NamedTuple):
@@ -27,6 +28,33 @@ class Drawing(NamedTuple):
     counted: bool
 
 
+class Overview(NamedTuple):
+    """All tasks in one picture: an SVG, and by task the share in % of each family among the chosen nodes."""
+
+    svg: str
+    families: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def in_all(method: str, architectures: Mapping[str, Mapping[str, Any]]) -> Overview | None:
+    """The overview of a method's architectures; None where nobody counted what was chosen on two tasks."""
+    valid = ((task, _valid(entry)) for task, entry in architectures.items())
+    tasks = [
+        Chosen(task, choices.ops, choices.shares.node, choices.text)
+        for task, choices in valid
+        if choices is not None and choices.shares is not None
+    ]
+    if len(tasks) < 2:
+        return None
+    found = [families(chosen) for chosen in tasks]
+    names = tuple(name for name in COLOURS if any(name in shares for shares in found))
+    rows = tuple(
+        (chosen.task, tuple(f"{100 * shares.get(name, 0):.1f}" for name in names))
+        for chosen, shares in zip(tasks, found, strict=True)
+    )
+    return Overview(overview(f"Architectures of {method}", tasks), names, rows)
+
+
 def drawings(method: str, architectures: Mapping[str, Mapping[str, Any]]) -> list[Drawing]:
     """The drawings of a method's architectures, which are entries of architecture.json by task.
 
@@ -37,11 +65,10 @@ def drawings(method: str, architectures: Mapping[str, Mapping[str, Any]]) -> lis
 
 
 def _drawing(method: str, task: str, entry: Mapping[str, Any]) -> Drawing | None:
-    try:
-        choices = Choices.model_validate(entry)
-        space = choices.space()
-    except (ValidationError, ValueError, KeyError):  # KeyError: an unknown operation or activation
+    choices = _valid(entry)
+    if choices is None:
         return None
+    space = choices.space()
     mean = _values(choices)
     shares = _values(choices.shares) if choices.shares else None
     svg = draw(f"{method} on {task}", space, *mean, derived=choices.text, shares=shares)
@@ -52,6 +79,16 @@ def _drawing(method: str, task: str, entry: Mapping[str, Any]) -> Drawing | None
     names = (*choices.ops, *choices.activations, "exit")
     rows = tuple((name, tuple(values)) for name, values in zip(names, texts, strict=True))
     return Drawing(task, choices.text, svg, rows, shares is not None)
+
+
+def _valid(entry: Mapping[str, Any]) -> Choices | None:
+    """An entry of architecture.json whose shapes fit each other and whose candidates are known; else None."""
+    try:
+        choices = Choices.model_validate(entry)
+        choices.space()
+    except (ValidationError, ValueError, KeyError):  # KeyError: an unknown operation or activation
+        return None
+    return choices
 
 
 def _values(choices: Choices | Shares) -> Values:

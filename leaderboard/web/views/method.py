@@ -12,7 +12,7 @@ import numpy as np
 from leaderboard.ranking.board import Board, Line
 from leaderboard.ranking.standing import Standing
 from leaderboard.web import about, declared, downloads, links, reproduce
-from leaderboard.web.drawings import drawings
+from leaderboard.web.drawings import drawings, in_all
 from leaderboard.web.formatting import tex
 from leaderboard.web.query import Query
 from leaderboard.web.render import Missing, View
@@ -68,6 +68,7 @@ def _view(site: Site, board: Board, line: Line, standing: Standing, history: Ite
             "standing": standing,
             "s": standing.document,
             "drawings": drawings(standing.method, standing.architectures),
+            "overview": in_all(standing.method, standing.architectures),
             "steps": steps,
             "gained": _gained(standing),
             "extremes": [_extremes(task.name, standing) for task in board.tasks],
