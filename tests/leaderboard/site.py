@@ -55,6 +55,7 @@ def standing(folder: Path, method: str, skill: float, *, day: int = 1, whole: bo
         architectures={task: {"text": "conv3/relu > gru", **CHOICES}} if whole else {},
         curves={task: CURVE} if whole else {},
         gains=GAINS if whole else {},
+        recounted_macs=None,
         files={"predictions.parquet": ("a" * 64, 1234)},
         flags=(),
         events=(Happened(moment, "received", "complete"), Happened(moment, "published", "")),
