@@ -8,13 +8,17 @@ account), `accounts/authorise.py` (permission), then a route of `reads.py`, `wri
 """
 
 import asyncio
+import logging
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
+from leaderboard.repository import results
 from leaderboard.repository.studies import read_all
 from leaderboard.server import boards, challenges, desk, metrics, pages, problems, reads, writes
 from leaderboard.server.body_limits import BodyLimits
@@ -23,8 +27,10 @@ from leaderboard.server.journal import Journal
 from leaderboard.server.quick import Quick
 from leaderboard.server.rows import Rows
 from leaderboard.server.settings import Settings
+from leaderboard.store.store import Store
 from leaderboard.web.live import Live
 
+log = logging.getLogger(__name__)
 DESCRIPTION = "Scores are recomputed from predictions. Errors are problem+json (RFC 9457)."
 
 
@@ -41,6 +47,9 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.live.start()
         if settings.work:
             context.worker.start()
+        if settings.committed:
+            opening = (context.store, settings.committed)
+            threading.Thread(target=_publish_committed, args=opening, name="committed", daemon=True).start()
         async with _metrics(context):
             yield
         context.worker.stop()
@@ -73,6 +82,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimits, settings=settings)
     app.add_middleware(Journal)  # the last is the outermost
     return app
+
+
+def _publish_committed(store: Store, folder: Path) -> None:
+    """Publish what is committed and not on the board yet; half a second each, so nobody waits for it."""
+    try:
+        results.open_with(store, folder)
+    except Exception:  # the board serves what it has
+        log.exception("the committed results in %s were not all published", folder)
 
 
 @asynccontextmanager

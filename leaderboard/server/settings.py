@@ -15,6 +15,7 @@ class Settings:
     db: str
     data: Path | None = None
     studies: Path | None = None  # the folder of transfer studies to show
+    committed: Path | None = None  # the folder of results that are published, once, after the start
     home: str = ""  # the track of the first page, by name or slug; "" for `standing.home_track`
     quotas: Limits = field(default_factory=lambda: DEFAULT)
     scorer: ScorerLimits = ScorerLimits()

@@ -109,7 +109,7 @@ def _leave() -> None:
 
 
 def _application(db: str, data: Path | None, committed: Path, options: dict[str, Any]) -> Any:
-    """The web application of a board on which the committed results are published. options: its settings."""
+    """The web application of a board that publishes what is committed. options: its other settings."""
     load("uvicorn")  # without it nothing is opened
     if not load("leaderboard.scoring.confinement").check():
         print("scorers can read this user's files: no Landlock or user namespaces here", file=sys.stderr)
@@ -118,9 +118,12 @@ def _application(db: str, data: Path | None, committed: Path, options: dict[str,
     gc.disable()  # starting leaves no garbage; collection would take a quarter of the time to the first page
     try:
         with opened(db, data) as store:
-            load("leaderboard.repository.results").open_with(store, committed)
+            if options["home"]:  # which may be a track of theirs; else they are published after the start
+                load("leaderboard.repository.results").open_with(store, committed)
             load("leaderboard.web.store_source").check_home(store, options["home"])
-        settings = load("leaderboard.server.settings").Settings(db=db, data=data, **options)
+        settings = load("leaderboard.server.settings").Settings(
+            db=db, data=data, committed=committed, **options
+        )
         app = load("leaderboard.server.app").create_app(settings)
         gc.freeze()  # what is loaded now lives as long as the process
         return app
