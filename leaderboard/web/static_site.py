@@ -4,7 +4,7 @@ The static site holds the pages of `site.py` as files: the same templates, views
 and for the same store the same bytes. Used by `metanas leaderboard` and the check of pull requests.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -22,7 +22,10 @@ from leaderboard.web.views import exports
 from metanas.base.atomic import write_atomically
 
 NOTE = "a range of ranks where comparisons with all others (5 %) cannot tell"
-GAINED = "; architecture gain: over one shared architecture, in points (ns: not significant)"
+GAINED = (
+    "; architecture gain: over one shared architecture, in points, with an uncorrected interval "
+    "(ns: not significant after Holm's correction over all of the run's gains)"
+)
 
 
 def export(store: Store, out: Path, studies: tuple[Shown, ...] = (), home: str = "") -> Path:
@@ -44,13 +47,14 @@ def boards(store: Store) -> list[Board]:
     return [site.board(slug) for slug in site.tracks]
 
 
-def show(store: Store, width: int) -> list[Table]:
-    """The boards as terminal tables of at most `width` characters.
+def show(store: Store, width: int, tracks: Collection[str] | None = None) -> list[Table]:
+    """The boards, or those of some tracks, as terminal tables of at most `width` characters.
 
     One column per task, accuracy with its interval, if that fits. Otherwise one column per domain with its
     mean accuracy, continued in further tables.
     """
-    return [table for board in boards(store) for table in _tables(board, width)]
+    shown = [board for board in boards(store) if tracks is None or board.track in tracks]
+    return [table for board in shown for table in _tables(board, width)]
 
 
 def scores(store: Store) -> list[str]:

@@ -127,7 +127,7 @@ def run(
     suite: Annotated[str, typer.Option(help="A suite: a name, or a YAML file.")] = "mini-v1",
     domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: the suite's.")] = "",
-    budget: Annotated[str, typer.Option(help="smoke | small | full | small-2T ...")] = "small",
+    budget: Annotated[str, typer.Option(help="smoke | demo | small | full | small-2T ...")] = "small",
     out: Annotated[Path | None, typer.Option(help="Run folder (with several methods: its parent).")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes.")] = os.cpu_count() or 1,
     workers: Workers = 0,

@@ -13,7 +13,7 @@ def evaluate(
     suite: Annotated[str, typer.Option(help="Suite of the test episodes. Default: the run's own.")] = "",
     domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
     budget: Annotated[
-        str, typer.Option(help="Gives the number of episodes: smoke | small | full | small-2T ...")
+        str, typer.Option(help="Gives the number of episodes: smoke | demo | small | full | small-2T ...")
     ] = "small",
     out: Annotated[Path | None, typer.Option(help="The new run folder. Default: RUN/on-SUITE.")] = None,
     curves: Annotated[bool, typer.Option(help="Also accuracy after 0,1,2,5,10,20 steps.")] = False,

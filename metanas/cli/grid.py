@@ -27,7 +27,7 @@ def grid(
     suites: Annotated[str, typer.Option(help="Suites: a,b.")] = "mini-v1",
     domains: Annotated[str, typer.Option(help="Domains of every suite: a,b. Default: all.")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: each suite's.")] = "",
-    budget: Annotated[str, typer.Option(help="smoke | small | full | small-2T ...")] = "small",
+    budget: Annotated[str, typer.Option(help="smoke | demo | small | full | small-2T ...")] = "small",
     out: Annotated[Path, typer.Option(help="Folder of the run folders SUITE/BUDGET/METHOD.")] = Path("runs"),
     jobs: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes.")] = os.cpu_count() or 1,
     workers: Workers = 0,

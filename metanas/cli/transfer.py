@@ -17,7 +17,7 @@ def transfer(
     suite: Annotated[str, typer.Option(help="A suite: a name, or a YAML file.")] = "mini-v1",
     domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2. Default: the suite's.")] = "",
-    budget: Annotated[str, typer.Option(help="smoke | small | full | small-2T ...")] = "small",
+    budget: Annotated[str, typer.Option(help="smoke | demo | small | full | small-2T ...")] = "small",
     parts: Annotated[bool, typer.Option(help="Also weights only, swapped architectures, neither.")] = True,
     out: Annotated[Path | None, typer.Option(help="The study's folder.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes.")] = os.cpu_count() or 1,

@@ -21,7 +21,7 @@ def tune(
     ] = None,
     suite: Annotated[str, typer.Option(help="A suite: a name, or a YAML file.")] = "mini-v1",
     domains: Annotated[str, typer.Option(help="Domains of the suite: a,b. Default: all.")] = "",
-    budget: Annotated[str, typer.Option(help="smoke | small | full | small-2T ...")] = "small",
+    budget: Annotated[str, typer.Option(help="smoke | demo | small | full | small-2T ...")] = "small",
     episodes: Annotated[int, typer.Option(min=1, max=MANY, help="Meta-validation episodes per task.")] = 100,
     device: Device = "auto",
     precision: Precision = "float32",

@@ -30,7 +30,7 @@ from metanas.engine.checkpoint import Trained
 from metanas.engine.config import RunConfig
 from metanas.engine.runtime import CPU
 from metanas.engine.seed_run import SeedRun, build, predictions_path, task_name
-from metanas.engine.validation import EARLY_TASKS, selection
+from metanas.engine.validation import EARLY_TASKS, SELECTION_TASKS, selection
 from metanas.evaluation import choices, controls, result
 from metanas.evaluation.result import Provenance
 from metanas.method import Method
@@ -167,8 +167,8 @@ def keep_costs(
             costs["train_flops"] = flops.train_flops(method, state, batches, trained.iteration)
         costs |= flops.answer_flops(method, state, tasks)
         if batches and (select := selection(method, seed_run.data.validation_tasks())) is not None:
-            early = flops.count(lambda: select(state, EARLY_TASKS)) * len(method.selects_at())
-            costs["select_flops"] = early + flops.count(lambda: select(state))
+            counts = flops.select_flops(select, state, (EARLY_TASKS, SELECTION_TASKS))
+            costs["select_flops"] = counts[0] * len(method.selects_at()) + counts[1]
     write_atomically(seed_run.costs, json.dumps(costs).encode())
 
 

@@ -100,6 +100,15 @@ def _step_flops(method: Method, state: State, progress: Progress, batch: list[Ep
         return count(partial(method.step, state, progress, batch))
 
 
+def select_flops(select: Callable[[State, int], object], state: State, tasks: Sequence[int]) -> list[int]:
+    """FLOPs of choosing on so many tasks of each domain, for each of these numbers.
+
+    Each further task costs the same, so they follow from choosing on two and on three.
+    """
+    two, three = (count(partial(select, state, n)) for n in (2, 3))
+    return [two + (n - 2) * (three - two) for n in tasks]
+
+
 def answer_flops(
     method: Method, state: State, tasks: Sequence[tuple[Domain, EpisodeShape]]
 ) -> dict[str, int]:

@@ -147,12 +147,11 @@ def _publish(wanted: Wanted, db: str, pages: Path | None, console: Console) -> N
     """Store the runs on the leaderboard, write their reports, and print what came out."""
     store: Any = plugins.load("leaderboard.store.store").Store(db)
     board: Any = plugins.load("leaderboard.web.static_site")
-    for _, folder in wanted:
-        store.add(folder)
+    tracks = {store.add(folder) for _, folder in wanted}
     for config, folder in wanted:
         report.build([folder], folder / "report.html", twins=False)
         _print_architectures(console, config, folder)
-    for table in board.show(store, console.width):
+    for table in board.show(store, console.width, tracks):
         console.print(table)
     console.print("runs:", ", ".join(str(folder) for _, folder in wanted), soft_wrap=True)
     if pages is not None:

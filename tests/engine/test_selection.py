@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+import metanas
 from metanas.data.domain import Domain
 from metanas.data.episode import SELECTION_SEED, VALIDATION_SEED, Batch, Episodes, EpisodeShape, TaskSpec
 from metanas.data.meta_batches import MetaBatchSampler
+from metanas.engine import flops
 from metanas.engine.checkpoint import load
 from metanas.engine.trainer import meta_train
 from metanas.engine.validation import EARLY_TASKS, SELECTION_TASKS, selection
@@ -114,3 +116,13 @@ def test_methods_that_select_nothing_and_domains_without_validation_classes(
     without = Domain.open("langid")
     monkeypatch.delitem(without.tables, "val")
     assert selection(Counting(), [(without, EpisodeShape(5, 1, 15))]) is None
+
+
+def test_its_operations_follow_from_choosing_on_two_and_three_tasks() -> None:
+    """The learned choice costs the same for every task, so a count on few of them is exact."""
+    learner = metanas.load("loo-nas", "mini-v1", seed=0)
+    select = selection(learner.method, TASKS)
+    assert select is not None
+    found = flops.select_flops(select, learner.state, (2, 3, 4))
+    assert found == [flops.count(lambda n=n: select(learner.state, n)) for n in (2, 3, 4)]
+    assert found[0] > 0
