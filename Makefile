@@ -10,7 +10,7 @@ else
 SEEDS = 0,1,2
 FEWER = 0,1
 endif
-DEMO = $(BIN)/metanas run --budget $(BUDGET) --pages runs/site
+DEMO = $(BIN)/metanas run --budget $(BUDGET)
 
 .PHONY: demo test check docs lowest newest clean
 
@@ -18,7 +18,7 @@ demo: $(VENV)/installed # first where the right architecture of every domain is 
 	$(DEMO) --seeds $(SEEDS) --suite planted-v1 --domains planted-when,planted-weave,planted-sign \
 		--method loo-nas --set space.stem=lean
 	$(DEMO) --seeds $(FEWER) --suite mini-v1 --method loo-nas
-	$(DEMO) --seeds $(FEWER) --suite mini-v1 --method protonet --no-controls
+	$(DEMO) --seeds $(FEWER) --suite mini-v1 --method protonet --no-controls --pages runs/site
 
 test: $(VENV)/installed-dev check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
