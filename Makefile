@@ -46,16 +46,16 @@ newest: # the newest versions, whatever they are: does it break on them?
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile -r requirements.txt
+	$(BIN)/python -m pip install --quiet -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed requirements-docs.txt
-	$(BIN)/python -m pip install --quiet --no-compile -r requirements-docs.txt
+	$(BIN)/python -m pip install --quiet -r requirements-docs.txt
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-docs.txt requirements-l2l.txt
-	$(BIN)/python -m pip install --quiet --no-compile -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --no-build-isolation --use-pep517 -r requirements-l2l.txt
 	touch $@
 
