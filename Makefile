@@ -17,8 +17,8 @@ DEMO = $(BIN)/metanas run --budget $(BUDGET)
 demo: $(VENV)/installed # first where the right architecture of every domain is known, then on images, text and speech
 	$(DEMO) --seeds $(SEEDS) --suite planted-v1 --domains planted-when,planted-weave,planted-sign \
 		--method loo-nas --set space.stem=lean
-	$(DEMO) --seeds $(FEWER) --suite mini-v1 --method loo-nas
-	$(DEMO) --seeds $(FEWER) --suite mini-v1 --method protonet --no-controls --pages runs/site
+	$(if $(filter smoke,$(BUDGET)),,$(DEMO) --seeds $(FEWER) --suite mini-v1 --method protonet --no-controls)
+	$(DEMO) --seeds $(FEWER) --suite mini-v1 --method loo-nas --pages runs/site
 
 test: $(VENV)/installed-dev check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
