@@ -74,7 +74,7 @@ def train_flops(method: Method, state: State, batches: Sequence[list[Episodes]],
         return 0
     bounds, total = [0.0, *method.phases(), 1.0], 0.0
     parts = len(batches) * (len(bounds) - 1)
-    drawn = max(1, min(PATHS, iterations)) if _draws_paths(method) else 1  # more than are drawn would say no more
+    drawn = max(1, min(PATHS, iterations)) if _draws_paths(method) else 1  # not more than training draws
     each = math.ceil(drawn / parts)
     finer = iterations * each * len(batches)  # so many iterations, that all draws of a phase lie in it
     for begin, end in pairwise(bounds):
