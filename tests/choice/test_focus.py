@@ -100,10 +100,12 @@ def test_operations_are_counted_over_many_paths() -> None:
     method = LooNas([TRAINED.spec], LooNas.Settings(space=SPACE, count=8, focus=1.0))
     state = method.start(generator(0, "x"))
     each = [
-        flops.count(partial(method.step, state, Progress(i, 10 * flops.PATHS), [TRAINED]))
+        flops.count(partial(method.step, state, Progress(i, 100 * flops.PATHS), [TRAINED]))
         for i in range(flops.PATHS)
     ]
-    assert flops.train_flops(method, state, [[TRAINED]], 10) == round(10 * sum(each) / len(each))
+    assert flops.train_flops(method, state, [[TRAINED]], 100) == round(100 * sum(each) / len(each))
+    two = each[:2]  # a training of two iterations draws no more
+    assert flops.train_flops(method, state, [[TRAINED]], 2) == sum(two)
     assert len(set(each)) > 5
 
 

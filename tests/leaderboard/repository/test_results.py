@@ -1,9 +1,6 @@
 """Committed results: they open a board that is empty, and all that lie in this repository are valid."""
 
-from functools import partial
 from pathlib import Path
-
-import pytest
 
 from leaderboard.bundle import reading
 from leaderboard.ranking import standing
@@ -33,13 +30,10 @@ def test_committed_results_never_replace_ones_own(tmp_path: Path) -> None:
     assert results.open_with(store, tmp_path / "repository" / results.ROOT) == 0
 
 
-def test_a_site_of_an_empty_board_shows_the_committed_results(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_site_of_an_empty_board_shows_the_committed_results(tmp_path: Path) -> None:
     results.stage(bundles.good(), tmp_path / "repository")
-    there = partial(results.open_with, folder=tmp_path / "repository" / results.ROOT)
-    monkeypatch.setattr(results, "open_with", there)
-    export(tmp_path / "site", str(tmp_path / "board.db"), tmp_path)  # with none of the transfer studies
+    there = tmp_path / "repository" / results.ROOT
+    export(tmp_path / "site", str(tmp_path / "board.db"), tmp_path, there)  # without transfer studies
     (table,) = (tmp_path / "site").glob("*/leaderboard.csv")
     assert "mine" in table.read_text()
 
