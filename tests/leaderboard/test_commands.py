@@ -4,11 +4,13 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
 import uvicorn
 from click.testing import Result
+from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from leaderboard import client
@@ -89,13 +91,14 @@ def test_serve_opens_the_committed_results_on_this_machine_alone(
 
     monkeypatch.setattr("uvicorn.Server.run", run)
     monkeypatch.setattr("metanas.cli.admin._leave", lambda: None)
-    opened: list[str] = []
-    monkeypatch.setattr(results, "open_with", lambda store: opened.append(str(store.data)))
+    opened: Queue[tuple[str, Path]] = Queue()
+    monkeypatch.setattr(results, "open_with", lambda store, folder: opened.put((str(store.data), folder)))
     where = printed("leaderboard", "serve", "--db", url, "--data", tmp_path / "data", "--port", "0")
     host, port = asked["address"]
     assert host == "127.0.0.1" and where == f"http://127.0.0.1:{port}"
-    assert opened == [str(tmp_path / "data")]
-    asked["app"].state.context.store.close()
+    assert opened.empty(), "nobody waits for them"
+    with TestClient(asked["app"]):
+        assert opened.get(timeout=30) == (str(tmp_path / "data"), results.FOLDER)
 
 
 def test_a_port_that_is_taken_is_one_line() -> None:
