@@ -15,9 +15,10 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from leaderboard.admin.orphans import of_these_alone
 from leaderboard.bundle.names import PERSONAL, canonical
 from leaderboard.store import audit
-from leaderboard.store.models import Account, Audit, File, Flag, Method, Submission, Token, now
+from leaderboard.store.models import Account, Audit, Flag, Method, Submission, Token, now
 from leaderboard.store.store import Store
 from metanas.base.errors import InvalidValue
 
@@ -92,11 +93,7 @@ def erase(store: Store, name: str) -> str:
         account = find(session, name)
         other = f"erased-{account.id}"
         ids = session.scalars(select(Submission.id).where(Submission.account_id == account.id)).all()
-        own = File.submission_id.in_(ids)
-        elsewhere = select(File.sha256).where(~own)  # the same bytes in somebody else's bundle stay
-        files = session.scalars(
-            select(File.sha256).where(own & File.name.in_(PERSONAL) & File.sha256.not_in(elsewhere))
-        ).all()
+        files = of_these_alone(session, ids, PERSONAL)
         for row in session.scalars(select(Submission).where(Submission.id.in_(ids))):
             row.entry = None if row.entry is None else json.dumps({**json.loads(row.entry), **GONE})
             for event in row.events:
@@ -110,9 +107,9 @@ def erase(store: Store, name: str) -> str:
                 audit.append(session, ACTOR, "revoke", name, {"token": token.id})
         account.name, account.suspended = other, account.suspended or now()
         changed = _rename(session, name, other)
-        detail = {"submissions": list(ids), "files": sorted(set(files)), "records": changed}
+        detail = {"submissions": list(ids), "files": sorted(files), "records": changed}
         audit.append(session, ACTOR, "erase", other, detail)
-    for sha in set(files):
+    for sha in files:
         store.blobs.path(sha).unlink(missing_ok=True)
     return other
 

@@ -5,9 +5,11 @@ accepted right now; only older ones are removed.
 """
 
 import time
+from collections.abc import Collection
 from typing import NamedTuple
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from leaderboard.store.models import Challenge, File
 from leaderboard.store.store import Store
@@ -36,3 +38,11 @@ def clean(store: Store, *, remove: bool, age: float = LEAST_AGE) -> Orphans:
         for path in paths:
             path.unlink()
     return Orphans(len(paths), size)
+
+
+def of_these_alone(session: Session, submissions: Collection[str], names: Collection[str] = ()) -> set[str]:
+    """SHA-256 of the files of these submissions, or those of some names, that no other submission has."""
+    own = File.submission_id.in_(submissions)
+    elsewhere = select(File.sha256).where(~own)
+    wanted = own & File.name.in_(names) if names else own
+    return set(session.scalars(select(File.sha256).where(wanted & File.sha256.not_in(elsewhere))))

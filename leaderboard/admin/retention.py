@@ -10,8 +10,9 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from leaderboard.admin.orphans import of_these_alone
 from leaderboard.store import audit
-from leaderboard.store.models import Challenge, Event, File, Submission, now
+from leaderboard.store.models import Challenge, Event, Submission, now
 from leaderboard.store.store import Store
 
 ACTOR = "administrator"
@@ -33,9 +34,7 @@ def expire(store: Store, days: float, *, remove: bool) -> Expired:
         if remove and found.files:
             detail = {key: list(ids) for key, ids in found._asdict().items() if key != "size"}
             audit.append(session, ACTOR, "expire", f"{len(found.files)} files", detail)
-    if (
-        remove
-    ):  # after the link is stored: a file that is left by a kill is an orphan, a missing one is a fault
+    if remove:  # now that the chain names them: a file that a kill leaves is an orphan, a missing one a fault
         for sha in found.files:
             store.blobs.path(sha).unlink(missing_ok=True)
     return found
@@ -48,9 +47,7 @@ def _expired(store: Store, session: Session, days: float) -> Expired:
     submissions = session.scalars(select(Submission.id).where(old).order_by(Submission.id)).all()
     missed = Challenge.answered.is_(None) & (Challenge.deadline < before) & Challenge.episodes.is_not(None)
     challenges = session.execute(select(Challenge.id, Challenge.episodes).where(missed)).all()
-    own = File.submission_id.in_(submissions)
-    elsewhere = select(File.sha256).where(~own)  # the same bytes in another bundle stay
-    files = set(session.scalars(select(File.sha256).where(own & File.sha256.not_in(elsewhere))))
+    files = of_these_alone(session, submissions)
     files |= {sha for _, sha in challenges if sha is not None}
     there = {sha: store.blobs.path(sha).stat().st_size for sha in files if store.blobs.path(sha).exists()}
     return Expired(

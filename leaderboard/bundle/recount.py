@@ -17,12 +17,10 @@ from metanas.data.episode import TaskSpec
 from metanas.data.suite import built_in
 from metanas.evaluation.result import Submission, Task
 from metanas.space.op_costs import op_macs, op_parameters
-from metanas.space.sizes import Size, exit_macs, exit_parameters, halved, head_macs, stem_macs
+from metanas.space.sizes import exit_macs, exit_parameters, halved, head_macs, stem_macs
 from metanas.space.space import SearchSpace
 
-SAME = (
-    1e-4  # between probabilities and shares of a method that chooses one candidate: they are means of 0 and 1
-)
+SAME = 1e-4  # apart, at most, are mean probability and share of what was always 0 or 1
 
 
 class Recount(NamedTuple):
@@ -48,8 +46,7 @@ def recount(submission: Submission, architectures: Mapping[str, Any]) -> Recount
     try:
         space = SearchSpace(**submission.settings["space"])
         tasks = [
-            _Task(space, _spec(task), Choices.model_validate(architectures[task.name]))
-            for task in submission.tasks
+            _Task(space, _spec(task), _choices(space, architectures[task.name])) for task in submission.tasks
         ]
         if space.nodes or space.partial > 1 or space.channels % 2 or not tasks:
             return None
@@ -70,24 +67,31 @@ def _spec(task: Task) -> TaskSpec:
     return TaskSpec(task.domain, card.modality, card.shape, task.ways, vocabulary)
 
 
+def _choices(space: SearchSpace, entry: Any) -> tuple[Choices, Shares]:
+    """An entry of architecture.json. ValueError if it has no shares, or is of another space."""
+    choices = Choices.model_validate(entry)
+    own = choices.space()
+    if choices.shares is None or (own.ops, own.layers) != (space.ops, space.layers):
+        raise ValueError("no shares, or choices of another space")
+    return choices, choices.shares
+
+
 class _Task(NamedTuple):
-    """The choices of one task. ValueError or KeyError in a method if they do not fit the space."""
+    """What was chosen on one task of a space, and how often."""
 
     space: SearchSpace
     spec: TaskSpec
-    choices: Choices
+    chosen: tuple[Choices, Shares]
 
     @property
     def discrete(self) -> bool:
-        """Whether every episode was answered by one architecture: the first layer is always used."""
-        pairs = zip(self.choices.node[0], self._shares.node[0], strict=True)
+        """Whether each episode was answered by one architecture; layers past an exit have no shares."""
+        choices, shares = self.chosen
+        pairs = [
+            *zip(choices.node[0], shares.node[0], strict=True),
+            *zip(choices.depth, shares.depth, strict=True),
+        ]
         return all(abs(mean - share) < SAME for mean, share in pairs)
-
-    @property
-    def _shares(self) -> Shares:
-        if self.choices.shares is None:
-            raise KeyError("shares")
-        return self.choices.shares
 
     def expected_macs(self) -> float:
         """MACs of a query: the mean over the episodes' architectures."""
@@ -102,29 +106,18 @@ class _Task(NamedTuple):
         spec, channels = self.spec, self.space.channels
         fixed, size = stem_macs(spec, self.space)
         total, exits = float(fixed + head_macs(spec, channels)), []
-        for layer, shares in enumerate(self._rows()):
-            total += cost(self._op_costs(size), shares)
+        _, chosen = self.chosen
+        for layer, shares in enumerate(chosen.node):
+            total += cost([op_macs(op, channels, *size) for op in self.space.ops], shares)
             size = halved(size) if layer in self.space.reductions else size
             exits.append(exit_macs(spec, channels, size))
-        return total + cost(exits, list(self._shares.depth))
-
-    def _op_costs(self, size: Size) -> list[int]:
-        return [op_macs(op, self.space.channels, *size) for op in self.choices.ops]
+        return total + cost(exits, chosen.depth)
 
     def least_parameters(self) -> int:
         """The fewest parameters that layers and exit of these choices can have."""
-        channels = self.space.channels
-        parameters = [op_parameters(op, channels) for op in self.choices.ops]
-        return round(sum(_least(parameters, row) for row in self._rows())) + exit_parameters(channels)
-
-    def _rows(self) -> list[list[float]]:
-        """By layer, the share of episodes in which each candidate was chosen; less than 1 past an exit."""
-        rows = self._shares.node
-        if len(rows) != self.space.layers or len(self._shares.depth) != len(rows):
-            raise ValueError("choices of another space")
-        if self.choices.ops != self.space.ops or any(len(row) != len(self.space.ops) for row in rows):
-            raise ValueError("choices of another space")
-        return [list(row) for row in rows]
+        channels, (_, chosen) = self.space.channels, self.chosen
+        parameters = [op_parameters(op, channels) for op in self.space.ops]
+        return round(sum(_least(parameters, shares) for shares in chosen.node)) + exit_parameters(channels)
 
 
 def _least(costs: list[int], shares: list[float]) -> float:

@@ -7,12 +7,14 @@ call it directly, the server in a restricted process (`sandbox.py`). Next: `docu
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leaderboard.bundle.names import ARCHITECTURE, CURVES, Members
+from leaderboard.bundle.recount import Recount, recount
 from metanas.base import json_text
 from metanas.evaluation import controls, result
 from metanas.evaluation.curves import grids
@@ -68,6 +70,11 @@ class Scored:
     architectures: Mapping[str, Any]  # per task, an entry of architecture.json
     curves: Mapping[str, Mapping[str, Any]]  # per task: steps, mean, low, high
     gains: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # see `gains`
+
+    @cached_property
+    def recount(self) -> Recount | None:
+        """The costs that follow from the architectures; None where they cannot be recounted."""
+        return recount(self.submission, self.architectures)
 
 
 def score(members: Members, *, secret: int = 0) -> Scored:

@@ -14,7 +14,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from leaderboard.bundle.lookalikes import mixed_scripts
-from leaderboard.bundle.recount import recount
 from leaderboard.bundle.scores import Scored
 from leaderboard.scoring.copies import copies
 from leaderboard.store.models import Score, Submission
@@ -36,7 +35,7 @@ def doubts(session: Session, row: Submission, scored: Scored) -> list[tuple[str,
         _declared(row),
         _mixed_names(row),
         _costs(row),
-        _too_cheap(row, scored),
+        _too_cheap(scored),
     )
     compared = (_too_good(session, row, scored), copies(session, row, scored))
     return list(chain.from_iterable((*found, *compared)))
@@ -89,9 +88,9 @@ def _costs(row: Submission) -> Iterator[tuple[str, str]]:
         yield "costs", "the machine that costs were measured on is not named"
 
 
-def _too_cheap(row: Submission, scored: Scored) -> Iterator[tuple[str, str]]:
+def _too_cheap(scored: Scored) -> Iterator[tuple[str, str]]:
     """Declared costs that are less than what the submitted architectures need."""
-    found, costs = recount(row.parsed, scored.architectures), row.parsed.costs
+    found, costs = scored.recount, scored.submission.costs
     if found is None:
         return
     if costs.parameters < found.least_parameters:

@@ -17,7 +17,6 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from leaderboard.bundle.names import ENTRY, FILES, Members, bundle_digest, hashes
-from leaderboard.bundle.recount import recount
 from leaderboard.bundle.scores import Scored, score
 from leaderboard.store import audit
 from leaderboard.store.blobs import Blobs
@@ -180,8 +179,8 @@ def keep_scores(session: Session, submission_id: str, scored: Scored, *, kind: s
         )
     shown: list[tuple[str, Mapping[str, Any]]]
     shown = [("architecture", scored.architectures), ("curve", scored.curves), ("gain", scored.gains)]
-    if recounted := recount(scored.submission, scored.architectures):
-        shown.append(("recount", {EVERYWHERE: recounted._asdict()}))
+    if scored.recount is not None:
+        shown.append(("recount", {EVERYWHERE: scored.recount._asdict()}))
     for part, details in shown:
         for name, detail in details.items():
             session.add(Detail(submission_id=submission_id, kind=part, task=name, text=json.dumps(detail)))

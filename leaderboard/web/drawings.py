@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from leaderboard.bundle.choices import Choices, Shares
-from metanas.space.drawing import COLOURS, Values, draw
-from metanas.space.overview import Chosen, families, overview
+from metanas.space.drawing import Values, draw
+from metanas.space.overview import Chosen, families, overview, present
 
 
 class Drawing(NamedTuple):
@@ -47,7 +47,7 @@ def in_all(method: str, architectures: Mapping[str, Mapping[str, Any]]) -> Overv
     if len(tasks) < 2:
         return None
     found = [families(chosen) for chosen in tasks]
-    names = tuple(name for name in COLOURS if any(name in shares for shares in found))
+    names = present(found)
     rows = tuple(
         (chosen.task, tuple(f"{100 * shares.get(name, 0):.1f}" for name in names))
         for chosen, shares in zip(tasks, found, strict=True)

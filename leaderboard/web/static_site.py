@@ -64,27 +64,27 @@ def scores(store: Store) -> list[str]:
 
 def _tables(board: Board, width: int) -> list[Table]:
     tasks = {heading(task): [line.tasks[task.name].percent() for line in board.lines] for task in board.tasks}
-    if _fits(by_task := _table(board, tasks, board.track), width):
+    if _fits(by_task := _table(board, tasks), width):
         return [by_task]
     domains = {name: [percent(line.domains[name]) for line in board.lines] for name in board.domains}
     tables: list[Table] = []
     names = list(domains)
     while names:
-        title = board.track if not tables else f"{board.track} (continued)"
-        columns = len(names)
+        columns, first = len(names), not tables
         while columns > 1 and not _fits(
-            _table(board, {n: domains[n] for n in names[:columns]}, title), width
+            _table(board, {n: domains[n] for n in names[:columns]}, first=first), width
         ):
             columns -= 1
-        tables.append(_table(board, {n: domains[n] for n in names[:columns]}, title))
+        tables.append(_table(board, {n: domains[n] for n in names[:columns]}, first=first))
         names = names[columns:]
     return tables
 
 
-def _table(board: Board, columns: Mapping[str, Sequence[str]], title: str) -> Table:
-    """Ranks, methods, means and `columns`: heading -> a text per line; in a board's first table the gains."""
-    gained = title == board.track and any(line.standing.gain for line in board.lines)
+def _table(board: Board, columns: Mapping[str, Sequence[str]], *, first: bool = True) -> Table:
+    """Ranks, methods, means and `columns`: heading -> a text per line. The first of a board has the gains."""
+    gained = first and any(line.standing.gain for line in board.lines)
     note = f"{NOTE}{GAINED}" if gained else NOTE
+    title = board.track if first else f"{board.track} (continued)"
     table = Table(title=title, caption=f"accuracy in %, 95 % intervals; {note}")
     table.add_column("rank", justify="right")
     table.add_column("method")
@@ -94,8 +94,8 @@ def _table(board: Board, columns: Mapping[str, Sequence[str]], title: str) -> Ta
     for name in columns:
         table.add_column(name)
     for line, *cells in zip(board.lines, *columns.values(), strict=True):
-        about = (gain(line),) if gained else ()
-        table.add_row(line.ranks, line.method, line.overall.percent(), *about, *cells)
+        gains = (gain(line),) if gained else ()
+        table.add_row(line.ranks, line.method, line.overall.percent(), *gains, *cells)
     return table
 
 

@@ -64,7 +64,7 @@ def serve(
 ) -> None:
     """Serve the leaderboard: pages, API, and a worker that scores submissions.
 
-    The committed results are published on it first.
+    The committed results are published on it after the start.
     """
     options = {
         "writes_per_minute": writes_per_minute,
@@ -74,11 +74,11 @@ def serve(
         "metrics_port": metrics_port,
         "quotas": load("leaderboard.accounts.quota").parse(quota or ()),
         "studies": studies or load("leaderboard.repository.studies").FOLDER,
+        "committed": results or load("leaderboard.repository.results").FOLDER,
         "home": home,
     }
-    committed = results or load("leaderboard.repository.results").FOLDER
     with _listen(host, port) as listening:  # before anything is opened
-        app = _application(db, data, committed, options)
+        app = _application(db, data, options)
         load("leaderboard.server.journal").install(requests=access_log)
         shown = f"[{host}]" if ":" in host else host
         print(f"http://{shown}:{listening.getsockname()[1]}", flush=True)
@@ -108,7 +108,7 @@ def _leave() -> None:
     os._exit(0)
 
 
-def _application(db: str, data: Path | None, committed: Path, options: dict[str, Any]) -> Any:
+def _application(db: str, data: Path | None, options: dict[str, Any]) -> Any:
     """The web application of a board that publishes what is committed. options: its other settings."""
     load("uvicorn")  # without it nothing is opened
     if not load("leaderboard.scoring.confinement").check():
@@ -119,11 +119,9 @@ def _application(db: str, data: Path | None, committed: Path, options: dict[str,
     try:
         with opened(db, data) as store:
             if options["home"]:  # which may be a track of theirs; else they are published after the start
-                load("leaderboard.repository.results").open_with(store, committed)
+                load("leaderboard.repository.results").open_with(store, options["committed"])
             load("leaderboard.web.store_source").check_home(store, options["home"])
-        settings = load("leaderboard.server.settings").Settings(
-            db=db, data=data, committed=committed, **options
-        )
+        settings = load("leaderboard.server.settings").Settings(db=db, data=data, **options)
         app = load("leaderboard.server.app").create_app(settings)
         gc.freeze()  # what is loaded now lives as long as the process
         return app

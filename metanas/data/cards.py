@@ -56,8 +56,11 @@ def write(name: str, out: Path, root: DataRoot) -> Path:
             write_atomically(folder / file, content)
     document = {**about(name, adapter), "splits": _splits(store), "samples": [s.shown for s in samples]}
     examples = store.examples
-    document |= {"examples": len(examples.labels), "sample": examples.sample}
-    document |= {"shape": list(examples.x.shape[1:])}
+    document |= {
+        "examples": len(examples.labels),
+        "sample": examples.sample,
+        "shape": list(examples.x.shape[1:]),
+    }
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     write_atomically(folder / CARD, text.encode())
     return folder

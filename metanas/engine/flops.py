@@ -80,12 +80,8 @@ def train_flops(method: Method, state: State, batches: Sequence[list[Episodes]],
     for begin, end in pairwise(bounds):
         first = math.ceil(begin * finer)
         counts = [
-            sum(
-                _step_flops(method, state, Progress(first + i * each + draw, finer), batch)
-                for draw in range(each)
-            )
-            / each
-            for i, batch in enumerate(batches)
+            _step_flops(method, state, Progress(first + draw, finer), batches[draw // each])
+            for draw in range(each * len(batches))
         ]
         total += (end - begin) * iterations * sum(counts) / len(counts)
     return round(total)

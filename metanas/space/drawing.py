@@ -62,11 +62,7 @@ def draw(
     rows = len(space.ops) + len(space.activations)
     width, height = LEFT * 2 + COLUMN * space.layers, 168 + rows * ROW
     elements = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" role="img" font-family="system-ui, sans-serif" font-size="12">',
-        f"<title>{escape(title)}</title><desc>Derived: {escape(derived)}</desc>",
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        text(LEFT, 26, title, size=16, weight=600),
+        *head(width, height, title, f"Derived: {derived}"),
         text(LEFT, 46, f"derived: {derived}", fill="#444"),
         text(LEFT, 64, _legend(shares is not None, small is not None), size=11, fill="#444"),
     ]
@@ -135,6 +131,17 @@ def _bars(
         if beside is not None:
             elements.append(text(x + SMALL, top + 12, f"p {100 * beside[i]:.0f}", size=10, fill="#555"))
     return elements
+
+
+def head(width: int, height: int, title: str, summary: str) -> list[str]:
+    """The first elements of a drawing on white: size in pixels, title, and a summary for screen readers."""
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" role="img" font-family="system-ui, sans-serif" font-size="12">',
+        f"<title>{escape(title)}</title><desc>{escape(summary)}</desc>",
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+        text(LEFT, 26, title, size=16, weight=600),
+    ]
 
 
 def text(x: float, y: float, words: str, *, size: int = 12, weight: int = 400, fill: str = "#111") -> str:

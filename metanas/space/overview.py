@@ -3,11 +3,10 @@
 `drawing.py` draws each task in full. Torch-free.
 """
 
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from metanas.space.drawing import COLOURS, LEFT, text
+from metanas.space.drawing import COLOURS, LEFT, head, text
 from metanas.space.families import family
 
 LABEL, BAR, ROW, TEXTS = 170, 330, 26, 380  # pixels
@@ -27,21 +26,17 @@ class Chosen(NamedTuple):
 def overview(title: str, tasks: Sequence[Chosen]) -> str:
     """The SVG text: a row a task, the share of each family among all nodes that the chosen exits reach."""
     width, height = 2 * LEFT + LABEL + BAR + TEXTS, 100 + ROW * len(tasks)
-    words = "; ".join(f"{c.task}: {c.derived}" for c in tasks)
+    shares = [families(chosen) for chosen in tasks]
     elements = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" role="img" font-family="system-ui, sans-serif" font-size="12">',
-        f"<title>{escape(title)}</title><desc>{escape(words)}</desc>",
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        text(LEFT, 26, title, size=16, weight=600),
-        *_legend([name for name in COLOURS if any(name in families(c) for c in tasks)]),
+        *head(width, height, title, "; ".join(f"{chosen.task}: {chosen.derived}" for chosen in tasks)),
+        *_legend(present(shares)),
         text(LEFT + LABEL, 84, "share of the chosen nodes, %", size=11, fill="#444"),
         text(LEFT + LABEL + BAR + 16, 84, "most frequent candidates", size=11, fill="#444"),
     ]
-    for i, chosen in enumerate(tasks):
+    for i, (chosen, of_task) in enumerate(zip(tasks, shares, strict=True)):
         y = 92 + i * ROW
         elements.append(text(LEFT, y + 14, chosen.task))
-        elements += _bar(LEFT + LABEL, y, families(chosen))
+        elements += _bar(LEFT + LABEL, y, of_task)
         elements.append(text(LEFT + LABEL + BAR + 16, y + 14, chosen.derived, size=11, fill="#444"))
     return "\n".join([*elements, "</svg>\n"])
 
@@ -54,6 +49,11 @@ def families(chosen: Chosen) -> dict[str, float]:
             found[family(op)] += share
     total = sum(found.values()) or 1.0
     return {name: share / total for name, share in found.items() if share > 0}
+
+
+def present(shares: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
+    """The families that any of the tasks chose, in the order of COLOURS."""
+    return tuple(name for name in COLOURS if any(name in of_task for of_task in shares))
 
 
 def _legend(names: Sequence[str]) -> list[str]:

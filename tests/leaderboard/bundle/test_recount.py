@@ -1,12 +1,15 @@
 """Costs recounted from architecture.json, against the count of the networks themselves."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from leaderboard.bundle import domain_cards
 from leaderboard.bundle.recount import Recount, recount
+from leaderboard.bundle.scores import Scored
+from leaderboard.scoring.plausibility import _too_cheap
 from metanas.data.episode import TaskSpec
 from metanas.evaluation.result import SUBMISSION, Submission
 from metanas.models.macs import macs, parameters
@@ -70,6 +73,30 @@ def test_the_macs_of_chosen_architectures_are_those_of_their_networks(texts: tup
         assert found.least_parameters == parameters(networks[0]) - norms
     else:
         assert found.least_parameters <= min(parameters(network) for network in networks)
+
+
+def test_a_mixture_of_candidates_or_of_exits_has_only_a_bound() -> None:
+    submission, _ = committed("loo-nas")
+    entry = chosen("conv3/relu", "maxpool3/relu > fc/tanh")
+    soft = {"node": [[0.125] * len(SPACE.ops)] * SPACE.layers}
+    for mean in (soft, {"depth": [1 / 3] * SPACE.layers}):
+        found = of({task.name: {**entry, **mean} for task in submission.tasks})
+        assert found is not None and found.macs is None and found.least_macs > 0
+
+
+def test_declared_costs_below_what_the_architectures_need_are_flagged() -> None:
+    submission, architectures = committed("loo-nas")
+    honest = Scored(submission, (), architectures, {})
+    assert honest.recount is not None and not list(_too_cheap(honest))
+    for field, least in (
+        ("predict_macs", honest.recount.least_macs),
+        ("parameters", honest.recount.least_parameters),
+    ):
+        costs = submission.costs.model_copy(update={field: least - 1})
+        ((kind, words),) = _too_cheap(
+            replace(honest, submission=submission.model_copy(update={"costs": costs}))
+        )
+        assert kind == "costs" and f"{least - 1} " in words and words.endswith(f"need {least}")
 
 
 def test_committed_results_are_no_cheaper_than_their_architectures() -> None:
