@@ -12,10 +12,13 @@ import numpy as np
 
 from leaderboard.ranking.standing import Standing
 from metanas.evaluation.batch_intervals import intervals
-from metanas.evaluation.one_to_many import Lead, Resolution
+from metanas.evaluation.one_to_many import Against, Lead, Resolution, with_baseline
+from metanas.evaluation.paired import LEVEL, Pair, pairs
 from metanas.evaluation.ranking import Friedman, Ranked, friedman, rank
 from metanas.evaluation.result import Task
 from metanas.evaluation.statistics import Interval, View, domain_of
+
+MOST_PAIRED = 20  # methods of which all pairs are compared
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,17 @@ class Board:
     def founders(self) -> tuple[str, ...]:
         """The methods by rank, of each family of near-identical ones the first alone."""
         return tuple(line.method for line in self.lines if line.place.family == line.method)
+
+    def against(self, baseline: str) -> list[Against]:
+        """The first method of every family minus that of the baseline, which is one of them."""
+        correlation = self.by_method[baseline].place.correlation
+        return with_baseline(self.views(self.founders), baseline, LEVEL, correlation)
+
+    @cached_property
+    def best_pairs(self) -> Mapping[frozenset[str], Pair]:
+        """All pairs of the best MOST_PAIRED families, by their first methods; corrected over these pairs."""
+        compared = pairs(self.views(self.founders[:MOST_PAIRED]))
+        return {frozenset((pair.a, pair.b)): pair for pair in compared}
 
     @cached_property
     def friedman(self) -> Friedman | None:

@@ -252,10 +252,12 @@ def _read(store: Store, condition: ColumnElement[bool], *, whole: bool = True) -
             .options(*(selectinload(part) for part in rest if whole))
         )
         rows = [(row, bool(public)) for row, public in session.execute(query)]
-        owners = {number: name for number, name in session.execute(select(Account.id, Account.name))}
-        counts = select(Submission.track, Submission.method, func.count()).group_by(
-            Submission.track, Submission.method
-        )
+        accounts = {row.account_id for row, _ in rows if row.account_id is not None}
+        named = select(Account.id, Account.name).where(Account.id.in_(accounts))
+        owners = {number: name for number, name in session.execute(named)}
+        counts = select(Submission.track, Submission.method, func.count())
+        counts = counts.where(Submission.method.in_({row.method for row, _ in rows}))
+        counts = counts.group_by(Submission.track, Submission.method)
         attempts = {(track, method): n for track, method, n in session.execute(counts)}
         challenges = _challenges(session, condition)
         overall = _overall(session, condition)

@@ -67,8 +67,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.context = context
     studies = read_all(settings.studies) if settings.studies else ()
-    app.state.live = Live(context.store, studies, settings.home)
     app.state.rows = Rows(context.store, reads.brief)
+    app.state.live = Live(context.store, studies, settings.home, also=(app.state.rows.prepare,))
     problems.install(app)
     app.include_router(reads.health)
     app.include_router(reads.router)

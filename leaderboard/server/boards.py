@@ -3,10 +3,12 @@
 They use the boards and views of the pages (`web/`), so page and API never differ.
 """
 
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.exceptions import HTTPException
 
 from leaderboard.ranking.board import Board
@@ -16,6 +18,7 @@ from leaderboard.server.identity import CurrentContext
 from leaderboard.server.reads import ERRORS, Json
 from leaderboard.web import links
 from leaderboard.web.query import QueryError
+from leaderboard.web.render import Page, page
 from leaderboard.web.site import Site
 from leaderboard.web.views import compare, pareto
 from metanas.data import manifest
@@ -48,39 +51,47 @@ def benchmark(name: Name, context: CurrentContext) -> Json:
     }
 
 
-@router.get("/pareto")
+@router.get("/pareto", response_class=Response)
 def pareto_front(
     request: Request, track: Track, cost: Annotated[str, Query(max_length=40)] = "parameters"
-) -> Json:
+) -> Response:
     """Accuracy (in %) and declared cost of every method of a track, and the methods on the Pareto front.
 
     Seconds and memory of other hardware are not comparable: they stand in `other_machines`.
     """
     site, board = _board(request, track)
-    try:
+
+    def answer() -> Json:
         values = pareto.page(site, {}, links.slug(board.track), cost).values
+        return {
+            "track": board.track,
+            "cost": values["label"],
+            **_group(values["groups"][0]),
+            "other_machines": [_group(group) for group in values["groups"][1:]],
+        }
+
+    try:
+        return _once(site, "pareto", [track, cost], answer)
     except QueryError as error:
         raise HTTPException(404, str(error)) from error
-    return {
-        "track": board.track,
-        "cost": values["label"],
-        **_group(values["groups"][0]),
-        "other_machines": [_group(group) for group in values["groups"][1:]],
-    }
 
 
-@router.get("/compare")
+@router.get("/compare", response_class=Response)
 def comparison(
     request: Request,
     track: Track,
     m: Annotated[list[Annotated[str, Query(max_length=64)]], Query(min_length=2, max_length=compare.MOST)],
-) -> Json:
+) -> Response:
     """Two to six methods: paired differences as fractions of 1, p-values corrected by Holm."""
-    _, board = _board(request, track)
+    site, board = _board(request, track)
     methods = list(dict.fromkeys(m))
     if unknown := [name for name in methods if name not in board.by_method]:
         raise HTTPException(404, f"no method {unknown[0]!r:.80} on this track")
-    return {"track": board.track, "pairs": [_pair(pair) for pair in pairs(board.views(methods))]}
+
+    def answer() -> Json:
+        return {"track": board.track, "pairs": [_pair(pair) for pair in pairs(board.views(methods))]}
+
+    return _once(site, "compare", [track, *methods], answer)
 
 
 @router.get("/transfer")
@@ -102,6 +113,16 @@ def _group(group: pareto.Group) -> Json:
         "front": sorted(group.front),
         "unstated": list(group.unstated),
     }
+
+
+def _once(site: Site, route: str, asked: Sequence[str], answer: Callable[[], Json]) -> Response:
+    """An answer as JSON, kept in the site's cache under what was asked for, in that order."""
+
+    def make() -> Page:
+        return page(json.dumps(answer(), ensure_ascii=False).encode(), "application/json")
+
+    kept = site.once(f"api/v1/{route}", {"asked": asked}, make)
+    return Response(kept.content, media_type=kept.media)
 
 
 def _board(request: Request, track: str) -> tuple[Site, Board]:

@@ -5,7 +5,7 @@ every request, so an answer is never older than that.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 from typing import Any
 
@@ -31,6 +31,17 @@ class Rows:
         rows = [kept for place in places for kept in [self._row(place, places)] if kept is not None]
         shown = ",".join(text for of_tier, text in rows if tier in (None, of_tier))
         return f'{{"submissions":[{shown}],"next":{json.dumps(following)}}}'
+
+    def prepare(self) -> Iterator[None]:
+        """Read the rows that nobody asked for yet, AT_ONCE at each step."""
+        after = None
+        for _ in range(MOST // AT_ONCE):
+            yield None
+            places, after = standing.page(self._store, track=None, tier=None, after=after, limit=AT_ONCE)
+            for place in places:
+                self._row(place, places)
+            if after is None:
+                return
 
     def _row(self, place: Place, places: Sequence[Place]) -> tuple[str, str] | None:
         """The row of a place; None if it has left the board since. Rows of `places` are read along."""

@@ -4,7 +4,7 @@ Pages link to each other with relative links (`relative`), so a site works at th
 path, or opened from a folder. A track may be given by its name or by its slug.
 """
 
-from posixpath import dirname, relpath
+from posixpath import commonprefix
 
 from leaderboard.bundle.slugs import name as name
 from leaderboard.bundle.slugs import slug as slug
@@ -64,5 +64,10 @@ def picture(page: str, name: str, theme: str) -> str:
 
 
 def relative(target: str, page: str) -> str:
-    """The link from the page at the address `page` to the address `target`."""
-    return relpath(target, dirname(page) or ".")
+    """The link from the page at the address `page` to the address `target`, a file; as posixpath.relpath.
+
+    A page of a thousand methods has a thousand, and relpath asks the system where the process is.
+    """
+    here, there = page.split("/")[:-1], target.split("/")
+    shared = len(commonprefix([here, there[:-1]]))  # folders
+    return "../" * (len(here) - shared) + "/".join(there[shared:])

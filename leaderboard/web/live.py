@@ -7,7 +7,8 @@ answered from the last complete `Site` until the new one is ranked and has its f
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from leaderboard.ranking import standing
 from leaderboard.repository.studies import Shown
@@ -16,6 +17,7 @@ from leaderboard.web import links
 from leaderboard.web.routes import open_site
 from leaderboard.web.site import Site
 from leaderboard.web.store_source import Stored
+from leaderboard.web.views.pareto import COSTS
 
 CHECK_SECONDS = 0.25  # between two checks for changes
 STOP_SECONDS = 1.0
@@ -24,7 +26,7 @@ PREPARED = (
     "index.html",
     "significance.html",
     "compare.html",
-    "pareto-flops.html",
+    *(f"pareto-{cost}.html" for cost in COSTS),
     "leaderboard.json",
     "leaderboard.csv",
 )
@@ -34,12 +36,18 @@ log = logging.getLogger(__name__)
 class Live:
     """The newest complete site of a store.
 
-    studies, home: see `store_source.Stored`. Once a site is there, the pages that take longest are made
-    before anyone asks for them (`prepare`).
+    studies, home: see `store_source.Stored`. Once a site is there, what takes longest is made before anyone
+    asks for it, in steps: pages (`prepare`), then what each of `also` makes.
     """
 
-    def __init__(self, store: Store, studies: tuple[Shown, ...] = (), home: str = "") -> None:
-        self._store, self._studies, self._home = store, studies, home
+    def __init__(
+        self,
+        store: Store,
+        studies: tuple[Shown, ...] = (),
+        home: str = "",
+        also: Sequence[Callable[[], Iterator[None]]] = (),
+    ) -> None:
+        self._store, self._studies, self._home, self._also = store, studies, home, also
         self._shown: tuple[int, Site] | None = None  # a revision and its site
         self._building = threading.Lock()
         self._stop = threading.Event()
@@ -79,7 +87,7 @@ class Live:
                 elif standing.shown_revision(self._store) != before[0]:
                     self._shown = self._build()
                 if self._shown is not None and self._shown is not before:
-                    prepared = prepare(self._shown[1])
+                    prepared = chain(prepare(self._shown[1]), *(more() for more in self._also))
             except Exception:  # the database may come back; until then the last site is shown
                 log.exception("the pages could not be made anew")
             try:

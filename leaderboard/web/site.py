@@ -111,7 +111,7 @@ class Site:
         """
         if slug not in self.tracks:
             raise Missing(f"no track {slug!r}")
-        day = None if as_of is None else self._last_change(slug, as_of)
+        day = None if as_of is None else self._earlier(slug, as_of)
         key = slug, domain, day
         if (kept := self._boards.get(key)) is not None:
             return kept
@@ -133,8 +133,7 @@ class Site:
 
     def _rank(self, key: tuple[str, str, date | None]) -> None:
         slug, domain, day = key
-        every = self.published(self.tracks[slug])
-        standings = [s for s in every if not s.superseded] if day is None else at_end_of(every, day)
+        standings = self._standings(slug, day)
         if not standings:
             raise Missing(f"nothing was published on track {slug!r} by {day or 'now'}")
         past = [other for other in self._boards if other[2] is not None]
@@ -142,13 +141,22 @@ class Site:
             del self._boards[past[0]]
         self._boards[key] = rank_track(self.tracks[slug], standings, domain)
 
-    def _last_change(self, slug: str, day: date) -> date:
-        """The last day until this one on which the track changed: days between have the same board."""
+    def _standings(self, slug: str, day: date | None) -> Sequence[Standing]:
+        """What is ranked on a track now, or was at the end of a day."""
+        every = self.published(self.tracks[slug])
+        return [s for s in every if not s.superseded] if day is None else at_end_of(every, day)
+
+    def _earlier(self, slug: str, day: date) -> date | None:
+        """The last day until this one on which the track changed; None if it has not changed since.
+
+        Days between two changes have the same board.
+        """
         days = {standing.accepted.date() for standing in self.published(self.tracks[slug])}
         before = [change for change in days if change <= day]
         if not before:
             raise Missing(f"nothing was published on track {slug!r} by {day}")
-        return max(before)
+        then, now = ({s.id for s in self._standings(slug, d)} for d in (max(before), None))
+        return None if then == now else max(before)
 
     def get(self, address: str, query: Query | None = None) -> Page:
         """The page at an address; "" is the first page. From the cache if it is there.
@@ -156,14 +164,18 @@ class Site:
         Missing if no page has the address; QueryError if a parameter has a value that it cannot have.
         """
         query = query or {}
-        if (cached := self.kept(address, query)) is not None:
-            return cached
         key = _key(address, query)
-        page = self._render(*key, query)
-        if not address.startswith("submissions/"):  # a submission may change between revisions
+        if address.startswith("submissions/"):  # a submission may change between revisions
+            return self._render(*key, query)
+        return self.once(address, query, lambda: self._render(*key, query))
+
+    def once(self, address: str, query: Query, make: Callable[[], Page]) -> Page:
+        """What the cache has for an address and a query, or else what `make` makes, kept from now on."""
+        if (page := self.kept(address, query)) is None:
+            page = make()
             if len(self._pages) >= MAX_CACHED:
                 self._pages.clear()
-            self._pages[key] = page
+            self._pages[_key(address, query)] = page
         return page
 
     def kept(self, address: str, query: Query) -> Page | None:
@@ -212,6 +224,6 @@ class Site:
 
 
 def _key(address: str, query: Query) -> tuple[str, str]:
-    """The key of the cache: an address and its query string, parameters sorted."""
-    parameters = sorted((name, value) for name, values in query.items() for value in values)
+    """The key of the cache: an address and its query string. The order of parameters does not matter."""
+    parameters = [(name, value) for name in sorted(query) for value in query[name]]
     return address or links.HOME, urlencode(parameters)

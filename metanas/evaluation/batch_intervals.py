@@ -76,6 +76,23 @@ def spread_of_differences(parts: Parts, first: Ints, second: Ints) -> Spread:
     return _spread(seeds, between, rest, gaps(), parts)
 
 
+def differences_from(views: Mapping[str, View], control: str) -> tuple[Floats, Spread]:
+    """Every view minus that of `control`: means and spread, all (M,); as `statistics.difference` has it."""
+    parts, i = parts_of(views, covariances=False), list(views).index(control)
+    own, df = parts.seeds, parts.seeds_df
+    seeds, rest = own + own[i], parts.rest + parts.rest[i]
+    welch = own**2 / df + own[i] ** 2 / df[i]
+    between = np.divide(seeds**2, welch, out=df.copy(), where=welch > 0)
+    paired = np.flatnonzero((df == df[i]) & (df >= PAIRED_SEEDS - 1))
+    if len(paired):
+        names, base = [list(views)[at] for at in paired], views[control]
+        gaps = {name: {task: views[name][task] - base[task] for task in base} for name in names}
+        of_gaps = parts_of(gaps, covariances=False)
+        seeds[paired], rest[paired], between[paired] = of_gaps.seeds, of_gaps.rest, of_gaps.seeds_df
+    own_episodes = ((scores - scores[i]).var(1, ddof=1) for scores in parts.episodes.values())
+    return parts.mean - parts.mean[i], _spread(seeds, between, rest, own_episodes, parts)
+
+
 def parts_of(views: Mapping[str, View], *, covariances: bool = True) -> Parts:
     """The estimates of all methods, which must have the same tasks.
 

@@ -27,8 +27,14 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
 from metanas.base.errors import InvalidValue
-from metanas.evaluation.batch_intervals import Parts, Spread, parts_of, spread_of_differences
-from metanas.evaluation.statistics import LEAST_P, Floats, Interval, View, difference, weights
+from metanas.evaluation.batch_intervals import (
+    Parts,
+    Spread,
+    differences_from,
+    parts_of,
+    spread_of_differences,
+)
+from metanas.evaluation.statistics import LEAST_P, Floats, Interval, View, describe_difference, weights
 
 NODES = np.linspace(-8.0, 8.0, 129)  # of the integral over what the comparisons have in common
 DENSITY = np.exp(-(NODES**2) / 2) / np.exp(-(NODES**2) / 2).sum()
@@ -121,16 +127,7 @@ class OneToMany:
         """Two-sided p-values (M,) of method `row` minus each, adjusted over them; 1 for itself."""
         size = len(self.names)
         spread = Spread(*(values[row * size : (row + 1) * size] for values in self.spread))
-        squares = self.gap[row] ** 2 / np.maximum(spread.variance, 1e-300)
-        low, high = np.full(size, np.log(LEAST_P)), np.zeros(size)
-        for _ in range(50):
-            middle = (low + high) / 2
-            beyond = _squared_critical(spread, np.exp(middle)) < squares
-            low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
-        bound = -ndtri(np.exp(high) / 2)
-        common = np.full(size, self.correlation[row])
-        adjusted: Floats = 1 - _coverage(bound, common, max(size - 1, 1), sides=2)
-        return np.where(self.gap[row] == 0, 1.0, np.maximum(adjusted, 0.0))
+        return _adjusted(self.gap[row], spread, float(self.correlation[row]))
 
     def to_best(self, level: float) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Low and high (M,) of every method minus the best other one, and whether it may be the best (M,).
@@ -194,22 +191,44 @@ class OneToMany:
         return Resolution(1 if once else seeds, _smallest(spread, share), doubled)
 
 
-def with_baseline(views: Mapping[str, View], baseline: str, level: float) -> list[Against]:
-    """Every method minus the baseline, in the order of the mapping. InvalidValue: no such method."""
+def with_baseline(
+    views: Mapping[str, View], baseline: str, level: float, correlation: float | None = None
+) -> list[Against]:
+    """Every method minus the baseline, in the order of the mapping. InvalidValue: no such method.
+
+    correlation: the baseline's of `OneToMany.correlation`, where it is known; finding it takes all pairs.
+    """
     if baseline not in views:
         raise InvalidValue(f"no method {baseline!r} to compare with; there is {', '.join(views)}")
-    compared = OneToMany(views)
-    control = compared.names.index(baseline)
-    half, p = compared.margin(level, sides=2)[control], compared.p(control)
+    names, others = list(views), max(len(views) - 1, 1)
+    if correlation is None:
+        correlation = float(OneToMany(views).correlation[names.index(baseline)])
+    gap, spread = differences_from(views, baseline)
+    share = tail(np.array([correlation]), others, level, sides=2)
+    half = np.sqrt(_squared_critical(spread, 2 * share) * np.maximum(spread.variance, 0))
+    p = _adjusted(gap, spread, correlation)
     found = []
-    for i, name in enumerate(compared.names):
-        if i == control:
+    for i, name in enumerate(names):
+        if name == baseline:
             continue
-        estimate = difference(views[name], views[baseline])
-        low, high = estimate.mean - half[i], estimate.mean + half[i]
-        how = f"{estimate.how}; simultaneous over {len(views) - 1} comparisons with {baseline}"
-        found.append(Against(name, Interval(estimate.mean, float(low), float(high), how), float(p[i])))
+        how = f"{describe_difference(views[name], views[baseline])}; simultaneous over "
+        how += f"{len(views) - 1} comparisons with {baseline}"
+        interval = Interval(float(gap[i]), float(gap[i] - half[i]), float(gap[i] + half[i]), how)
+        found.append(Against(name, interval, float(p[i])))
     return found
+
+
+def _adjusted(gap: Floats, spread: Spread, correlation: float) -> Floats:
+    """Two-sided p-values (M,) of one method's differences from M, itself included; adjusted over them."""
+    squares = gap**2 / np.maximum(spread.variance, 1e-300)
+    low, high = np.full(len(gap), np.log(LEAST_P)), np.zeros(len(gap))
+    for _ in range(36):  # of a logarithm: to 1e-9 of p
+        middle = (low + high) / 2
+        beyond = _squared_critical(spread, np.exp(middle)) < squares
+        low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
+    bound, common = -ndtri(np.exp(high) / 2), np.full(len(gap), correlation)
+    adjusted: Floats = 1 - _coverage(bound, common, max(len(gap) - 1, 1), sides=2)
+    return np.where(gap == 0, 1.0, np.maximum(adjusted, 0.0))
 
 
 def tail(correlation: Floats, comparisons: int, level: float, *, sides: int) -> Floats:

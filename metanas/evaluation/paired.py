@@ -11,14 +11,23 @@ Comes after `statistics.py`; `ranking.py` is next.
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metanas.base import philox
-from metanas.evaluation.statistics import DRAWS, Floats, Interval, View, bootstrap_draws, difference, weights
+from metanas.evaluation.statistics import (
+    DRAWS,
+    KEPT,
+    Floats,
+    Interval,
+    View,
+    bootstrap_draws,
+    difference,
+    weights,
+)
 
 ROPE = 0.005  # region of practical equivalence: +-0.5 points of accuracy (Kruschke, 2018)
 LEVEL = 0.05  # of significance
@@ -125,7 +134,7 @@ def _gaps(a: View, b: View) -> dict[str, Floats]:
     return {task: a[task].mean(0) - b[task].mean(0) for task in a}
 
 
-@cache
+@lru_cache(maxsize=KEPT)
 def _signs(size: int) -> NDArray[np.float32]:
     """Random signs +-1 (DRAWS, size), 32 from every random number."""
     words = philox.words(philox.key("signs", size), np.arange(DRAWS), -(-size // 32))
@@ -133,6 +142,7 @@ def _signs(size: int) -> NDArray[np.float32]:
     return bits.astype(np.float32) * 2 - 1
 
 
+@lru_cache(maxsize=KEPT)
 def _order(task: str) -> NDArray[np.int64]:
     """A fixed random order of the DRAWS resamples, different for each task."""
     bits = philox.words(philox.key("signs order", task), np.arange(DRAWS), 1)[:, 0]

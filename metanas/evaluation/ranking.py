@@ -33,6 +33,7 @@ class Ranked:
     to_best: Interval  # simultaneous, see `OneToMany.to_best`; [low, 0] if it cannot be the best
     best: bool  # whether it may be the best
     family: str  # the first method of its family, mostly itself
+    correlation: float  # of its comparisons with the others, mean (`OneToMany.correlation`)
 
     @property
     def ranks(self) -> str:
@@ -92,6 +93,7 @@ def rank(views: Mapping[str, View]) -> Ranking:
             Interval(float(gap[i]), float(low[i]), float(high[i]), how),
             bool(best[i]),
             family[name],
+            float(compared.correlation[i]),
         )
         for name, interval in zip(views, intervals(views), strict=True)
         for i in [place[family[name]]]

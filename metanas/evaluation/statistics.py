@@ -15,7 +15,7 @@ where their spread is 0.02 and 0.05 of accuracy. It is shown only for comparison
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +29,8 @@ Floats = NDArray[np.float64]
 View = Mapping[str, Floats]  # task name -> (S, E)
 DRAWS = 10_000  # resamples of a bootstrap
 PAIRED_SEEDS = 5  # with at least so many seeds, those of two methods are paired, see `difference`
-CHUNK = 500  # resamples at a time, to limit memory
+CHUNK = 30_000  # random numbers at a time, to limit memory
+KEPT = 64  # draws that are kept, of DRAWS rows each: a server is asked for any number of methods
 LEAST_P = 1e-12  # the smallest p-value that is returned
 
 
@@ -152,17 +153,33 @@ def difference(a: View, b: View) -> Estimate:
     for task in a:
         if a[task].shape[1] != b[task].shape[1]:
             raise InvalidValue(f"{task}: {a[task].shape[1]} episodes against {b[task].shape[1]}")
-    if all(len(a[task]) == len(b[task]) >= PAIRED_SEEDS for task in a):
-        paired = estimate({task: a[task] - b[task] for task in a})
-        return paired._replace(how=f"paired by seed and episode. {describe(a)}")
+    if _pairs_seeds(a, b):
+        return estimate({task: a[task] - b[task] for task in a})._replace(how=describe_difference(a, b))
     gaps = {task: a[task].mean(0) - b[task].mean(0) for task in a}
     mean = sum(share[task] * float(gap.mean()) for task, gap in gaps.items())
     episodes = _add([_episodes(gap, share[task]) for task, gap in gaps.items()])
     (seeds_a, rest_a), (seeds_b, rest_b) = _seeds(a, share), _seeds(b, share)
     if seeds_a is None or seeds_b is None:
-        return Estimate(mean, None, episodes, 0.0, f"paired by episode; one seed only. {describe(a)}")
+        return Estimate(mean, None, episodes, 0.0, describe_difference(a, b))
     seeds = _add([seeds_a, seeds_b])
-    return Estimate(mean, seeds, episodes, rest_a + rest_b, f"paired by episode. {describe(a)}")
+    return Estimate(mean, seeds, episodes, rest_a + rest_b, describe_difference(a, b))
+
+
+def describe_difference(a: View, b: View) -> str:
+    """What the interval of `difference` is computed from, in words (`Interval.how`)."""
+    once = min(len(next(iter(view.values()))) for view in (a, b)) < 2
+    seeds = (
+        " by seed and episode"
+        if _pairs_seeds(a, b)
+        else " by episode; one seed only"
+        if once
+        else " by episode"
+    )
+    return f"paired{seeds}. {describe(a)}"
+
+
+def _pairs_seeds(a: View, b: View) -> bool:
+    return all(len(a[task]) == len(b[task]) >= PAIRED_SEEDS for task in a)
 
 
 def difference_within(a: View, b: View) -> Estimate:
@@ -276,18 +293,19 @@ def describe(view: View) -> str:
     return f"crossed t interval, {seeds} seed{plural} x {episodes} episodes{tasks}; covers {claim}"
 
 
-@cache
+@lru_cache(maxsize=KEPT)
 def _counts(purpose: str, size: int) -> NDArray[np.float32]:
-    """How often each of `size` units is drawn in each resample: (DRAWS, size). Cached."""
-    counts = np.empty((DRAWS, size), np.float32)
-    for first in range(0, DRAWS, CHUNK):
-        rows = np.arange(first, min(first + CHUNK, DRAWS))
+    """How often each of `size` units is drawn in each resample: (DRAWS, size)."""
+    counts, step = np.empty((DRAWS, size), np.float32), max(CHUNK // size, 1)
+    for first in range(0, DRAWS, step):
+        rows = np.arange(first, min(first + step, DRAWS))
         bits = philox.words(philox.key("bootstrap", purpose, size), rows, size)
         picked = philox.below(size, bits) + size * np.arange(len(rows))[:, None]
         counts[rows] = np.bincount(picked.ravel(), minlength=len(rows) * size).reshape(len(rows), size)
     return counts
 
 
+@lru_cache(maxsize=KEPT)
 def _order(task: str) -> NDArray[np.int64]:
     """A fixed random order of the DRAWS resamples."""
     bits = philox.words(philox.key("bootstrap order", task), np.arange(DRAWS), 1)[:, 0]

@@ -51,6 +51,24 @@ def test_an_interval_with_a_baseline_excludes_0_where_its_p_is_small() -> None:
         assert (0 not in against.difference) == (against.p < LEVEL)
 
 
+@pytest.mark.parametrize("seeds", [(3,), (5,), (1, 5), (2, 10)])
+def test_comparing_with_a_baseline_equals_its_row_of_all_comparisons(seeds: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(4)
+    views: dict[str, View] = {
+        f"m{i}": {"t 1-shot": _scores(rng, int(rng.choice(seeds)), i)} for i in range(20)
+    }
+    compared = OneToMany(views)
+    half, p = compared.margin(LEVEL, sides=2)[7], compared.p(7)
+    known = with_baseline(views, "m7", LEVEL, float(compared.correlation[7]))
+    assert known == with_baseline(views, "m7", LEVEL)
+    for against in known:
+        i, interval = compared.names.index(against.name), against.difference
+        assert interval.mean == pytest.approx(-compared.gap[7, i], abs=1e-15)
+        assert (interval.high - interval.low) / 2 == pytest.approx(half[i])
+        assert against.p == pytest.approx(p[i], abs=1e-9)
+        assert interval.how.startswith(difference(views[against.name], views["m7"]).how)
+
+
 def test_an_unknown_baseline_is_named_with_those_there_are() -> None:
     with pytest.raises(InvalidValue, match="no method 'x' to compare with; there is m0, m1"):
         compare(study(np.random.default_rng(2), Setting(2, 3, 0.0, 0.0), ()), baseline="x")

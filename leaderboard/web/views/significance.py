@@ -8,7 +8,7 @@ With enough tasks there is a critical-difference diagram too (Friedman and Nemen
 
 from collections.abc import Iterable
 
-from leaderboard.ranking.board import Board
+from leaderboard.ranking.board import MOST_PAIRED, Board
 from leaderboard.web import links
 from leaderboard.web.query import Query, QueryError
 from leaderboard.web.render import View
@@ -16,19 +16,13 @@ from leaderboard.web.site import Site
 from leaderboard.web.views.menu import track_values
 from metanas.evaluation import tables
 from metanas.evaluation.charts.critical import critical
-from metanas.evaluation.one_to_many import with_baseline
-from metanas.evaluation.paired import LEVEL, pairs
-
-MOST = 20  # methods in the table of pairs and in the diagram
 
 
 def page(site: Site, query: Query, track: str) -> View:
     """The comparisons of a track's methods. Missing: no such track; QueryError: no such baseline."""
     board = site.board(track)
-    methods = list(board.founders[:MOST])
     baseline = _baseline(board, query)
-    compared = {frozenset((pair.a, pair.b)): pair for pair in pairs(board.views(methods))}
-    friedman = board.friedman if len(board.lines) <= MOST else None
+    friedman = board.friedman if len(board.lines) <= MOST_PAIRED else None
     title = "Critical difference (Friedman, Nemenyi)"
     pictures = (
         {"critical": critical(title, friedman.mean_ranks, friedman.critical_difference)} if friedman else {}
@@ -37,16 +31,15 @@ def page(site: Site, query: Query, track: str) -> View:
         "significance.html",
         {
             **track_values(site, board, "significance.html"),
-            "methods": methods,
+            "methods": list(board.founders[:MOST_PAIRED]),
             "best": board.lines,
             "resolution": tables.resolution(board.resolution),
             "baseline": baseline,
-            "against": with_baseline(board.views(board.founders), baseline, LEVEL),
+            "against": board.against(baseline),
             "founders": board.founders,
-            "compared": compared,
-            "pair": lambda a, b: compared[frozenset((a, b))],
+            "pair": lambda a, b: board.best_pairs[frozenset((a, b))],
             "friedman": friedman,
-            "most": MOST,
+            "most": MOST_PAIRED,
         },
         pictures,
     )

@@ -7,7 +7,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from leaderboard.ranking import standing
-from leaderboard.server import metrics
+from leaderboard.server import metrics, reads
+from leaderboard.server.rows import Rows
 from leaderboard.store.store import Store
 from metanas.evaluation.statistics import difference
 from tests import runs
@@ -57,6 +58,8 @@ def test_two_methods_are_compared_by_their_paired_difference(board: Served) -> N
     gap = difference(found["best"], found["scratch"])
     assert pair["difference"]["mean"] == pytest.approx(gap.mean)
     assert (pair["a"], pair["b"], pair["verdict"]) == ("best", "scratch", "better")
+    (turned,) = get(board, "compare", track=track(board), m=["scratch", "best"]).json()["pairs"]
+    assert (turned["a"], turned["b"], turned["verdict"]) == ("scratch", "best", "worse"), "in the order asked"
     assert get(board, "compare", track=track(board), m=["best", "none"]).status_code == 404
     assert get(board, "compare", track=track(board), m=["best"]).status_code == 422
 
@@ -95,6 +98,15 @@ def test_pages_of_any_size_give_every_submission_once(board: Served) -> None:
             query["after"] = answer["next"]
         assert found == whole["submissions"]
     assert get(board, "leaderboard", limit=0).status_code == 422
+
+
+def test_rows_are_read_before_anyone_asks(board: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = Rows(board.context.store, reads.brief)
+    assert list(rows.prepare()) == [None]
+    whole = {"track": None, "tier": None, "after": None, "limit": 10}
+    expected = get(board, "leaderboard").text
+    monkeypatch.setattr(standing, "several", pytest.fail)
+    assert rows.page(**whole) == expected
 
 
 def test_counts_have_an_application_of_their_own(board: Served) -> None:

@@ -6,8 +6,9 @@ import io
 import json
 import re
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
-from posixpath import dirname, normpath
+from posixpath import dirname, normpath, relpath
 
 import pytest
 
@@ -377,3 +378,9 @@ def test_a_task_s_page_says_which_queries_are_repeated(
     )
     again = open_site(Fixed(standings, read_all()), live=False)  # a site keeps its pages
     assert expected in text(again, address)
+
+
+def test_relative_links_are_those_of_posixpath() -> None:
+    addresses = ("index.html", "a/index.html", "a/b/c.html", "a/b/d/e.html", "ab/y.html", "a/b.html")
+    for target, page in product(addresses, addresses):
+        assert links.relative(target, page) == relpath(target, dirname(page) or ".")
