@@ -19,7 +19,8 @@ from leaderboard.admin.orphans import of_these_alone
 from leaderboard.bundle.names import PERSONAL, canonical
 from leaderboard.store import audit
 from leaderboard.store.models import Account, Audit, Flag, Method, Submission, Token, now
-from leaderboard.store.store import Store
+from leaderboard.store.store import Store, enter
+from leaderboard.store.visibility import is_public
 from metanas.base.errors import InvalidValue
 
 GONE = {"authors": [{"name": "(erased)"}], "contact": "erased@invalid.example"}
@@ -98,6 +99,8 @@ def erase(store: Store, name: str) -> str:
             row.entry = None if row.entry is None else json.dumps({**json.loads(row.entry), **GONE})
             for event in row.events:
                 event.reason = _without(event.reason, name, other)
+            if is_public(row):  # a running server makes its pages anew
+                enter(session, row, row.state, "personal data erased")
         for flag in session.scalars(select(Flag).where(Flag.account_id == account.id)):
             flag.detail = _without(flag.detail, name, other)
         for token in session.scalars(select(Token).where(Token.account_id == account.id)):

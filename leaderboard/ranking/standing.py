@@ -130,6 +130,14 @@ def shown_revision(store: Store) -> int:
         return session.scalar(select(func.max(Event.id)).where(~visibility.CHANGES_NOTHING)) or 0
 
 
+def shown_revisions(store: Store) -> dict[str, int]:
+    """The same of every track."""
+    with store.database.read() as session:
+        query = select(Submission.track, func.max(Event.id)).join(Submission)
+        query = query.where(~visibility.CHANGES_NOTHING).group_by(Submission.track)
+        return {track: event for track, event in session.execute(query)}
+
+
 def tracks(store: Store) -> tuple[str, ...]:
     """The tracks with a published submission, sorted by name."""
     with store.database.read() as session:

@@ -101,6 +101,8 @@ class Live:
     def _build(self) -> tuple[int, Site]:
         revision = standing.shown_revision(self._store)  # read first: the next check finds what changes later
         site = open_site(Stored(self._store, self._studies, self._home), live=True)
+        if self._shown is not None:
+            site.adopt(self._shown[1])
         site.get(links.HOME)  # ranks the board of the first page and renders it
         return revision, site
 

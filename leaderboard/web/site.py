@@ -33,6 +33,10 @@ class Source(Protocol):
     A `Standing` is one submission with its recomputed scores; a track is named by its full name.
     """
 
+    def revisions(self) -> Mapping[str, int]:
+        """Of every track a number that grows whenever one of its pages may change."""
+        ...
+
     def tracks(self) -> Mapping[str, Document]:
         """A submission.json of each track with a published submission, sorted by the track's name."""
         ...
@@ -81,6 +85,7 @@ class Site:
 
     def __init__(self, source: Source, routes: Sequence[Route], *, live: bool, repository: str) -> None:
         self.source, self.live, self._routes, self.repository = source, live, routes, repository
+        self._revisions = source.revisions()  # read first: what is newer is taken for a change later
         self.documents = source.tracks()
         self.tracks = {links.slug(track): track for track in self.documents}
         self.names = {links.slug(track): name for track, name in track_names(self.documents).items()}
@@ -124,6 +129,25 @@ class Site:
             return self._boards[key]
         finally:
             lock.release()
+
+    def adopt(self, earlier: "Site") -> None:
+        """Take over boards and pages of the tracks where nothing has changed since an earlier site.
+
+        Pages have a menu with all tracks, so they are taken over only where those are the same.
+        """
+        same = {
+            slug
+            for slug, track in self.tracks.items()
+            if self._revisions.get(track) == earlier._revisions.get(track)
+        }
+        tracks = {self.tracks[slug] for slug in same}
+        self._published |= {
+            track: rows for track, rows in list(earlier._published.items()) if track in tracks
+        }
+        self._boards |= {key: board for key, board in list(earlier._boards.items()) if key[0] in same}
+        if self.common == earlier.common:
+            pages = list(earlier._pages.items())
+            self._pages |= {key: page for key, page in pages if key[0].partition("/")[0] in same}
 
     def published(self, track: str) -> tuple[Standing, ...]:
         """All published submissions of a track, superseded ones included; read once."""

@@ -20,6 +20,10 @@ class Stored:
     def __init__(self, store: Store, studies: tuple[Shown, ...] = (), home: str = "") -> None:
         self._store, self._studies, self._home = store, studies, home
 
+    def revisions(self) -> Mapping[str, int]:
+        """Of every track a number that grows whenever one of its pages may change."""
+        return standing.shown_revisions(self._store)
+
     def tracks(self) -> Mapping[str, Document]:
         """A submission.json of each track with a published submission, sorted by the track's name."""
         return standing.documents(self._store)

@@ -15,6 +15,7 @@ from scipy.special import stdtrit
 from metanas.evaluation.statistics import PAIRED_SEEDS, Floats, Interval, View, describe, weights
 
 Ints = NDArray[np.intp]
+ROUNDING = 1e-13  # a variance that is less of those it is the difference of is 0
 
 
 class Parts(NamedTuple):
@@ -31,15 +32,9 @@ class Parts(NamedTuple):
     rest: Floats
     episodes: Mapping[str, Floats]  # task -> (M, E)
 
-    def of_differences(self, part: Floats, first: Ints, second: Ints) -> Floats:
-        """That part of the variance of first - second: (P,) for indices (P,) of methods."""
-        own = np.diag(part)
-        variance: Floats = own[first] + own[second] - 2 * part[first, second]
-        return np.where(np.isnan(variance), variance, variance.clip(0))
-
 
 class Spread(NamedTuple):
-    """Variances of P means or differences, and what decides their critical values; all (P,)."""
+    """Variances of means or differences, and what decides their critical values; all of one shape."""
 
     variance: Floats
     share: Floats  # of the variance that comes from seeds
@@ -59,20 +54,29 @@ def intervals(views: Mapping[str, View]) -> list[Interval]:
     ]
 
 
-def spread_of_differences(parts: Parts, first: Ints, second: Ints) -> Spread:
-    """The spread of first - second, for indices (P,) of methods; as `statistics.difference` has it."""
+def spread_of_differences(parts: Parts, rows: Ints) -> Spread:
+    """The spread of the methods `rows` (R,) minus every method, (R, M); as `statistics.difference` has it.
 
-    def gaps() -> Iterator[Floats]:  # one task at a time: of a thousand methods each has 8 MB
+    parts: with covariances. Of a thousand methods all rows at once would be a dozen arrays of 8 MB.
+    """
+
+    def variance(own: Floats, common: Floats) -> Floats:
+        """Of the differences, from the variances (M,) of all and the covariances (R, M)."""
+        both = own[rows, None] + own
+        gap = both - 2 * common
+        return np.where(gap < ROUNDING * both, 0.0, gap)
+
+    def gaps() -> Iterator[Floats]:
         for scores in parts.episodes.values():
-            product = np.cov(scores) if len(scores) > 1 else scores.var(1, ddof=1)[:, None]
-            yield parts.of_differences(product, first, second)
+            centred, free = scores - scores.mean(1, keepdims=True), scores.shape[1] - 1
+            yield variance(np.einsum("ij,ij->i", centred, centred) / free, centred[rows] @ centred.T / free)
 
-    seeds = parts.of_differences(parts.seeds, first, second)
     own, df = np.diag(parts.seeds), parts.seeds_df
-    welch = own[first] ** 2 / df[first] + own[second] ** 2 / df[second]
-    paired = (df[first] == df[second]) & (df[first] >= PAIRED_SEEDS - 1) | ~(welch > 0)
-    between = np.divide(seeds**2, welch, out=df[first].copy(), where=~paired)
-    rest = parts.of_differences(parts.rest, first, second)
+    seeds, rest = (variance(np.diag(part), part[rows]) for part in (parts.seeds, parts.rest))
+    welch = own[rows, None] ** 2 / df[rows, None] + own**2 / df
+    paired = (df[rows, None] == df) & (df >= PAIRED_SEEDS - 1) | ~(welch > 0)
+    first = np.broadcast_to(df[rows, None], welch.shape)
+    between = np.divide(seeds**2, welch, out=first.copy(), where=~paired)
     return _spread(seeds, between, rest, gaps(), parts)
 
 
@@ -138,16 +142,16 @@ def parts_of(views: Mapping[str, View], *, covariances: bool = True) -> Parts:
 
 
 def _spread(seeds: Floats, seeds_df: Floats, rest: Floats, own: Iterable[Floats], parts: Parts) -> Spread:
-    """`Estimate.variance` of P means or differences. own: of each task the variance between episodes (P,)."""
+    """`Estimate.variance` of means or differences. own: of each task the variance between episodes."""
     share = weights(parts.episodes)
-    total, welch = np.zeros(len(seeds)), np.zeros(len(seeds))
+    total, welch = np.zeros(seeds.shape), np.zeros(seeds.shape)
     for task, variance in zip(parts.episodes, own, strict=True):
         episodes = parts.episodes[task].shape[1]
         part = share[task] ** 2 * variance / episodes
         total += part
         welch += part**2 / (episodes - 1)
     first = next(iter(parts.episodes.values())).shape[1] - 1.0
-    episodes_df = np.divide(total**2, welch, out=np.full(len(seeds), first), where=welch > 0)
+    episodes_df = np.divide(total**2, welch, out=np.full(seeds.shape, first), where=welch > 0)
     once = np.isnan(seeds)
     variance = np.where(once, total, np.maximum(seeds + total - rest, rest))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -17,7 +17,7 @@ that does not vary makes the comparisons independent. Simulated in `tests/benchm
 Comes after `batch_intervals.py`; `ranking.py` is next.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -42,6 +42,7 @@ GRID = np.linspace(0.03, 1.0, 60)  # square roots of 1 - correlation, at which b
 FEW = 4  # degrees of freedom of the seeds at which correlation no longer helps
 ABOUT = 0.01  # relative error of what is tabulated, before it is computed where that matters
 STEP = 0.05  # of the logarithm of the degrees of freedom in such a table
+BLOCK = 50_000  # pairs at a time
 SAME = 1e-9  # in accuracy: two methods of a smaller standard error differ by a constant
 POWER = 0.8  # with which a difference of `Resolution.now` is found
 
@@ -85,12 +86,18 @@ class OneToMany:
     def __init__(self, views: Mapping[str, View]) -> None:
         self.names = tuple(views)
         self.parts = parts_of(views)
-        size = len(self.names)
-        first, second = np.divmod(np.arange(size * size), size)
-        self.spread = spread_of_differences(self.parts, first, second)
         self.gap = self.parts.mean[:, None] - self.parts.mean  # (M, M)
-        self.error = np.sqrt(np.maximum(self.spread.variance, 0)).reshape(size, size)
+        self.spread = Spread(*(np.empty_like(self.gap) for _ in Spread._fields))  # (M, M)
+        for rows in self._blocks():
+            for whole, part in zip(self.spread, spread_of_differences(self.parts, rows), strict=True):
+                whole[rows] = part
+        self.error = np.sqrt(np.maximum(self.spread.variance, 0))
         self.correlation = _correlation(self.parts, self.error)
+
+    def _blocks(self) -> Iterator[NDArray[np.intp]]:
+        """The rows, some at a time: what they take in between fits a processor's cache."""
+        rows = np.arange(len(self.names))
+        yield from np.array_split(rows, -(-(len(rows) ** 2) // BLOCK))
 
     def margin(self, level: float, *, sides: int) -> Floats:
         """(M, M): half the width of row i's simultaneous intervals; inf on the diagonal.
@@ -103,20 +110,20 @@ class OneToMany:
 
     def _about(self, level: float, sides: int) -> Floats:
         """`margin` but for a share of at most ABOUT, for a board of a thousand in a tenth of the time."""
-        share = self._share(level, sides)
-        of_seeds, of_episodes = (
-            _tabulated(df, share).reshape(len(share), -1)
-            for df in (self.spread.seeds_df, self.spread.episodes_df)
-        )
-        squared = _crossed(of_seeds, of_episodes, self.spread.share.reshape(of_seeds.shape))
-        half: Floats = np.sqrt(squared) * self.error
+        share, half = self._share(level, sides), np.empty_like(self.gap)
+        for rows in self._blocks():
+            of_seeds, of_episodes = (
+                _tabulated(df[rows], share[rows]) for df in (self.spread.seeds_df, self.spread.episodes_df)
+            )
+            squared = _crossed(of_seeds, of_episodes, self.spread.share[rows])
+            half[rows] = np.sqrt(squared) * self.error[rows]
         np.fill_diagonal(half, np.inf)
         return half
 
     def _settle(self, half: Floats, which: NDArray[np.bool_], level: float, sides: int) -> None:
         """Put the exact values of `margin` into `half` (M, M) at `which` (M, M), but for the diagonal."""
         at = np.flatnonzero(which & ~np.eye(len(half), dtype=bool))
-        spread = Spread(*(values[at] for values in self.spread))
+        spread = Spread(*(values.flat[at] for values in self.spread))
         critical = np.sqrt(_squared_critical(spread, 2 * self._share(level, sides)[at // len(half)]))
         half.flat[at] = critical * self.error.flat[at]
 
@@ -125,8 +132,7 @@ class OneToMany:
 
     def p(self, row: int) -> Floats:
         """Two-sided p-values (M,) of method `row` minus each, adjusted over them; 1 for itself."""
-        size = len(self.names)
-        spread = Spread(*(values[row * size : (row + 1) * size] for values in self.spread))
+        spread = Spread(*(values[row] for values in self.spread))
         return _adjusted(self.gap[row], spread, float(self.correlation[row]))
 
     def to_best(self, level: float) -> tuple[Floats, Floats, NDArray[np.bool_]]:
@@ -182,8 +188,7 @@ class OneToMany:
         size = len(self.names)
         if size < 2:
             return None
-        rows = np.flatnonzero(np.arange(size) != leader) + leader * size
-        spread = Spread(*(values[rows] for values in self.spread))
+        spread = Spread(*(np.delete(values[leader], leader) for values in self.spread))
         share = float(tail(self.correlation[leader : leader + 1], size - 1, level, sides=2)[0])
         seeds = int(self.parts.seeds_df.min()) + 1
         once = bool(np.isnan(np.diag(self.parts.seeds)).any())
@@ -276,23 +281,21 @@ def _squared_critical(spread: Spread, alpha: float | Floats) -> Floats:
 
 
 def _tabulated(df: Floats, share: Floats) -> Floats:
-    """The squares of t quantiles (P,) at one-tailed probabilities (M,), each for P / M values of df in turn.
+    """The squares of t quantiles (R, M) at degrees of freedom (R, M) and one-tailed probabilities (R,).
 
     From a table over the degrees of freedom, log-linear: off by less than ABOUT / 2.
     """
     df = np.maximum(df, 1.0)  # below it are only differences of a method from itself
     low, high = np.log(df.min()), np.log(df.max())
     if high - low < 1e-12:
-        return np.repeat(stdtrit(df[0], share) ** 2, len(df) // len(share))
+        return np.broadcast_to(stdtrit(df.flat[0], share)[:, None] ** 2, df.shape)
     places = max(2, int(np.ceil((high - low) / STEP)) + 1)
-    table = np.log(
-        stdtrit(np.exp(np.linspace(low, high, places)), share[:, None]) ** 2
-    ).ravel()  # (M * places,)
+    table = np.log(stdtrit(np.exp(np.linspace(low, high, places)), share[:, None]) ** 2)  # (R, places)
     position = (np.log(df) - low) * ((places - 1) / (high - low))
     before = np.minimum(position.astype(np.intp), places - 2)
     part = position - before
-    before += np.repeat(np.arange(len(share)) * places, len(df) // len(share))
-    return np.exp((1 - part) * table[before] + part * table[before + 1])
+    at, after = (np.take_along_axis(table, place, 1) for place in (before, before + 1))
+    return np.exp((1 - part) * at + part * after)
 
 
 def _crossed(of_seeds: Floats, of_episodes: Floats, share: Floats) -> Floats:

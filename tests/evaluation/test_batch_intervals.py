@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from metanas.evaluation.batch_intervals import (
+    Spread,
     differences_from,
     intervals,
     parts_of,
@@ -27,7 +28,7 @@ def study(methods: int, seeds: int, spread: float, number: int) -> dict[str, Vie
 def assert_as_one_pair_at_a_time(views: dict[str, View]) -> None:
     names, parts = list(views), parts_of(views)
     first, second = np.triu_indices(len(names), 1)
-    spread = spread_of_differences(parts, first, second)
+    spread = Spread(*(all_[first, second] for all_ in spread_of_differences(parts, np.arange(len(names)))))
     expected = [difference(views[names[i]], views[names[j]]) for i, j in zip(first, second, strict=True)]
     assert spread.variance == pytest.approx([e.variance for e in expected])
     assert parts.mean[first] - parts.mean[second] == pytest.approx([e.mean for e in expected])

@@ -71,6 +71,9 @@ class Fixed:
     standings: Sequence[Standing]
     shown: tuple[Shown, ...] = ()
 
+    def revisions(self) -> dict[str, int]:
+        return {track: sum(s.track == track for s in self.standings) for track in self.tracks()}
+
     def tracks(self) -> dict[str, result.Submission]:
         return dict(sorted({s.track: s.document for s in self.standings}.items()))
 
