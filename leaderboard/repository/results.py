@@ -5,6 +5,7 @@ the SHA-256 of its predictions. Next: `admin/pull_request.py` checks a pull requ
 """
 
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -12,7 +13,7 @@ from leaderboard.bundle import reading
 from leaderboard.bundle.names import Members, bundle_digest
 from leaderboard.scoring.validate import validate
 from leaderboard.store.models import Submission
-from leaderboard.store.store import Store, track_of
+from leaderboard.store.store import Scorer, Store, score_files, track_of
 from metanas.base.atomic import write_atomically
 from metanas.evaluation.result import SUBMISSION, parse
 
@@ -43,24 +44,36 @@ def stage(members: Members, repository: Path) -> Path:
     return folder
 
 
-def open_with(store: Store, folder: Path = FOLDER) -> int:
+def open_with(store: Store, folder: Path = FOLDER, scorer: Scorer = score_files) -> int:
     """Publish the committed results that are not on the board yet; returns their number.
 
     Where the board has a result of its own for a method and track, committed ones are skipped. ResultError
-    if a committed result cannot be scored.
+    if a committed result cannot be scored. scorer: as of `Store.add`.
     """
-    committed = [(path, reading.read(path)) for path in bundles(folder)]
-    digests = [bundle_digest(members) for _, members in committed]
+    committed = [_Committed.of(path) for path in bundles(folder)]
+    digests = [one.digest for one in committed]
     with store.database.read() as session:
         known = set(session.scalars(select(Submission.digest).where(Submission.digest.in_(digests))))
         others = ~Submission.digest.in_(digests) & (Submission.state == "published")
         own = {
             tuple(row) for row in session.execute(select(Submission.track, Submission.method).where(others))
         }
-    new = 0
-    for (path, members), digest in zip(committed, digests, strict=True):
+    new = [one for one in committed if one.digest not in known and (one.track, one.method) not in own]
+    for one in new:  # validated when it was merged, scored again here
+        store.add(one.folder, committed=True, scorer=scorer)
+    return len(new)
+
+
+class _Committed(NamedTuple):
+    """A committed bundle, without its content: of all together that is many megabytes."""
+
+    folder: Path
+    digest: str
+    track: str
+    method: str
+
+    @classmethod
+    def of(cls, folder: Path) -> "_Committed":
+        members = reading.read(folder)
         document = parse(members[SUBMISSION])
-        if digest not in known and (track_of(document), document.method) not in own:
-            store.add(path, committed=True)  # validated when it was merged, scored again here
-            new += 1
-    return new
+        return cls(folder, bundle_digest(members), track_of(document), document.method)

@@ -27,7 +27,6 @@ from leaderboard.server.journal import Journal
 from leaderboard.server.quick import Quick
 from leaderboard.server.rows import Rows
 from leaderboard.server.settings import Settings
-from leaderboard.store.store import Store
 from leaderboard.web.live import Live
 
 log = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         if settings.work:
             context.worker.start()
         if settings.committed:
-            opening = (context.store, settings.committed)
+            opening = (context, settings.committed)
             threading.Thread(target=_publish_committed, args=opening, name="committed", daemon=True).start()
         async with _metrics(context):
             yield
@@ -84,10 +83,13 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _publish_committed(store: Store, folder: Path) -> None:
-    """Publish what is committed and not on the board yet; half a second each, so nobody waits for it."""
+def _publish_committed(context: Context, folder: Path) -> None:
+    """Publish what is committed and not on the board yet; half a second each, so nobody waits for it.
+
+    Scored where submissions are, whose process gives the memory for it back.
+    """
     try:
-        results.open_with(store, folder)
+        results.open_with(context.store, folder, context.worker.sandbox.run)
     except Exception:  # the board serves what it has
         log.exception("the committed results in %s were not all published", folder)
 

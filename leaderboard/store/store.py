@@ -7,7 +7,7 @@ queued (`scoring/jobs.py`) and scored by its worker; both paths end in `keep_sco
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ from metanas.evaluation.pretraining import BADGE, external_weights
 from metanas.evaluation.result import ResultError, Task
 from metanas.evaluation.result import Submission as Document
 
+Scorer = Callable[[Mapping[str, Path]], Scored]  # scores the files of a bundle, by name
+
 
 def track_of(submission: Document) -> str:
     """The track of a submission; submissions of the same track are ranked together.
@@ -68,6 +70,11 @@ def _in_order(submission: Document) -> list[Task]:
     return sorted(submission.tasks, key=lambda t: (places.get(t.domain, len(places)), t.shots))
 
 
+def score_files(files: Mapping[str, Path]) -> Scored:
+    """The scores of a bundle's files, by name. ResultError as of `score`."""
+    return score({name: path.read_bytes() for name, path in files.items()})
+
+
 class Store:
     """An open board: a database and a data folder.
 
@@ -81,17 +88,19 @@ class Store:
         self.blobs = Blobs(self.data / "blobs")
         self.suites = Suites(self.data / "suites")
 
-    def add(self, folder: Path, *, committed: bool = False) -> str:
+    def add(self, folder: Path, *, committed: bool = False, scorer: Scorer = score_files) -> str:
         """Check, score and publish a run folder; returns its track. ResultError if it is not a valid result.
 
         The same result is stored only once; a new one supersedes those of the same method and track.
         committed: its id and its date follow from the bundle, so that every board and export has the same.
+        scorer: scores the files of a bundle, in this process or in another.
         """
-        members = {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
+        paths = {name: folder / name for name in FILES if (folder / name).is_file()}
         for name, allowed in FILES.items():
-            if allowed.required and name != ENTRY and name not in members:
+            if allowed.required and name != ENTRY and name not in paths:
                 raise ResultError(f"{name}: missing in {folder}; is it the folder of a finished run?")
-        scored = score(members)
+        scored = scorer(paths)
+        members = {name: path.read_bytes() for name, path in paths.items()}
         for content in members.values():
             self.blobs.put(content)
         digest = bundle_digest(members)

@@ -17,14 +17,15 @@ from leaderboard.ranking.board import Board, rank_track
 from leaderboard.ranking.standing import Standing, at_end_of
 from leaderboard.repository.studies import Shown
 from leaderboard.web import links, render
+from leaderboard.web.page_cache import PageCache
 from leaderboard.web.query import Query
 from leaderboard.web.render import Busy, File, Missing, Page, View
 from leaderboard.web.track_names import track_names
 from metanas.evaluation.charts.theme import svg
 from metanas.evaluation.result import Submission as Document
 
+RANKING = Lock()  # one board at a time, also while an earlier site still answers: a thousand take 100 MB
 MAX_PAST = 4  # boards of past days in the cache
-MAX_CACHED = 2_000  # pages in the cache, whose number queries would otherwise make unlimited
 
 
 class Source(Protocol):
@@ -92,7 +93,7 @@ class Site:
         self.home = links.slug(first) if (first := source.home()) else ""
         self.studies = {shown.path: shown for shown in source.studies()}
         self._boards: dict[tuple[str, str, date | None], Board] = {}
-        self._pages: dict[tuple[str, str], Page] = {}
+        self._pages = PageCache()
         self._published: dict[str, tuple[Standing, ...]] = {}
         self._lock, self._past = Lock(), Lock()
 
@@ -146,8 +147,9 @@ class Site:
         }
         self._boards |= {key: board for key, board in list(earlier._boards.items()) if key[0] in same}
         if self.common == earlier.common:
-            pages = list(earlier._pages.items())
-            self._pages |= {key: page for key, page in pages if key[0].partition("/")[0] in same}
+            for key, page in earlier._pages:
+                if key[0].partition("/")[0] in same:
+                    self._pages.put(key, page)
 
     def published(self, track: str) -> tuple[Standing, ...]:
         """All published submissions of a track, superseded ones included; read once."""
@@ -163,7 +165,8 @@ class Site:
         past = [other for other in self._boards if other[2] is not None]
         if day is not None and len(past) >= MAX_PAST:
             del self._boards[past[0]]
-        self._boards[key] = rank_track(self.tracks[slug], standings, domain)
+        with RANKING:
+            self._boards[key] = rank_track(self.tracks[slug], standings, domain)
 
     def _standings(self, slug: str, day: date | None) -> Sequence[Standing]:
         """What is ranked on a track now, or was at the end of a day."""
@@ -197,9 +200,7 @@ class Site:
         """What the cache has for an address and a query, or else what `make` makes, kept from now on."""
         if (page := self.kept(address, query)) is None:
             page = make()
-            if len(self._pages) >= MAX_CACHED:
-                self._pages.clear()
-            self._pages[_key(address, query)] = page
+            self._pages.put(_key(address, query), page)
         return page
 
     def kept(self, address: str, query: Query) -> Page | None:

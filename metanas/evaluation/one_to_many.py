@@ -227,7 +227,7 @@ def _adjusted(gap: Floats, spread: Spread, correlation: float) -> Floats:
     """Two-sided p-values (M,) of one method's differences from M, itself included; adjusted over them."""
     squares = gap**2 / np.maximum(spread.variance, 1e-300)
     low, high = np.full(len(gap), np.log(LEAST_P)), np.zeros(len(gap))
-    for _ in range(36):  # of a logarithm: to 1e-9 of p
+    for _ in range(30):  # of a logarithm: to 3e-8 of p
         middle = (low + high) / 2
         beyond = _squared_critical(spread, np.exp(middle)) < squares
         low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)

@@ -344,13 +344,16 @@ def measure(kind: str, folder: Path, target: Target) -> str:
 
 
 def main() -> None:
+    kinds = sys.argv[1:] or list(ABUSES)
+    if unknown := [kind for kind in kinds if kind not in ABUSES]:
+        sys.exit(f"there is no abuse {unknown[0]!r}; there are {', '.join(ABUSES)}")
     print(machine(), flush=True)
     print(f"1000 methods, {CLIENTS} clients, {SECONDS:g} s each; a server for each line, ended by SIGTERM\n")
     print("| abuse | healthz p50/p99, ms | home p50/p95, ms | RSS, MB | CPU, s | stop, s | goals | answers |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as name:
         target = prepare(Path(name))
-        for kind in sys.argv[1:] or ABUSES:
+        for kind in kinds:
             print(measure(kind, Path(name), target), flush=True)
     print(
         f"\ngoals: healthz p99 <= {HEALTH_MS} ms, home p95 <= {HOME_MS} ms, "
