@@ -22,7 +22,7 @@ Data = Annotated[
 ]
 BACKLOG = 1024  # connections that wait to be accepted
 STOP_SECONDS = 5  # that requests in progress have when the server is to stop
-SWITCH_SECONDS = 0.0005  # for which one thread computes while another waits; health must not wait for pages
+SWITCH_SECONDS = 0.0001  # for which one thread computes while another waits; health must not wait for pages
 tokens = group("Access tokens of those who submit results.")
 suites = group("Suites that this board ranks besides the built-in ones.")
 

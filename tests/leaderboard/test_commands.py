@@ -18,7 +18,7 @@ from leaderboard.accounts import tokens
 from leaderboard.client import Client, ServerRefused
 from leaderboard.repository import results
 from leaderboard.store.models import Account, Token, now
-from leaderboard.store.store import Store
+from leaderboard.store.store import Scorer, Store
 from metanas.cli.app import app
 from metanas.data.datasets import Datasets
 from metanas.engine import collect, config, run
@@ -92,7 +92,11 @@ def test_serve_opens_the_committed_results_on_this_machine_alone(
     monkeypatch.setattr("uvicorn.Server.run", run)
     monkeypatch.setattr("metanas.cli.admin._leave", lambda: None)
     opened: Queue[tuple[str, Path]] = Queue()
-    monkeypatch.setattr(results, "open_with", lambda store, folder: opened.put((str(store.data), folder)))
+
+    def open_with(store: Store, folder: Path, scorer: Scorer) -> None:
+        opened.put((str(store.data), folder))
+
+    monkeypatch.setattr(results, "open_with", open_with)
     where = printed("leaderboard", "serve", "--db", url, "--data", tmp_path / "data", "--port", "0")
     host, port = asked["address"]
     assert host == "127.0.0.1" and where == f"http://127.0.0.1:{port}"
