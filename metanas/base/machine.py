@@ -22,7 +22,15 @@ def environment() -> dict[str, str]:
         "cpu": f"{cpu_name()}, {os.cpu_count()} cores, {memory}",
         "threads": str(torch.get_num_threads()),
         "device": "cpu",  # `engine/runtime.py` says which other, where there is one
+        "precision": "float32",
     }
+
+
+def arithmetic(device: str) -> str:
+    """The precision of matrix products now, in the name of a measurement; nothing for float32."""
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return f" {torch.get_autocast_dtype(device)}"
+    return "" if torch.get_float32_matmul_precision() == "highest" else " tf32"
 
 
 def cpu_name() -> str:

@@ -51,7 +51,7 @@ def transfer(
     folder = out or Path("runs") / "transfer" / resolved.suite.name / budget / method
     tests = names(test)
     variants = VARIANTS if parts else VARIANTS[:1]
-    pieces = study.plan(resolved, train, tests, variants, folder, data_root(root), runtime)
+    pieces = study.plan(resolved, train, tests, variants, folder, data_root(root), runtime, kind)
     cards = int(runtime.place.type == "cuda")
     done = executors.run(study.work, pieces, jobs=jobs, kind=kind, cards=cards)
     for _ in progress.tracked(done, f"{method}: rows x seeds", len(pieces)):

@@ -28,7 +28,7 @@ from metanas.data.episode import Episodes, EpisodeShape
 from metanas.engine import flops
 from metanas.engine.checkpoint import Trained
 from metanas.engine.config import RunConfig
-from metanas.engine.runtime import CPU
+from metanas.engine.runtime import CPU, PLAIN, joined
 from metanas.engine.seed_run import SeedRun, build, predictions_path, task_name
 from metanas.engine.validation import EARLY_TASKS, SELECTION_TASKS, selection
 from metanas.evaluation import choices, controls, result
@@ -66,7 +66,7 @@ def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
         seeds=config.seeds,
         tasks=tuple(task_of(config, *task) for task in data.tasks()),
         costs=_costs(config, parts),
-        environment=machine.environment() | _devices(parts),
+        environment=machine.environment() | joined(part.get("device", PLAIN) for part in parts),
         package_version=version("metanas"),
         provenance=provenance(),
         created=datetime.now(UTC).replace(microsecond=0),
@@ -112,15 +112,6 @@ def _costs(config: RunConfig, parts: Sequence[dict[str, Any]]) -> result.Costs:
     return result.Costs(**largest, **seconds, **counts, trials=config.trials)
 
 
-def _devices(parts: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """What `environment` says of the devices that computed the seeds; several are joined by semicolons."""
-    texts: dict[str, list[str]] = {}
-    for part in parts:
-        for key, text in part.get("device", {"device": "cpu"}).items():
-            texts.setdefault(key, []).append(text)
-    return {key: "; ".join(dict.fromkeys(found)) for key, found in texts.items()}
-
-
 def task_of(config: RunConfig, domain: Domain, shape: EpisodeShape) -> result.Task:
     """A task as submission.json lists it: shape, hash of its pinned episodes, fingerprint of its data."""
     episodes, store = config.budget.eval_episodes, domain.store
@@ -157,9 +148,8 @@ def keep_costs(
         + sum(getattr(net, "frozen_parameters", 0) for net in vars(method).values()),
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
-    about = seed_run.runtime.describe()
-    about["device"] = "; ".join(dict.fromkeys((*trained.devices, about["device"])))
-    if about != {"device": "cpu"}:
+    about = seed_run.runtime.describe(trained.devices)
+    if about != PLAIN:
         costs["device"] = about
     if seed_run.seed == seed_run.config.seeds[0]:
         state = CPU.take(method, trained.state)

@@ -8,7 +8,7 @@ seed gives the same bytes.
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -18,6 +18,7 @@ from torch import nn
 
 from metanas.base import distributed
 from metanas.base.errors import InvalidValue
+from metanas.base.executor import Kind
 from metanas.engine import returned
 from metanas.method import Method, State
 
@@ -73,12 +74,18 @@ class Runtime:
         """The first card; under torchrun each process has its own."""
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % cards)
 
-    def share(self, number: int) -> "Runtime":
-        """For piece `number` of many: several cards take them in turn, unless one was asked for."""
+    def shared(self, count: int, kind: Kind = "local") -> list["Runtime"]:
+        """For each of so many pieces of work: several cards take them in turn, unless one was asked for.
+
+        kind: of `executor.run`. Ray keeps a card for every piece, which sees no other one, so InvalidValue
+        for a number.
+        """
         cards = torch.cuda.device_count() if self.place.type == "cuda" else 0
-        if ":" in self.device or cards < 2 or distributed.world_size() > 1:
-            return self
-        return replace(self, device=f"cuda:{number % cards}")
+        if kind == "ray" and cards and ":" in self.device:
+            raise InvalidValue(f"device {self.device}: Ray chooses the card of each piece; give cuda")
+        if kind == "ray" or ":" in self.device or cards < 2 or distributed.world_size() > 1:
+            return [self] * count
+        return [replace(self, device=f"cuda:{number % cards}") for number in range(count)]
 
     @contextmanager
     def active(self) -> Iterator[torch.device]:
@@ -108,20 +115,32 @@ class Runtime:
         move(method, self.place)
         return State(state).to(self.place)
 
-    def describe(self) -> dict[str, str]:
-        """What a result's environment says of the device; the CPU has only its kind."""
+    def describe(self, before: Sequence[str] = ()) -> dict[str, str]:
+        """What a result's environment says of the device.
+
+        before: the devices, by name, that worked on it before this one.
+        """
         place = self.place
-        about = {"device": name_of(place)}
-        if place.type == "cpu" and self.precision == "float32":
-            return about
-        about["precision"] = self.precision
+        devices = dict.fromkeys((*before, name_of(place)))
+        about = {"device": "; ".join(devices), "precision": self.precision}
         if place.type == "cuda":
             about["driver"] = driver()
-            about["device memory"] = f"peak {torch.cuda.max_memory_allocated(place) / 2**20:,.0f} MiB"
+            if peak := torch.cuda.max_memory_allocated(place):  # 0: another process computed
+                about["device memory"] = f"peak {peak / 2**20:,.0f} MiB"
         return about
 
 
 CPU = Runtime()
+PLAIN = {"device": "cpu", "precision": "float32"}  # what is not written into costs.json and pieces of tables
+
+
+def joined(parts: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """What `describe` says of several pieces of work as one: what differs is joined by semicolons."""
+    texts: dict[str, list[str]] = {}
+    for part in parts:
+        for key, text in part.items():
+            texts.setdefault(key, []).append(text)
+    return {key: "; ".join(dict.fromkeys(found)) for key, found in texts.items()}
 
 
 def name_of(device: torch.device) -> str:

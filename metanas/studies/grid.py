@@ -71,10 +71,8 @@ def run(
         seed_runs = _prepare(wanted, data, workers, controls=controls)
         if distributed.world_size() > 1:
             kind = "inline"
-        seed_runs = [
-            replace(seed_run, runtime=runtime if kind == "ray" else runtime.share(number))  # Ray shares cards
-            for number, seed_run in enumerate(seed_runs)
-        ]
+        places = runtime.shared(len(seed_runs), kind)
+        seed_runs = [replace(s, runtime=place) for s, place in zip(seed_runs, places, strict=True)]
         names, steps = [s.name for s in seed_runs], [s.steps for s in seed_runs]
         with progress.shown(names, steps, console) as on_progress:
             for _ in executor.run(

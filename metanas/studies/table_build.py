@@ -7,9 +7,11 @@ training and the answers are those of every run (`engine/trainer.py`, `engine/pr
 
 import hashlib
 import json
+import math
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +23,7 @@ import yaml
 from metanas.base import executor, json_text, machine
 from metanas.base.allocator import keep_freed_memory
 from metanas.base.atomic import write_atomically
-from metanas.base.errors import DataError, InvalidValue
+from metanas.base.errors import DamagedFile, DataError, InvalidValue
 from metanas.base.executor import Kind
 from metanas.base.seeding import generator
 from metanas.data import manifest
@@ -34,7 +36,7 @@ from metanas.data.suite import load_suite
 from metanas.engine.collect import provenance
 from metanas.engine.config import settings_of
 from metanas.engine.embedded import right_in_all
-from metanas.engine.runtime import CPU, Runtime
+from metanas.engine.runtime import CPU, PLAIN, Runtime, joined
 from metanas.engine.seed_run import ProgressCallback
 from metanas.engine.trainer import meta_train
 from metanas.method import METHODS, Method
@@ -86,7 +88,7 @@ def build(
     folder: keeps the pieces. jobs: worker processes of one thread each. InvalidValue if the folder holds
     another table.
     """
-    pieces = plan(definition, folder, root, runtime)
+    pieces = plan(definition, folder, root, runtime, kind)
     left = [piece for piece in pieces if not piece.path.exists()]
     done = len(pieces) - len(left)
     yield done, len(pieces)
@@ -94,12 +96,20 @@ def build(
     for _ in executor.run(work, left, jobs=jobs, kind=kind, cards=cards):
         done += 1
         yield done, len(pieces)
-    described = about(definition, pieces, runtime)
-    tables.write(folder / f"{definition.name}.parquet", described, list(_rows(pieces)))
+    results = [_result(piece) for piece in pieces]
+    devices = [result.get("device", PLAIN) for result in results]
+    described = about(definition, pieces, devices)
+    rows = list(_rows(pieces, results, Counter(map(str, devices)).most_common(1)[0][0]))
+    tables.write(folder / f"{definition.name}.parquet", described, rows)
 
 
-def plan(definition: Definition, folder: Path, root: DataRoot, runtime: Runtime = CPU) -> list[Piece]:
-    """All pieces: seed by seed, architecture by architecture; writes definition.yaml."""
+def plan(
+    definition: Definition, folder: Path, root: DataRoot, runtime: Runtime = CPU, kind: Kind = "local"
+) -> list[Piece]:
+    """All pieces: seed by seed, architecture by architecture; writes definition.yaml.
+
+    runtime, kind: see `Runtime.shared`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / DEFINITION
     if path.exists() and not load_definition(path).grows_to(definition):
@@ -113,12 +123,14 @@ def plan(definition: Definition, folder: Path, root: DataRoot, runtime: Runtime 
     for data, name in domains:
         if unfit := [split for split in ("train", "val") if split not in data[name].tables]:
             raise DataError(f"{name} has no {unfit[0]} classes, which a table needs")
-    return [
-        Piece(definition, folder, data, name, architecture, seed, runtime)
+    pieces = [
+        Piece(definition, folder, data, name, architecture, seed)
         for seed in definition.seeds
         for architecture in definition.architectures
         for data, name in domains
     ]
+    places = runtime.shared(len(pieces), kind)
+    return [replace(piece, runtime=place) for piece, place in zip(pieces, places, strict=True)]
 
 
 def work(piece: Piece, report: ProgressCallback) -> None:
@@ -133,6 +145,7 @@ def work(piece: Piece, report: ProgressCallback) -> None:
     training = piece.path.with_suffix("")
     with piece.runtime.active():
         trained = meta_train(method, sampler, definition.iterations, training, runtime=piece.runtime)
+        device = piece.runtime.describe(trained.devices)
     state = CPU.take(method, trained.state)
     shapes = suite.shapes(domain.name)
     right: dict[str, list[int]] = {}
@@ -141,6 +154,8 @@ def work(piece: Piece, report: ProgressCallback) -> None:
         found = right_in_all(method, state, domain, split, shapes, seed, episodes)
         right |= {f"{split} {shape.shots}": r.tolist() for shape, r in zip(shapes, found, strict=True)}
     result = {"seconds": trained.seconds, "right": right, "proxies": _proxies(piece, sampler)}
+    if device != PLAIN:
+        result["device"] = {key: device[key] for key in PLAIN}
     write_atomically(piece.path, json.dumps(result).encode())
     shutil.rmtree(training)
 
@@ -153,14 +168,16 @@ def method_of(definition: Definition, architecture: Architecture, domain: Domain
     return made
 
 
-def about(definition: Definition, pieces: Sequence[Piece], runtime: Runtime = CPU) -> tables.About:
-    """The metadata of a table."""
+def about(
+    definition: Definition, pieces: Sequence[Piece], devices: Sequence[Mapping[str, str]]
+) -> tables.About:
+    """The metadata of a table. devices: those that trained the pieces, as `Runtime.describe` has them."""
     domains = {piece.domain: piece.data for piece in pieces}
     code = provenance()
     return tables.About(
         definition=definition,
         domains={name: _about_domain(data, name, definition) for name, data in domains.items()},
-        environment=machine.environment() | runtime.describe(),
+        environment=machine.environment() | joined(devices),
         package_version=version("metanas"),
         commit=None if code is None else code.commit,
         dirty=None if code is None else code.dirty,
@@ -215,10 +232,21 @@ def train_flops(piece: Piece) -> int:
     return examples * (6 * layers + 4 * stem)
 
 
-def _rows(pieces: Sequence[Piece]) -> Iterator[dict[str, Any]]:
-    for piece in pieces:
-        remedy = "delete it to train this architecture again"
-        result = json_text.read(piece.path, remedy, keys=("seconds", "proxies", "right"))
+def _result(piece: Piece) -> dict[str, Any]:
+    """What is kept of a piece. DamagedFile if it is not what `work` writes."""
+    remedy = "delete it to train this architecture again"
+    result = json_text.read(piece.path, remedy, keys=("seconds", "proxies", "right"))
+    device = result.get("device", PLAIN)
+    if not isinstance(device, dict) or not all(isinstance(text, str) for text in device.values()):
+        raise DamagedFile(f"{piece.path} is damaged (device is {device!r:.40}, not texts by name); {remedy}")
+    return result
+
+
+def _rows(
+    pieces: Sequence[Piece], results: Sequence[dict[str, Any]], device: str
+) -> Iterator[dict[str, Any]]:
+    """The rows of the table. device: whose seconds are kept; those of another do not share their column."""
+    for piece, result in zip(pieces, results, strict=True):
         architecture = piece.architecture
         suite, domain = piece.data.suite, piece.data[piece.domain]
         ways = suite.ways_of(domain.name)
@@ -226,7 +254,7 @@ def _rows(pieces: Sequence[Piece]) -> Iterator[dict[str, Any]]:
             "macs": macs(architecture, domain.spec(ways)),
             "parameters": parameters(architecture),
             "train_flops": train_flops(piece),
-            "seconds": result["seconds"],
+            "seconds": result["seconds"] if str(result.get("device", PLAIN)) == device else math.nan,
             **{name.replace("-", "_"): value for name, value in result["proxies"].items()},
         }
         for key, right in result["right"].items():

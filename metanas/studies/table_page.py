@@ -47,7 +47,9 @@ def _head(table: Table) -> str:
     about, d, space = table.about, table.about.definition, table.space
     trainings = len(table.architectures) * len(table.domains) * len(table.seeds)
     flops = sum(int(table.train_flops[name].sum()) for name in table.domains) * len(table.seeds)
-    hours = sum(float(table.seconds[name].sum()) for name in table.domains) / 3600
+    hours = sum(float(np.nansum(table.seconds[name])) for name in table.domains) / 3600
+    measured = sum(int(np.isfinite(table.seconds[name]).sum()) for name in table.domains)
+    of = "in all" if measured == trainings else f"of the {measured:,} on one kind of device"
     settings = ", ".join(f"{key}={value}" for key, value in d.settings.items())
     seeds = ", ".join(map(str, d.seeds))
     domains = ", ".join(f"{name} ({a.suite} {a.suite_version})" for name, a in about.domains.items())
@@ -65,7 +67,7 @@ by suites, seeds or architectures.
   operations {", ".join(space.ops)}.
 - **Recipe**: `{d.method}` ({settings}), {d.iterations} iterations of {d.tasks} tasks,
   the numbers of shots in turn, seeds {seeds}; {trainings:,} trainings,
-  {flops / 1e12:.1f} TFLOP and {hours:.1f} hours of meta-training in all.
+  {flops / 1e12:.1f} TFLOP and {hours:.1f} hours of meta-training {of}.
 - **Episodes**: for each number of shots the first {d.episodes["test"]} pinned test episodes, to report, and
   {d.episodes["val"]} meta-validation episodes of other classes, to choose by.
 - **Domains**: {domains}."""

@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from metanas.base import machine
 from metanas.base.atomic import write_atomically
+from metanas.base.executor import Kind
 from metanas.base.seeding import generator
 from metanas.data.adapter import DOMAINS
 from metanas.data.datasets import Datasets
@@ -116,11 +117,13 @@ def plan(
     folder: Path,
     root: DataRoot,
     runtime: Runtime = CPU,
+    kind: Kind = "local",
 ) -> list[Piece]:
     """All pieces of a study; writes its config.yaml.
 
     train_sets: see `rows`. tests: test domains, empty for all of the suite. root: the data folder, opened
-    once for all pieces. ConfigError for an unknown domain, or if `folder` holds a study with other settings.
+    once for all pieces. runtime, kind: see `Runtime.shared`. ConfigError for an unknown domain, or if
+    `folder` holds a study with other settings.
     """
     tests = tuple(tests) or config.suite.domains
     if unknown := [d for d in tests if d not in config.suite.domains]:
@@ -150,7 +153,8 @@ def plan(
         for row, row_variants in rows_and_variants
         for seed in config.seeds
     ]
-    return [replace(piece, runtime=runtime.share(number)) for number, piece in enumerate(pieces)]
+    places = runtime.shared(len(pieces), kind)
+    return [replace(piece, runtime=place) for piece, place in zip(pieces, places, strict=True)]
 
 
 def work(piece: Piece, report: ProgressCallback) -> None:

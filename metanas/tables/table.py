@@ -94,8 +94,8 @@ class Table:
     """What `load_table` returns. A is the number of architectures, S of seeds, E of episodes.
 
     right: by (domain, split, shots), right answers (S, A, E). macs, train_flops: by domain (A,); parameters
-    (A,) of layers and exit; seconds: by domain (S, A). proxies: by name and domain (S, A), from untrained
-    weights.
+    (A,) of layers and exit; seconds: by domain (S, A), of one kind of device, NaN for what another one
+    trained. proxies: by name and domain (S, A), from untrained weights.
     """
 
     about: About

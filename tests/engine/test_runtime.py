@@ -10,10 +10,9 @@ import torch
 
 from metanas.base.seeding import generator
 from metanas.data.datasets import Datasets
-from metanas.engine import config, run
+from metanas.engine import collect, config, run
 from metanas.engine.checkpoint import Trained, load, save_checkpoint
-from metanas.engine.collect import _devices
-from metanas.engine.runtime import CPU, Runtime, move
+from metanas.engine.runtime import CPU, PLAIN, Runtime, joined, move
 from metanas.engine.trainer import meta_train
 from metanas.evaluation import tables
 from metanas.evaluation.load_runs import load_runs
@@ -23,6 +22,7 @@ from tests import runs
 from tests.engine.test_early_stopping import Phased
 from tests.gpu.problems import made, sampler
 
+no_apple = pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is an Apple GPU")
 no_card = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
 
 
@@ -33,6 +33,7 @@ no_card = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card"
         ("cuda:x", "float32", "device must be"),
         ("cpu", "float16", "precision must be float32, tf32, bf16, got 'float16'"),
         ("cpu", "tf32", "tf32 is of NVIDIA cards, got device cpu"),
+        pytest.param("mps", "float32", "device mps: torch sees no Apple GPU on this machine", marks=no_apple),
         pytest.param("cuda", "float32", "torch sees no NVIDIA card", marks=no_card),
         pytest.param("cuda:1", "float32", "torch sees no NVIDIA card", marks=no_card),
     ],
@@ -45,8 +46,38 @@ def test_what_there_is_not_is_named(device: str, precision: str, message: str) -
 @no_card
 def test_without_a_card_auto_is_the_cpu_as_before() -> None:
     assert Runtime("auto").place == CPU.place == torch.device("cpu")
-    assert Runtime("auto").describe() == {"device": "cpu"}
-    assert Runtime("auto").share(3) == Runtime("auto")
+    assert Runtime("auto").describe() == PLAIN == {"device": "cpu", "precision": "float32"}
+    assert Runtime("auto").shared(3) == Runtime("auto").shared(3, "ray") == [Runtime("auto")] * 3
+
+
+@pytest.fixture
+def three_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch says that there are three cards; nothing may compute on them."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+
+
+def test_several_cards_take_the_pieces_in_turn(three_cards: None) -> None:
+    assert [r.device for r in Runtime("cuda").shared(4)] == ["cuda:0", "cuda:1", "cuda:2", "cuda:0"]
+    assert [r.device for r in Runtime("auto", "tf32").shared(2)] == ["cuda:0", "cuda:1"]
+    assert Runtime("auto", "tf32").shared(2)[1].precision == "tf32"
+    assert Runtime("cuda:1").shared(2) == [Runtime("cuda:1")] * 2  # the one that was asked for
+    with pytest.raises(ValueError, match="device cuda:3: there are 3 cards, numbered from 0"):
+        Runtime("cuda:3")
+
+
+def test_ray_chooses_the_card_of_a_piece(three_cards: None) -> None:
+    assert Runtime("cuda").shared(2, "ray") == [Runtime("cuda")] * 2  # a piece sees one card, its own
+    with pytest.raises(ValueError, match="device cuda:1: Ray chooses the card of each piece; give cuda"):
+        Runtime("cuda:1").shared(2, "ray")
+
+
+def test_under_torchrun_a_process_takes_its_own_card(
+    three_cards: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    assert str(Runtime("cuda").place) == str(Runtime("auto").place) == "cuda:2"
+    assert str(Runtime("cuda:1").place) == "cuda:1"
 
 
 def test_a_precision_holds_inside_the_block_alone(tmp_path: Path) -> None:
@@ -92,13 +123,17 @@ def test_a_run_on_the_cpu_says_what_it_said_before(tmp_path: Path) -> None:
     for seed_run in run.prepare(made_, tmp_path, data):
         run.work(seed_run, lambda doing, done: None)
         assert "device" not in json.loads(seed_run.costs.read_text())
+    collect.finish(made_, tmp_path, data)
+    about = read_submission(tmp_path / "submission.json").environment
+    assert (about["device"], about["precision"]) == ("cpu", "float32")
 
 
 def test_devices_of_several_seeds_are_joined() -> None:
     card = {"device": "cuda (NVIDIA H100)", "driver": "580, CUDA 13.0"}
-    assert _devices([{}, {}]) == {"device": "cpu"}
-    assert _devices([{"device": card}, {"device": card}]) == card
-    assert _devices([{}, {"device": card}])["device"] == "cpu; cuda (NVIDIA H100)"
+    assert joined([PLAIN, PLAIN]) == PLAIN
+    assert joined([card, card]) == card
+    assert joined([PLAIN, card])["device"] == "cpu; cuda (NVIDIA H100)"
+    assert CPU.describe(("cuda (NVIDIA H100)", "cpu"))["device"] == "cuda (NVIDIA H100); cpu"
 
 
 def test_seconds_of_different_devices_never_share_a_column(tmp_path: Path) -> None:

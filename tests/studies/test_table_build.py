@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metanas.base.errors import InvalidValue
+from metanas.base.errors import DamagedFile, InvalidValue
 from metanas.data.datasets import Datasets
 from metanas.data.episode import EVALUATION_SEED, VALIDATION_SEED
 from metanas.data.meta_batches import MetaBatchSampler
 from metanas.data.suite import load_suite
 from metanas.engine import flops
 from metanas.engine.predict import right_answers
+from metanas.engine.runtime import Runtime
 from metanas.engine.trainer import meta_train
-from metanas.studies import table_build
+from metanas.studies import table_build, table_page
 from metanas.tables.definition import Definition
 from metanas.tables.table import load_table
 from tests.rooms import ROOT
@@ -106,3 +107,41 @@ def test_metadata_say_how_it_was_made(definition: Definition, tmp_path: Path) ->
     assert about.definition.iterations == 2 and about.environment["torch"]
     piece = next((tmp_path / "table/pieces").rglob("*.json"))
     assert set(json.loads(piece.read_text())) == {"seconds", "right", "proxies"}
+
+
+def test_seconds_of_another_device_are_not_in_the_column(definition: Definition, tmp_path: Path) -> None:
+    build(definition, tmp_path / "table")
+    card = {"device": "cuda (NVIDIA H100)", "precision": "float32"}
+    piece = next((tmp_path / "table/pieces").rglob("*.json"))
+    content = json.loads(piece.read_text())
+    piece.write_text(json.dumps(content | {"device": card}))
+    assert build(definition, tmp_path / "table") == [(4, 4)]
+    table = load_table(tmp_path / "table/tiny.parquet")
+    assert np.isnan(table.seconds["langid"]).sum() == 1 and (table.seconds["langid"] > 0).sum() == 3
+    assert set(table.about.environment["device"].split("; ")) == {"cpu", "cuda (NVIDIA H100)"}
+    assert "hours of meta-training of the 3 on one kind of device." in table_page._head(table)
+    piece.write_text(json.dumps(content | {"device": 5}))
+    with pytest.raises(DamagedFile, match=r"damaged \(device is 5, not texts by name\); delete it to train"):
+        build(definition, tmp_path / "table")
+
+
+def test_a_piece_names_a_device_and_precision_that_are_not_plain(
+    definition: Definition, tmp_path: Path
+) -> None:
+    first = definition.model_copy(update={"seeds": (0,), "named": ()})
+    runtime = Runtime("cpu", "bf16")
+    list(table_build.build(first, tmp_path / "t", root=None, jobs=1, kind="inline", runtime=runtime))
+    (piece,) = (tmp_path / "t/pieces").rglob("*.json")
+    assert json.loads(piece.read_text())["device"] == {"device": "cpu", "precision": "bf16"}
+    assert load_table(tmp_path / "t/tiny.parquet").about.environment["precision"] == "bf16"
+
+
+def test_several_cards_take_the_pieces_in_turn(
+    definition: Definition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    pieces = table_build.plan(definition, tmp_path / "table", None, Runtime("cuda"))
+    assert [piece.runtime.device for piece in pieces] == ["cuda:0", "cuda:1"] * 2
+    pieces = table_build.plan(definition, tmp_path / "table", None, Runtime("cuda"), "ray")
+    assert {piece.runtime.device for piece in pieces} == {"cuda"}
