@@ -19,6 +19,8 @@ import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
+from metanas.base.errors import InvalidValue
+
 PATIENCE = timedelta(hours=6)  # how long a process waits for the others
 _single: ContextVar[bool] = ContextVar("single", default=False)
 
@@ -28,10 +30,13 @@ def process_group(device: torch.device | None = None) -> Iterator[None]:
     """Join the process group of torchrun inside the block; without torchrun nothing happens.
 
     device: where the tensors lie. Those on a CUDA device are exchanged by NCCL, all others by gloo.
+    InvalidValue if processes would share a card, which NCCL cannot.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield
         return
+    if device is not None and device.type == "cuda":
+        _check_cards(device)
     store, own_rank, size = next(rendezvous("env://", timeout=PATIENCE))
     # torchrun keeps one store over its restarts: without a prefix a worker may connect to a dead one
     store = PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
@@ -43,6 +48,24 @@ def process_group(device: torch.device | None = None) -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def _check_cards(device: torch.device) -> None:
+    """InvalidValue unless each process of this machine has a card of its own."""
+    here, own = (
+        int(os.environ.get(name, default))
+        for name, default in (("LOCAL_WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+    )
+    cards = torch.cuda.device_count()
+    if here > cards:
+        raise InvalidValue(
+            f"{here} processes on a machine with {cards} cards: each needs its own; give "
+            f"--nproc-per-node {cards}, or --device cpu"
+        )
+    if here > 1 and device.index != own:
+        raise InvalidValue(
+            f"device {device}: with several processes each has its own card; give --device cuda"
+        )
 
 
 @contextmanager

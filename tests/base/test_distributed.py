@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
+
+from metanas.base import distributed
 
 ROOT = Path(__file__).parents[2]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
@@ -98,3 +101,35 @@ def test_a_papers_row_is_run_by_two_processes_and_printed_once(shared: Path, tmp
     assert ended.stdout.count("protonet-omniglot-5w1s, small scale") == 1
     assert ended.stdout.count("expected: ") == 1
     assert (tmp_path / "row" / "submission.json").exists()
+
+
+@pytest.fixture
+def second_of_two(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """This process is the second of torchrun's two, on a machine of two cards; the backends asked for."""
+    backends: list[str] = []
+    for name, value in (("WORLD_SIZE", "2"), ("LOCAL_WORLD_SIZE", "2"), ("LOCAL_RANK", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(distributed, "rendezvous", lambda *a, **options: iter([(dist.HashStore(), 1, 2)]))
+    monkeypatch.setattr(dist, "init_process_group", lambda backend, **options: backends.append(backend))
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
+    return backends
+
+
+def test_tensors_on_cards_are_exchanged_by_nccl_and_all_others_by_gloo(second_of_two: list[str]) -> None:
+    for device in (torch.device("cuda", 1), torch.device("cpu"), torch.device("mps"), None):
+        with distributed.process_group(device):
+            pass
+    assert second_of_two == ["cpu:gloo,cuda:nccl", "gloo", "gloo", "gloo"]
+
+
+def test_processes_do_not_share_a_card(second_of_two: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="device cuda:0: with several processes each has its own card"):
+        with distributed.process_group(torch.device("cuda", 0)):
+            pass
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ValueError, match="2 processes on a machine with 1 cards: each needs its own; give"):
+        with distributed.process_group(torch.device("cuda", 0)):
+            pass
+    assert not second_of_two

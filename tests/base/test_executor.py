@@ -46,6 +46,22 @@ def test_a_killed_worker_s_piece_is_done_again(
     assert [path.with_suffix(".result").read_text() for path in pieces] == ["a\n", "killed\n", "b\n", "c\n"]
 
 
+def which_card(path: Path, report: executor.Report) -> None:
+    path.write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_ray_keeps_a_card_for_every_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False)  # as if it had two
+    try:
+        list(executor.run(which_card, [tmp_path / name for name in "ab"], jobs=2, kind="ray", cards=1))
+    finally:
+        ray.shutdown()
+    assert {(tmp_path / name).read_text() for name in "ab"} <= {"0", "1"}  # "all" without
+
+
 def test_workers_that_keep_dying_end_the_work(tmp_path: Path) -> None:
     with pytest.raises(ExecutorError, match="1 pieces of work lost their worker 3 times"):
         list(executor.run(doomed, [tmp_path], jobs=1))
