@@ -20,7 +20,7 @@ from torch.func import functional_call, vmap
 
 from metanas.base import measured
 from metanas.base.atomic import cache_folder
-from metanas.base.machine import cpu_name
+from metanas.base.machine import arithmetic, cpu_name
 from metanas.data.episode import TaskSpec
 from metanas.models.network import Network
 from metanas.models.relaxation import Mixture
@@ -64,12 +64,13 @@ def fastest(
 ) -> Batching:
     """The way in which `attempt` takes least time, measured at most once per machine and `about`.
 
-    about: names network, settings and shapes; with torch's version, the processor, threads and the card's
-    name it is the key in the cache. On an accelerator the tasks never run in turn: it would idle.
+    about: names network, settings and shapes; with torch's version, the processor, threads, the card's name
+    and the precision it is the key in the cache. On an accelerator tasks never run in turn: it would idle.
     """
     about = f"{about} torch {torch.__version__} {cpu_name()} threads {torch.get_num_threads()}"
     if device.type == "cuda":
         about += f" {torch.cuda.get_device_name(device)}"
+    about += arithmetic(device.type)
     key = hashlib.sha256(about.encode()).hexdigest()[:16]
     path = cache_folder() / "batching" / f"{key}.json"
     if path in _known:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from metanas.base import measured
 from metanas.base.atomic import cache_folder
+from metanas.base.machine import arithmetic
 
 ROUNDS = 3  # timed runs of each way, after one to warm up
 _known: dict[Hashable, bool] = {}  # what this process has measured or read
@@ -111,12 +112,12 @@ def faster(
 ) -> bool:
     """Whether the products take less time than the grouped convolution; measured once per device and `about`.
 
-    about: kind, shapes and settings. The answer lies in the cache folder, so that a resumed run computes the
-    same bytes.
+    about: kind, shapes and settings; the precision is added. The answer lies in the cache folder, so that a
+    resumed run computes the same bytes.
     """
-    key = (about, device.index)
+    key = (about, device.index, arithmetic(device.type))
     if key not in _known:
-        text = f"{about} {torch.cuda.get_device_name(device)} torch {torch.__version__}"
+        text = f"{about} {torch.cuda.get_device_name(device)} torch {torch.__version__}{key[-1]}"
         path = cache_folder() / "unfolded" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
         if not path.exists() and torch.cuda.is_current_stream_capturing():
             return True  # nothing can be measured now

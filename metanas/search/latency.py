@@ -1,7 +1,8 @@
 """Latency table: how long one forward pass of each operation takes on this machine, in milliseconds.
 
 Keys are op, channels and size of the feature map; the batch is one example. An entry is measured on first use
-(the fastest of several runs, on one thread) and stored in the cache folder, so that a resumed search sees the
+(the fastest of several runs, on one thread of the CPU in float32, wherever the run computes: so a budget of
+milliseconds means the same on every device) and stored in the cache folder, so that a resumed search sees the
 same values. The file names the processor and torch's version; with others the table starts empty.
 """
 
@@ -56,10 +57,11 @@ def _measure(op: str, channels: int, height: int, width: int) -> float:
     torch.set_num_threads(1)
     try:
         seconds = []
-        for _ in range(RUNS + 2):
-            began = time.perf_counter()
-            module(x, None)
-            seconds.append(time.perf_counter() - began)
+        with torch.autocast("cpu", enabled=False):
+            for _ in range(RUNS + 2):
+                began = time.perf_counter()
+                module(x, None)
+                seconds.append(time.perf_counter() - began)
     finally:
         torch.set_num_threads(threads)
     return 1000 * min(seconds[2:])

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from baselines.maml import Maml
+from metanas.base.machine import arithmetic
 from metanas.base.seeding import generator
+from metanas.engine.runtime import Runtime
 from metanas.meta.batching import WAYS, Batching, fastest
 from metanas.method import Progress
 from metanas.space.network_config import NetworkConfig
@@ -52,3 +54,12 @@ def test_another_processor_measures_for_itself(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setattr("metanas.meta.batching.cpu_name", lambda name=name: name)
         fastest("a network", lambda way: None)
     assert len(list((tmp_path / "batching").glob("*.json"))) == 2
+
+
+def test_another_precision_is_measured_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METANAS_CACHE", str(tmp_path))
+    for precision in ("float32", "bf16", "bf16", "float32"):
+        with Runtime("cpu", precision).active():  # type: ignore[arg-type]
+            fastest("a network", lambda way: None)
+    assert len(list((tmp_path / "batching").glob("*.json"))) == 2
+    assert arithmetic("cpu") == arithmetic("meta") == ""
