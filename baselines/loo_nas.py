@@ -41,7 +41,7 @@ from metanas.models.macs import macs
 from metanas.models.relaxation import one_hot
 from metanas.models.supernet import SuperNet
 from metanas.params import Params, Tensors, group_of
-from metanas.search.discretize import logits_of, single
+from metanas.search.discretize import logits_of, single_of
 from metanas.space.architecture import Architecture, derive
 from metanas.space.sampling import draw
 from metanas.space.space import SearchSpace
@@ -256,7 +256,7 @@ class LooNas(Method):
             total = total + s.wide * wide_loss(queries, weight, bias, episodes)
         if steps:
             start = self._start(state, path, (weight, bias))
-            loss, support = TaskLoss(self.net, spec, single), [episodes.support] * steps
+            loss, support = self._loss(spec, path), [episodes.support] * steps
             for adapted in trajectory(loss, start, support, policy=self._policy(state), order=1):
                 total = total + s.after / steps * loss(adapted, episodes.query).mean()
         classifier = state[f"classifier/{spec.name}"]
@@ -289,7 +289,7 @@ class LooNas(Method):
         with torch.no_grad():
             weight, bias = self._head(state, self._embed(state, path, spec, support.x), support, spec.ways)
         if s.test_steps and s.steps:
-            loss, start = TaskLoss(self.net, spec, single), self._start(state, path, (weight, bias))
+            loss, start = self._loss(spec, path), self._start(state, path, (weight, bias))
             steps = [support] * s.test_steps
             return adapted_predictor(loss, adapt(loss, start, steps, policy=self._policy(state), order=0))
 
@@ -319,6 +319,9 @@ class LooNas(Method):
         if self.settings.head == "ridge":
             return ridge_loo(features, y, ways, state["head/penalty"].exp(), state["head/scale"].exp())
         return prototype_loo(features, y, ways, self.settings.sharpness)
+
+    def _loss(self, spec: TaskSpec, path: Architecture) -> TaskLoss:
+        return TaskLoss(self.net, spec, single_of(self.settings.space, path))
 
     def _start(self, state: State, path: Architecture, head: tuple[Tensor, Tensor]) -> Params:
         """T tasks' parameters (T, ...) before the first step, with their closed-form heads."""

@@ -26,7 +26,7 @@ from metanas.meta.outer import descend, over_domains, pack
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.supernet import SuperNet
 from metanas.params import Params, Tensors, detach, expand_tasks, group_of
-from metanas.search.discretize import logits_of, single
+from metanas.search.discretize import logits_of, single, single_of
 from metanas.search.propose import Trial, best
 from metanas.search.variation import sample
 from metanas.space.architecture import Architecture
@@ -103,7 +103,7 @@ class RandomSearch(Method):
         start = expand_tasks(params, len(episodes.support.y))
         adapted = adapt(loss, start, [episodes.support] * self.settings.steps, policy=self.policy, order=0)
         predictions: Tensor = adapted_predictor(loss, adapted).predict(episodes.query.x).argmax(-1)
-        return float((predictions == episodes.query.y).double().mean())
+        return float((predictions == episodes.query.y).cpu().double().mean())
 
     def _train(
         self, state: State, architecture: Architecture, progress: Progress, batch: Sequence[Episodes]
@@ -111,9 +111,10 @@ class RandomSearch(Method):
         """One step of first-order MAML on the weights of an architecture."""
         s = self.settings
         params = detach(Params(state.group("weights"), logits_of(s.space, architecture, state.device)))
+        relax = single_of(s.space, architecture)
 
         def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
-            loss, steps = TaskLoss(self.net, episodes.spec, single), final_step_weights(s.steps)
+            loss, steps = TaskLoss(self.net, episodes.spec, relax), final_step_weights(s.steps)
             gradients, value = meta_gradient(loss, params, episodes, policy=self.policy, order=1, steps=steps)
             return {name: g for name, g in gradients.items() if group_of(name) == "weights"}, value
 

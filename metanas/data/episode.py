@@ -152,10 +152,19 @@ def one_of_each(specs: Sequence[TaskSpec]) -> tuple[TaskSpec, ...]:
 
 
 def moved(x: "Tensor", device: "torch.device") -> "Tensor":
-    """x on a device; to a CUDA device through pinned memory, so that nobody waits for the copy."""
-    if device.type == "cuda" and x.device.type == "cpu":
-        return x.pin_memory().to(device, non_blocking=True)
-    return x.to(device)
+    """x on a device; to a CUDA device through pinned memory, so that nobody waits for the copy.
+
+    RuntimeError while a CUDA graph is recorded, whose replays would read what then lies in that memory.
+    """
+    if x.device.type != "cpu" or device.type in ("cpu", "mps"):
+        return x.to(device)
+    if device.type == "cuda":
+        import torch
+
+        if torch.cuda.is_current_stream_capturing():
+            raise RuntimeError("a tensor of the CPU cannot be part of a CUDA graph")
+        x = x.pin_memory()
+    return x.to(device, non_blocking=True)
 
 
 def split_named(name: str) -> Split:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from metanas.base.errors import InvalidValue
-from metanas.data.episode import TaskSpec
+from metanas.data.episode import TaskSpec, moved
 from metanas.params import Tensors, own_arch
 from metanas.space.architecture import Architecture
 from metanas.space.space import RelaxationName, SearchSpace
@@ -43,7 +43,7 @@ class Mixture:
         """The same mixture on a device; itself if it is there."""
         if all(t.device == device for t in self.weights.values()):
             return self
-        return self.of({name: t.to(device) for name, t in self.weights.items()})
+        return self.of({name: moved(t, device) for name, t in self.weights.items()})
 
     def row(self, group: str, index: int) -> tuple[bool, ...] | None:
         """The flags of mixture `index` in a group: which candidates are active; None: all."""
@@ -107,7 +107,7 @@ def gumbel(temperature: float, generator: torch.Generator, *, alike: bool = Fals
             shape = t.shape[1:] if alike else t.shape
             noise = torch.empty(shape, dtype=t.dtype).exponential_(generator=generator)
             noise = -noise.clamp_min(torch.finfo(t.dtype).tiny).log()  # of a drawn 0
-            soft = ((t + noise.to(t.device)) / temperature).softmax(-1)
+            soft = ((t + moved(noise, t.device)) / temperature).softmax(-1)
             hard = torch.zeros_like(soft).scatter(-1, soft.argmax(-1, keepdim=True), 1.0)
             samples[name] = hard + (soft * hard - (soft * hard).detach())
         return _sparse(samples)
@@ -142,7 +142,7 @@ def single_path(space: SearchSpace, architecture: Architecture, mixture: Mixture
     if space.sampling != "posterior":
         return path
     weights = {
-        name: t.to(p) * (p / p.detach().clamp_min(1e-30))
+        name: moved(t, p.device).to(p.dtype) * (p / p.detach().clamp_min(1e-30))
         for name, t in path.weights.items()
         for p in [mixture.weights[name]]
     }

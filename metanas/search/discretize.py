@@ -5,17 +5,29 @@ Hard logits are 0 for the chosen candidates and `OUT` for the rest, so that thei
 and under `single` the network computes the chosen candidates only.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
-from metanas.data.episode import TaskSpec
-from metanas.models.relaxation import Mixture, one_hot, pruned
+from metanas.data.episode import TaskSpec, moved
+from metanas.models.relaxation import Mixture, Relaxation, one_hot, pruned
 from metanas.params import Tensors, own_arch
 from metanas.space.architecture import Architecture
 from metanas.space.decoding import OUT
 from metanas.space.space import SearchSpace
 
 single = pruned(temperature=1.0, threshold=0.5)  # the relaxation for hard logits
+
+
+def single_of(space: SearchSpace, architecture: Architecture) -> Relaxation:
+    """`single` for the hard logits of one architecture, of all tasks: it reads nothing from a device."""
+    active = one_hot(space, architecture).active
+
+    def relax(logits: Mapping[str, Tensor]) -> Mixture:
+        return Mixture({name: t.softmax(-1) for name, t in logits.items()}, active)
+
+    return relax
 
 
 def discretize(space: SearchSpace, logits: Tensors, spec: TaskSpec) -> Tensors:
@@ -32,8 +44,8 @@ def logits_of(space: SearchSpace, architecture: Architecture, device: torch.devi
 
     device: where they are wanted; None: on the CPU.
     """
-    mixture: Mixture = one_hot(space, architecture)
-    return {name: torch.where(t > 0, 0.0, OUT).to(device) for name, t in mixture.weights.items()}
+    mixture, device = one_hot(space, architecture), device or torch.device("cpu")
+    return {name: moved(torch.where(t > 0, 0.0, OUT), device) for name, t in mixture.weights.items()}
 
 
 def _hard(t: Tensor) -> Tensor:
@@ -41,5 +53,5 @@ def _hard(t: Tensor) -> Tensor:
 
 
 def _without_none(space: SearchSpace, t: Tensor) -> Tensor:
-    is_none = torch.tensor([op == "none" and len(space.ops) > 1 for op in space.ops], device=t.device)
-    return t.masked_fill(is_none, float("-inf"))
+    is_none = torch.tensor([op == "none" and len(space.ops) > 1 for op in space.ops])
+    return t.masked_fill(moved(is_none, t.device), float("-inf"))

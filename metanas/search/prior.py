@@ -8,7 +8,7 @@ times KL(mixture || prior), summed over the group's mixtures, as in variational 
 import torch
 from torch import Tensor
 
-from metanas.data.episode import TaskSpec
+from metanas.data.episode import TaskSpec, moved
 from metanas.models.relaxation import Mixture
 from metanas.search import cost
 from metanas.space.space import SearchSpace
@@ -29,7 +29,7 @@ def penalty(space: SearchSpace, mixture: Mixture, spec: TaskSpec) -> Tensor | No
         if not kl:
             continue
         weights = mixture.weights[name]
-        log_prior = torch.tensor(logits, dtype=weights.dtype, device=weights.device).log_softmax(-1)
+        log_prior = moved(torch.tensor(logits, dtype=weights.dtype), weights.device).log_softmax(-1)
         logs = weights.clamp_min(torch.finfo(weights.dtype).tiny)  # 0 log 0 = 0, with a finite derivative
         divergence = torch.xlogy(weights, logs) - weights * log_prior
         penalties.append(kl * divergence.sum(-1 if name == "depth" else (-2, -1)))

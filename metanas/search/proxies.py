@@ -42,7 +42,7 @@ def naswot(net: SuperNet, weights: Tensors, mixture: Mixture, spec: TaskSpec, x:
     finally:
         for hook in hooks:
             hook.remove()
-    codes = torch.cat(patterns, 1).double()
+    codes = torch.cat(patterns, 1).cpu().double()
     agreement = codes @ codes.T + (1 - codes) @ (1 - codes).T
     return float(torch.linalg.slogdet(agreement).logabsdet)
 
@@ -66,17 +66,17 @@ def synflow(net: SuperNet, weights: Tensors, mixture: Mixture, spec: TaskSpec, x
     """log of sum |w * dR / dw|, R the output for an input of ones and absolute weights (Tanaka et al., 2020).
 
     Without norms, as in the paper: they would undo any scale. The log keeps deep networks comparable. Of x
-    only shape and type are used, y not at all.
+    only shape and type are used, y not at all. Computed on the CPU: not every device has float64.
     """
     plain = _without_norms(net)
     leaves = {
-        name: t.detach().abs().double().requires_grad_()
+        name: t.detach().cpu().abs().double().requires_grad_()
         for name, t in weights.items()
         if name in dict(plain.named_parameters())
     }
-    ones = torch.ones_like(x[:1]) if spec.modality == "text" else torch.ones_like(x[:1]).double()
-    mixture64 = mixture.of({name: t.double() for name, t in mixture.weights.items()})
-    total = functional_call(plain.double(), leaves, (ones, mixture64, spec), {"head": False}).sum()
+    ones = torch.ones(1, *x.shape[1:], dtype=x.dtype if spec.modality == "text" else torch.float64)
+    mixture64 = mixture.of({name: t.cpu().double() for name, t in mixture.weights.items()})
+    total = functional_call(plain.cpu().double(), leaves, (ones, mixture64, spec), {"head": False}).sum()
     gradients = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
     flow = [(w * g).abs().sum() for w, g in zip(leaves.values(), gradients, strict=True) if g is not None]
     return float(torch.stack(flow).sum().detach().clamp_min(1e-300).log())

@@ -32,15 +32,15 @@ def inputs(spec: TaskSpec, count: int) -> Tensor:
     return x
 
 
-def episodes(spec: TaskSpec) -> Episodes:
-    """Two tasks of two ways, one example and two queries a class; float32."""
+def episodes(spec: TaskSpec, shots: int = 1) -> Episodes:
+    """Two tasks of two ways, so many examples and two queries a class; float32."""
 
     def part(each: int) -> Batch:
         x = inputs(spec, 2 * 2 * each)
         x = (x if spec.modality == "text" else x.float()).unflatten(0, (2, -1))
         return Batch(x, torch.arange(2).repeat_interleave(each).repeat(2, 1))
 
-    return Episodes(spec, part(1), part(2), torch.tensor([[0, 1], [2, 3]]))
+    return Episodes(spec, part(shots), part(2), torch.tensor([[0, 1], [2, 3]]))
 
 
 def taken(make: Callable[[TaskSpec], object], specs: Mapping[str, TaskSpec]) -> dict[str, TaskSpec]:
