@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from leaderboard.bundle import domain_cards
 from leaderboard.ranking.board import Board, Line
-from leaderboard.web import declared
+from leaderboard.web import declared, machines
 from leaderboard.web.formatting import bar, count, day, heading, percent, si
 from leaderboard.web.query import NAMES
 from metanas.evaluation.paired import LEVEL
@@ -84,12 +84,7 @@ def of_board(board: Board, repository: str = "") -> list[Column]:
             lambda line: line.standing.document.costs.parameters,
             lambda line: count(line.standing.document.costs.parameters),
         ),
-        _column(
-            "training",
-            lambda line: line.standing.document.costs.train_seconds,
-            lambda line: count(line.standing.document.costs.train_seconds),
-            "As declared; compare within one kind of hardware only",
-        ),
+        _training(board),
         _column("seeds", _seeds, lambda line: str(_seeds(line))),
         _column(
             "attempts",
@@ -168,6 +163,23 @@ def _tasks(board: Board) -> Iterable[Column]:
             return Markup("{}{}").format(interval.percent(), Markup(bar(interval)))
 
         yield Column(task.name, "tasks", heading(task), value, cell, style="score")
+
+
+def _training(board: Board) -> Column:
+    """Seconds of meta-training on one device; those of another do not share its column."""
+    devices = machines.grouped(board.lines, machines.device)
+    device = next(iter(devices), "cpu")
+
+    def value(line: Line) -> float:
+        return line.standing.document.costs.train_seconds if machines.device(line) == device else MISSING
+
+    def cell(line: Line) -> str:
+        return count(value(line)) if machines.device(line) == device else NONE
+
+    about = "As declared; compare within one kind of hardware only"
+    if len(devices) > 1:
+        about = f"Of results on {device}, as declared; the page of costs has those of other devices"
+    return _column("training", value, cell, about)
 
 
 def _fresh() -> Column:

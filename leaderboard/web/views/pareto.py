@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from leaderboard.ranking.board import Board, Line
 from leaderboard.ranking.standing import Standing
-from leaderboard.web import links
+from leaderboard.web import links, machines
 from leaderboard.web.query import Query, QueryError
 from leaderboard.web.render import View
 from leaderboard.web.site import Site
@@ -71,8 +71,8 @@ def page(site: Site, query: Query, track: str, cost: str) -> View:
     if cost not in COSTS:
         raise QueryError(f"there is no cost {cost!r}; there are: {', '.join(COSTS)}")
     board, asked = site.board(track), COSTS[cost]
-    machines = _machines(board) if asked.by_machine else {None: list(board.lines)}
-    groups = [_group(name, lines, asked.value) for name, lines in machines.items()]
+    apart = _machines(board) if asked.by_machine else {None: list(board.lines)}
+    groups = [_group(name, lines, asked.value) for name, lines in apart.items()]
     drawn = groups[0].drawn
     return View(
         "pareto.html",
@@ -102,27 +102,9 @@ def _group(machine: str | None, lines: Sequence[Line], value: Callable[[Standing
 
 
 def _machines(board: Board) -> dict[str | None, list[Line]]:
-    """The lines of a board by the hardware they were measured on; {None: all} if there is only one.
-
-    First the hardware of most results that the administrator added, so that no entrant moves them from there.
-    """
-    by_name: dict[str | None, list[Line]] = {}
-    for line in board.lines:
-        by_name.setdefault(_cpu(line), []).append(line)
-    if len(by_name) == 1:
-        return {None: list(board.lines)}
-
-    def weight(name: str | None) -> tuple[int, int, str]:
-        ours = sum(line.standing.owner is None for line in by_name[name])
-        return -ours, -len(by_name[name]), str(name)
-
-    return {name: by_name[name] for name in sorted(by_name, key=weight)}
-
-
-def _cpu(line: Line) -> str:
-    environment = line.standing.document.environment
-    device = environment.get("device", "cpu")
-    return environment.get("cpu", "unknown") if device == "cpu" else device
+    """The lines of a board by the hardware they were measured on; {None: all} if there is only one."""
+    found = machines.grouped(board.lines, machines.hardware)
+    return dict(found.items()) if len(found) > 1 else {None: list(board.lines)}
 
 
 def paths(site: Site) -> Iterable[str]:

@@ -1,12 +1,16 @@
 """Costs on the pages: recounted where the architectures say them, else as declared."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 from leaderboard.ranking import standing
 from leaderboard.store.store import Store
-from leaderboard.web import links
+from leaderboard.web import columns, links
 from leaderboard.web.routes import open_site
 from leaderboard.web.store_source import Stored
+from tests.leaderboard.site import Fixed
+from tests.leaderboard.site import standing as standing_of
 
 
 def test_recounted_macs_stand_on_every_page_instead_of_declared_ones(committed_store: Store) -> None:
@@ -25,3 +29,23 @@ def test_recounted_macs_stand_on_every_page_instead_of_declared_ones(committed_s
     card = site.get(links.method(slug, "loo-nas")).content.decode()
     assert "Cost, recounted" in card
     assert "Cost, recounted" not in site.get(links.method(slug, "protonet")).content.decode()
+
+
+def test_seconds_of_another_device_do_not_share_a_column(tmp_path: Path) -> None:
+    standings = [standing_of(tmp_path / n, n, skill) for n, skill in (("a", 0.9), ("b", 0.6), ("c", 0.3))]
+    card = {"cpu": "x", "device": "cuda (NVIDIA H100)"}
+    of_card = replace(standings[1], document=standings[1].document.model_copy(update={"environment": card}))
+    for given, shown in (([standings[0], of_card, standings[2]], 2), (standings[:3], 3)):
+        site = open_site(Fixed(given), live=True)
+        (slug,) = site.tracks
+        board = site.board(slug)
+        (column,) = [c for c in columns.of_board(board) if c.group == "training"]
+        seconds = {line.method: column.cell(line) for line in board.lines}
+        assert sum(text != columns.NONE for text in seconds.values()) == shown
+        assert ("Of results on cpu, as declared" in column.about) == (shown == 2)
+        assert (seconds[of_card.document.method] == columns.NONE) == (shown == 2)
+    page = site.get(links.board(slug, "pareto-training.html")).content.decode()
+    assert "each has a table of its own" not in page
+    apart = open_site(Fixed([standings[0], of_card]), live=True)
+    page = apart.get(links.board(slug, "pareto-training.html")).content.decode()
+    assert "each has a table of its own" in page and "NVIDIA H100" in page
