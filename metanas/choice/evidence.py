@@ -44,7 +44,7 @@ def ridge_loo(features: Tensor, y: Tensor, ways: int, penalty: Tensor, scale: Te
     target = F.one_hot(y, ways).to(features.dtype)  # (T, B, ways)
     kernel = features @ features.mT  # (..., T, B, B)
     eye = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
-    hat = torch.linalg.solve(kernel + penalty * eye, kernel)  # K (K + p I)^-1, symmetric
+    hat = torch.linalg.solve_ex(kernel + penalty * eye, kernel)[0]  # K (K + p I)^-1, symmetric
     leverage = hat.diagonal(dim1=-2, dim2=-1)[..., None]
     without = target - (target - hat @ target) / (1 - leverage)
     return _cross_entropy(scale * without, y)

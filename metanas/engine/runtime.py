@@ -139,7 +139,7 @@ def joined(parts: Iterable[Mapping[str, str]]) -> dict[str, str]:
     texts: dict[str, list[str]] = {}
     for part in parts:
         for key, text in part.items():
-            texts.setdefault(key, []).append(text)
+            texts.setdefault(key, []).extend(text.split("; "))
     return {key: "; ".join(dict.fromkeys(found)) for key, found in texts.items()}
 
 

@@ -31,8 +31,8 @@ TOTAL = 8  # iterations, of which one in each phase of a method is taken
 class Read(TorchFunctionMode):
     """Values read from `meta` are 1.
 
-    waits: what a card would have to be waited for, in order: values that were read, and copies to it that
-    are not through pinned memory (`data.episode.moved`).
+    waits: what a card would have to be waited for, in order: values that were read, if only by a check of
+    torch's, and copies to it that are not through pinned memory (`data.episode.moved`).
     """
 
     def __init__(self) -> None:
@@ -48,6 +48,7 @@ class Read(TorchFunctionMode):
         torch.Tensor.cpu: lambda t: torch.ones(t.shape, dtype=t.dtype),
     }
     makers = (torch.tensor, torch.as_tensor)
+    checkers = (torch.linalg.solve, torch.linalg.inv, torch.linalg.cholesky)  # of singular matrices
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -63,6 +64,8 @@ class Read(TorchFunctionMode):
             indexed = func is torch.Tensor.__getitem__ and any(map(_from_cpu, _parts(args[1])))
             if copied or indexed or func in self.makers:
                 self.waits.append(f"copies to it by {func.__name__}")
+            if func in self.checkers:
+                self.waits.append(f"reads by {func.__name__}")
         return result
 
 

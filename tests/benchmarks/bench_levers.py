@@ -20,6 +20,7 @@ from collections.abc import Callable
 from datetime import date
 
 import torch
+import torch._inductor.compile_fx  # before a row can give its import up, which would break the later ones
 from torch import Tensor, nn
 
 from metanas.base.machine import cpu_name

@@ -133,6 +133,7 @@ def test_devices_of_several_seeds_are_joined() -> None:
     assert joined([PLAIN, PLAIN]) == PLAIN
     assert joined([card, card]) == card
     assert joined([PLAIN, card])["device"] == "cpu; cuda (NVIDIA H100)"
+    assert joined([PLAIN, PLAIN | {"device": "cuda (X); cpu"}])["device"] == "cpu; cuda (X)"
     assert CPU.describe(("cuda (NVIDIA H100)", "cpu"))["device"] == "cuda (NVIDIA H100); cpu"
 
 

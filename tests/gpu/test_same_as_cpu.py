@@ -10,16 +10,12 @@ from metanas.engine.predict import checked
 from metanas.engine.runtime import CPU
 from metanas.method import METHODS, Progress, State
 from metanas.space.network_config import NETWORKS
-from tests.gpu.problems import CUDA, SPECS, TOTAL, decided, double, in_double, made, sampler, tasks
+from tests.gpu.problems import CUDA, TOTAL, decided, double, in_double, made, sampler, specs_of, tasks
 
 pytestmark = pytest.mark.gpu
 NETWORK_CASES = [
     (m, kind, norm) for kind in NETWORKS for m in ("maml", "protonet") for norm in ("layer", "batch")
 ]
-
-
-def specs_of(name: str) -> tuple[object, ...]:
-    return SPECS[:1] if name.startswith("l2l") else SPECS  # learn2learn's own wants every weight to be used
 
 
 @pytest.mark.parametrize("name", list(METHODS))

@@ -1,16 +1,19 @@
 """Meta-training on a CUDA card: same seed, same bytes; resume across devices; memory that stays."""
 
 import logging
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 
+from metanas.base.seeding import generator
 from metanas.engine.checkpoint import load
 from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.trainer import meta_train
-from metanas.method import State
-from tests.gpu.problems import CUDA, SPECS, made, sampler
+from metanas.method import METHODS, Progress, State
+from tests.contracts.test_devices import WAITS
+from tests.gpu.problems import CUDA, SPECS, made, sampler, specs_of
 
 pytestmark = pytest.mark.gpu
 BATCH_NORM = {"network": {"kind": "conv4", "width": 16, "norm": "batch", "down": "stride", "read": "mean"}}
@@ -85,3 +88,20 @@ def test_lower_precision_trains(precision: str, tmp_path: Path) -> None:
         assert all(t.dtype != torch.bfloat16 for t in state.values())
     about = runtime.describe()
     assert about["precision"] == precision and "cuda (" in about["device"] and "MiB" in about["device memory"]
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].trains and not WAITS.get(name)])
+def test_an_iteration_waits_for_nothing(name: str) -> None:
+    """After the first ones, which measure and record; what is read of losses is read later."""
+    specs = specs_of(name)
+    method = made(name, specs)
+    batch = [episodes.to(CUDA.place) for episodes in sampler(specs)[0]]
+    with CUDA.active(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls this mode a prototype
+        state = CUDA.start(method, generator(0, "gpu"))
+        for iteration in range(4):
+            torch.cuda.set_sync_debug_mode("error" if iteration == 3 else "default")
+            try:
+                state = State(method.step(state, Progress(iteration, 10**6), batch)[0])
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
