@@ -86,6 +86,7 @@ def compiled_row(name: str, device: torch.device, limit: int) -> str:
         signal.alarm(0)
     except Exception as error:  # whatever the compiler raises is this row's result
         signal.alarm(0)
+        torch._dynamo.reset()
         took = time.perf_counter() - began
         return f"| {name} | {eager:.1f} | {type(error).__name__} | | {took:.0f} |"
     took = time.perf_counter() - began

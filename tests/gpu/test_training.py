@@ -28,6 +28,10 @@ CASES = [
     ("metanas-ours", {}),
     ("metanas", {}),
     ("random-search", {}),
+    ("loo-nas", {}),
+    ("r2d2", {}),
+    ("imaml", {}),
+    ("tnas", {}),
 ]
 
 
