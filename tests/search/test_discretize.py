@@ -11,7 +11,7 @@ from metanas.meta.loss import TaskLoss
 from metanas.meta.optimizers import sgd
 from metanas.models.relaxation import gumbel
 from metanas.params import Params, expand_tasks
-from metanas.search.discretize import discretize, logits_of, single
+from metanas.search.discretize import discretize, logits_of, single, single_of
 from metanas.search.variation import sample
 from metanas.space.architecture import derive
 from tests import tiny
@@ -80,3 +80,15 @@ def test_the_halves_of_a_support_share_nothing_unless_there_is_one_shot() -> Non
     assert torch.equal(train.y, val.y)
     with_one = Batch(x[:, ::2], y[:, ::2])
     assert halves(with_one, 5) == (with_one, with_one)
+
+
+def test_one_known_architecture_is_the_mixture_that_its_hard_logits_give() -> None:
+    for seed in range(5):
+        architecture = sample(tiny.SPACE, generator(seed, "one"))
+        logits = {name: t.expand(3, *t.shape) for name, t in logits_of(tiny.SPACE, architecture).items()}
+        read, known = single(logits), single_of(tiny.SPACE, architecture)(logits)
+        layers = len(architecture.layers)
+        for name, count in (("node", layers * tiny.SPACE.edges), ("activation", layers), ("depth", 1)):
+            assert read.active[name][:count] == known.active[name][:count]
+            rows = (...,) if name == "depth" else (slice(None), slice(count))
+            assert torch.equal(read.weights[name][rows], known.weights[name][rows])
