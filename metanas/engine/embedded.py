@@ -51,14 +51,22 @@ def right_in_all(
     shapes: Sequence[EpisodeShape],
     seed: int,
     episodes: int,
+    *,
+    arch: Tensors | None = None,
 ) -> list[NDArray[np.uint16]]:
-    """How many queries of episodes 0..episodes-1 of (seed, split) are right (E,), for each shape."""
+    """How many queries of episodes 0..episodes-1 of (seed, split) are right (E,), for each shape.
+
+    arch: hard logits of one architecture by group, which all episodes are answered with, as of
+    `predict.answers`; None: the method's own.
+    """
     if not isinstance(method, Embeds) or method.transductive or any(shape.fewest_ways for shape in shapes):
-        return [right_answers(method, state, domain, split, shape, seed, episodes) for shape in shapes]
+        return [
+            right_answers(method, state, domain, split, shape, seed, episodes, arch=arch) for shape in shapes
+        ]
     drawn = [sample(domain.tables[split], seed, shape, np.arange(episodes)) for shape in shapes]
     rows = np.unique(np.concatenate([i.ravel() for d in drawn for i in (d.support, d.query)]))
     with torch.no_grad():
-        features = _features(method, state.params, domain, shapes[0].ways, rows)
+        features = _features(method, state.params, domain, shapes[0].ways, rows, arch)
         right = []
         for shape, indices in zip(shapes, drawn, strict=True):
             of_support, of_query = (
@@ -70,9 +78,12 @@ def right_in_all(
     return right
 
 
-def _features(method: Embeds, params: Params, domain: Domain, ways: int, rows: NDArray[np.int64]) -> Tensor:
-    """Features (n, F) of the examples in these rows of the store."""
+def _features(
+    method: Embeds, params: Params, domain: Domain, ways: int, rows: NDArray[np.int64], arch: Tensors | None
+) -> Tensor:
+    """Features (n, F) of the examples in these rows of the store, under the architecture if one is given."""
     parts = [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
     spec, device = domain.spec(ways), next(iter(params.weights.values())).device
+    given = None if arch is None else {name: t[None].to(device) for name, t in arch.items()}
     inputs = (moved(domain.gather(part)[None], device) for part in parts)
-    return torch.cat([method.embed(params, spec, x, None)[0].cpu() for x in inputs])
+    return torch.cat([method.embed(params, spec, x, given)[0].cpu() for x in inputs])

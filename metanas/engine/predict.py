@@ -19,12 +19,13 @@ from torch import Tensor
 from metanas.base import distributed
 from metanas.base.errors import MetanasError
 from metanas.data.domain import Domain
-from metanas.data.episode import EVALUATION_SEED, Batch, Episodes, EpisodeShape, Split, moved
+from metanas.data.episode import EVALUATION_SEED, Batch, Episodes, EpisodeShape, Split, TaskSpec, moved
 from metanas.engine import returned
 from metanas.engine.returned import ProtocolError
 from metanas.engine.seed_run import ProgressCallback, SeedRun, predictions_path, task_name
 from metanas.evaluation import choices, result
 from metanas.method import Adapted, Method, State
+from metanas.params import Tensors
 
 CHUNK = 10  # episodes adapted side by side
 
@@ -60,20 +61,40 @@ class Answered:
 
 
 def answers(
-    method: Method, state: State, domain: Domain, split: Split, shape: EpisodeShape, seed: int, episodes: int
+    method: Method,
+    state: State,
+    domain: Domain,
+    split: Split,
+    shape: EpisodeShape,
+    seed: int,
+    episodes: int,
+    *,
+    arch: Tensors | None = None,
 ) -> Iterator[Answered]:
     """Adapt to episodes 0..episodes-1 of (seed, split), some side by side, and predict their queries.
 
     The one loop of test and meta-validation, on the state's device; in order, but for drawn ways, of which
-    equal ones lie side by side. ProtocolError for probabilities that are none.
+    equal ones lie side by side. arch: hard logits by group, the same for all episodes
+    (`Method.adapt_with`); None: the method's own. ProtocolError for probabilities that are none.
     """
     device, done = State(state).device, 0
     for ids in domain.alike(split, shape, seed, episodes, CHUNK):
         tasks, done = domain.episodes(split, shape, seed, ids), done + len(ids)
         x, support = moved(tasks.query.x, device), tasks.support.to(device)
-        adapted = returned.adapted(method, method.adapt(state, tasks.spec, support))
+        adapted = returned.adapted(method, _adapted(method, state, tasks.spec, support, arch))
         probabilities = checked(adapted.predict(x), tasks.query, tasks.spec.ways)
         yield Answered(tasks, x, adapted, probabilities, ids, done)
+
+
+def _adapted(
+    method: Method, state: State, spec: TaskSpec, support: Batch, arch: Tensors | None
+) -> Adapted | None:
+    """`Method.adapt`, or `adapt_with` with the given architecture for each task of the support set."""
+    if arch is None:
+        return method.adapt(state, spec, support)
+    device, tasks = support.y.device, len(support.y)
+    each = {name: t.to(device).expand(tasks, *t.shape) for name, t in arch.items()}
+    return method.adapt_with(state, spec, support, each)
 
 
 def in_order(parts: Sequence[Tensor], ids: Sequence[int]) -> Tensor:
@@ -83,11 +104,19 @@ def in_order(parts: Sequence[Tensor], ids: Sequence[int]) -> Tensor:
 
 
 def right_answers(
-    method: Method, state: State, domain: Domain, split: Split, shape: EpisodeShape, seed: int, episodes: int
+    method: Method,
+    state: State,
+    domain: Domain,
+    split: Split,
+    shape: EpisodeShape,
+    seed: int,
+    episodes: int,
+    *,
+    arch: Tensors | None = None,
 ) -> NDArray[np.uint16]:
     """How many queries of each of these episodes are answered rightly (E,); see `answers`."""
     parts, ids = list[Tensor](), list[int]()
-    for part in answers(method, state, domain, split, shape, seed, episodes):
+    for part in answers(method, state, domain, split, shape, seed, episodes, arch=arch):
         parts.append((part.probabilities.argmax(-1) == part.tasks.query.y).sum(-1))
         ids += part.ids
     return in_order(parts, ids).numpy().astype(np.uint16)

@@ -1,8 +1,9 @@
 """The page about a table, `docs/table.md`: every figure on it follows from the table and one command."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def write(table: Table, path: Path, taus: Sequence[Path]) -> None:
         markdown(_noise(table)),
         _search_text(table, picture.name),
         markdown(_regrets(searches)),
-        _tau_text(taus),
+        _tau_text(table, taus),
     ]
     write_atomically(path, ("\n\n".join(parts) + "\n").encode())
 
@@ -222,33 +223,52 @@ def _regrets(searches: Sequence[Searched]) -> Text:
     )
 
 
-def _tau_text(files: Sequence[Path]) -> str:
+def _tau_text(table: Table, files: Sequence[Path]) -> str:
     head = """### How well does a weight-sharing supernet rank?
 
-    metanas run --method protonet --set space.stem=lean --set space.sampling=uniform --out runs/single-path
-    metanas table tau runs/single-path --out tau.json
-    metanas table page --tau tau.json
+    metanas run --method protonet --seeds 0,1 --set space.stem=lean --out runs/mixture-100
+    metanas table tau runs/mixture-100 --out mixture-100.json
+    metanas table page --tau mixture-100.json
+
+`space.sampling=uniform` trains on single paths instead; [architecture.md](architecture.md) says what follows.
 """
     if not files:
-        return f"{head}\nNot measured yet. With `space.sampling=mixture` the same for mixtures."
-    rows = []
-    for file in files:
-        try:
-            found = json.loads(file.read_bytes())
-            for domain in dict.fromkeys(row["domain"] for row in found):
-                mine = [row for row in found if row["domain"] == domain]
-                taus = "; ".join(f"{r['tau']:.2f} [{r['low']:.2f}, {r['high']:.2f}]" for r in mine)
-                rows.append((file.stem, domain, taus, f"{np.mean([r['ceiling'] for r in mine]):.2f}"))
-        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-            raise DamagedFile(
-                f"{file} is not what `metanas table tau --out` writes ({error}); write it again"
-            ) from error
+        return f"{head}\nNot measured yet."
+    rows = [row for file in files for row in _tau_rows(file)]
+    sizes = {
+        "most multiply-accumulates": table.macs,
+        "most parameters": {domain: table.parameters for domain in table.domains},
+    }
+    for name, size in sizes.items():
+        found = kendall(table, {domain: size[domain].astype(float) for domain in table.domains})
+        rows += [(name, tau.domain, _tau_of(vars(tau)), "") for tau in found]
     text = Text(
         "Kendall's tau",
         ("supernet", "domain", "tau, for each seed", "between the table's seeds"),
         tuple(rows),
         "Accuracies on meta-validation episodes with inherited weights against stand-alone ones; 95 % "
-        "bootstrap intervals over architectures.",
+        "bootstrap intervals over architectures. A supernet's name ends with its meta-training iterations. "
+        "The last rows rank by size and train nothing.",
         keys=2,
     )
     return f"{head}\n{markdown(text)}"
+
+
+def _tau_rows(file: Path) -> list[tuple[str, str, str, str]]:
+    """A row for each domain of what `metanas table tau --out` wrote. DamagedFile."""
+    try:
+        found = json.loads(file.read_bytes())
+        rows = []
+        for domain in dict.fromkeys(row["domain"] for row in found):
+            mine = [row for row in found if row["domain"] == domain]
+            ceiling = f"{np.mean([r['ceiling'] for r in mine]):.2f}"
+            rows.append((file.stem, domain, "; ".join(map(_tau_of, mine)), ceiling))
+        return rows
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise DamagedFile(
+            f"{file} is not what `metanas table tau --out` writes ({error}); write it again"
+        ) from error
+
+
+def _tau_of(row: Mapping[str, Any]) -> str:
+    return f"{row['tau']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"

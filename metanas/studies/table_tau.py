@@ -1,8 +1,9 @@
 """How well does a weight-sharing supernet rank? Kendall's tau between inherited and stand-alone accuracies.
 
-A trained supernet (`protonet` with `space.sampling=uniform` or with mixtures, any method that has a supernet)
-answers meta-validation episodes with each listed architecture on inherited weights; the table says how that
-architecture ranks when it is trained alone. Test episodes are never drawn.
+A trained supernet (`protonet` with `space.sampling=uniform` or with mixtures, `loo-nas`, any method that
+answers under a given architecture) answers meta-validation episodes with each listed architecture on
+inherited weights; the table says how that architecture ranks when it is trained alone. Test episodes are
+never drawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from metanas.engine.config import settings_of
 from metanas.engine.embedded import right_in_all
 from metanas.engine.seed_run import build
 from metanas.method import METHODS, Method, State
+from metanas.params import Tensors
 from metanas.search.discretize import logits_of
 from metanas.space.architecture import FRAME, Architecture
 from metanas.space.enumeration import member
@@ -79,7 +81,8 @@ def inherited(
     """Meta-validation accuracy of listed architectures on a run's trained supernet, by domain (A,).
 
     The mean over the suite's numbers of shots. Only architectures of the run's space that stand in the table
-    are asked. InvalidValue if the run has no supernet, another frame, or no domain of the table.
+    are asked. The method adapts as at test, but for its architecture, which is given (`Method.adapt_with`).
+    InvalidValue if the run has no supernet, another frame, or no domain of the table.
     """
     config = configs.of_run(run)
     settings = settings_of(METHODS[config.method], config.settings, stored=True)
@@ -96,26 +99,27 @@ def inherited(
     data = Datasets.open(config.suite.model_copy(update={"domains": tuple(domains)}), root)
     method = build(config, Datasets.open(config.suite, root).values())
     state = checkpoint(run, seed, method).state
+    hard = [logits_of(space, architecture) for architecture in listed]
+    if not _answers_with(method, state, hard[0], data):
+        raise InvalidValue(f"{run} has no supernet: {config.method} answers under no given architecture")
     return listed, {
-        name: np.array([_accuracy(method, state, space, a, data, name, episodes) for a in listed])
+        name: np.array([_accuracy(method, state, arch, data, name, episodes) for arch in hard])
         for name in domains
     }
 
 
-def _accuracy(
-    method: Method,
-    state: State,
-    space: SearchSpace,
-    architecture: Architecture,
-    data: Datasets,
-    name: str,
-    episodes: int,
-) -> float:
-    """With the logits of one architecture in the place of the trained ones."""
-    domain, shapes = data[name], data.suite.shapes(name)
-    hard = {f"arch/{group}": t for group, t in logits_of(space, architecture).items()}
-    none: dict[str, Any] = {key: state[key] * 0 for key in state if key.startswith("arch/") and "@" in key}
-    right = right_in_all(method, state | none | hard, domain, "val", shapes, VALIDATION_SEED, episodes)
+def _answers_with(method: Method, state: State, arch: Tensors, data: Datasets) -> bool:
+    """Whether the method can be given an architecture, as it says for one task."""
+    name = data.suite.domains[0]
+    tasks = data[name].episodes("val", data.suite.shapes(name)[0], VALIDATION_SEED, [0])
+    one = {group: t[None] for group, t in arch.items()}
+    return method.adapt_with(state, tasks.spec, tasks.support, one) is not None
+
+
+def _accuracy(method: Method, state: State, arch: Tensors, data: Datasets, name: str, episodes: int) -> float:
+    """The mean over the numbers of shots under one architecture's hard logits."""
+    shapes = data.suite.shapes(name)
+    right = right_in_all(method, state, data[name], "val", shapes, VALIDATION_SEED, episodes, arch=arch)
     queries = [episodes * shape.ways * shape.queries for shape in shapes]
     return float(np.mean([r.sum() / total for r, total in zip(right, queries, strict=True)]))
 

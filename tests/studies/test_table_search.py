@@ -110,5 +110,6 @@ def test_the_page_names_the_choices(table: Table, tmp_path: Path, monkeypatch: p
     assert "# known: the stand-alone truth of 40 architectures" in text
     assert f"Shared: {table.text(table.best('shared'))}" in text
     assert "| uniform | digits | 0.50 [0.40, 0.60] | 0.70 |" in text
+    assert "| most parameters | digits | " in text and "| most multiply-accumulates | langid | " in text
     assert "![regret of every searcher over queries](table-regret.svg)" in text
     assert (tmp_path / "table-regret.svg").exists()
