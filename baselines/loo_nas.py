@@ -243,6 +243,9 @@ class LooNas(Method):
             for name, losses in best.items()
         }
 
+    def candidate_archs(self, state: State, spec: TaskSpec) -> Sequence[Tensors]:
+        return [logits_of(self.settings.space, self.candidates[i]) for i in self._within[spec.name]]
+
     def _losses(
         self, state: State, episodes: Episodes, path: Architecture, steps: int
     ) -> tuple[Tensor, Tensor]:

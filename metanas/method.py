@@ -188,6 +188,14 @@ class Method(Protocol):
         """
         return {}
 
+    def candidate_archs(self, state: State, spec: TaskSpec) -> Sequence[Tensors]:
+        """The architectures among which `adapt` chooses one for a task of this `spec`: hard logits without T.
+
+        With them an evaluation can ask what the best choice in hindsight would have got
+        (`engine/candidates.py`). Empty, as here, where the choice is not one of a list.
+        """
+        return ()
+
 
 METHODS: "Registry[type[Method]]" = Registry(
     "method",

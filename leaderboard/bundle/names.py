@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metanas.evaluation.controls import CONTROLS
+from metanas.evaluation.regret import CANDIDATES
 from metanas.evaluation.result import PREDICTIONS, SUBMISSION
 
 ENTRY = "entry.json"
@@ -36,6 +37,7 @@ FILES: Mapping[str, Allowed] = {
     ARCHITECTURE: Allowed(4 * MIB),
     CURVES: Allowed(16 * MIB),
     CONTROLS: Allowed(16 * MIB),
+    CANDIDATES: Allowed(16 * MIB),
     README: Allowed(64 * KIB),
 }
 ZIP_MOST = 32 * MIB  # largest bundle as a zip file

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from leaderboard.bundle.names import ARCHITECTURE, CURVES, Members
 from leaderboard.bundle.recount import Recount, recount
 from metanas.base import json_text
-from metanas.evaluation import controls, result
+from metanas.evaluation import controls, regret, result
 from metanas.evaluation.curves import grids
 from metanas.evaluation.gains import Answers as Asked
 from metanas.evaluation.gains import gains as gains_of
@@ -86,23 +86,24 @@ def score(members: Members, *, secret: int = 0) -> Scored:
     checked = result.check(members[result.SUBMISSION], members[result.PREDICTIONS], evaluation_seed=secret)
     tasks = tuple(TaskScore.of(answers) for answers in checked.answers.values())
     curve = curves(members.get(CURVES), checked) if not secret else {}
-    gained = gains(members.get(controls.CONTROLS), checked) if not secret else {}
+    gained = gains(members, checked) if not secret else {}
     return Scored(checked.submission, tasks, architectures(members.get(ARCHITECTURE)), curve, gained)
 
 
-def gains(content: bytes | None, checked: Result) -> dict[str, dict[str, Any]]:
+def gains(members: Members, checked: Result) -> dict[str, dict[str, Any]]:
     """What adapting the architecture does, by domain and figure (`evaluation/gains.py`): interval and p.
 
-    Empty without a controls.parquet. ResultError if that does not fit the submission. Its counts are what
-    the entrant's run counted; nothing here can recompute them.
+    Empty without controls.parquet and candidates.parquet. ResultError if one does not fit the submission.
+    Their counts are what the entrant's run counted; nothing here can recompute them.
     """
-    if content is None:
-        return {}
-    submission, method = checked.submission, checked.submission.method
-    asked = controls.parse(content, submission.tasks, submission.seeds)
+    submission = checked.submission
+    asked, candidates = (
+        kept.parse(members[file], submission.tasks, submission.seeds) if file in members else {}
+        for kept, file in ((controls, controls.CONTROLS), (regret, regret.CANDIDATES))
+    )
     own = {name: answers.accuracy for name, answers in checked.answers.items()}
     found: dict[str, dict[str, Any]] = {}
-    for gain in gains_of({method: Asked(own, asked)}):
+    for gain in gains_of({submission.method: Asked(own, asked, candidates)}):
         found.setdefault(gain.domain, {})[gain.figure] = {**asdict(gain.difference), "p": gain.p}
     return found
 

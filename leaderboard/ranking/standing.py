@@ -106,11 +106,15 @@ class Standing:
     @cached_property
     def gain(self) -> Gain | None:
         """The architecture gain on all domains together; None if the bundle does not say it."""
-        found = self.gains.get(EVERYWHERE, {}).get("gain")
+        return self.figure("gain")
+
+    def figure(self, name: str) -> Gain | None:
+        """A figure of `evaluation/gains.py` on all domains together; None if the bundle does not say it."""
+        found = self.gains.get(EVERYWHERE, {}).get(name)
         if found is None:
             return None
         interval = Interval(found["mean"], found["low"], found["high"], found["how"])
-        return Gain(self.method, EVERYWHERE, "gain", interval, found["p"])
+        return Gain(self.method, EVERYWHERE, name, interval, found["p"])
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:

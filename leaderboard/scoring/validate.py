@@ -16,7 +16,7 @@ from leaderboard.bundle.names import ARCHITECTURE, CURVES, ENTRY, README, Member
 from leaderboard.bundle.problem import BundleError, Problem, refuse
 from leaderboard.bundle.rules import Known
 from leaderboard.bundle.scores import Scored, score
-from metanas.evaluation import controls, curves
+from metanas.evaluation import controls, curves, regret
 from metanas.evaluation.result import PREDICTIONS, SCHEMA, SUBMISSION, ResultError, Submission
 
 DECODING = (ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError, ArithmeticError)
@@ -60,13 +60,17 @@ def validate(members: Members, known: Known | None = None, *, elsewhere: bool = 
 
 
 def decode(members: Members, submission: Submission, *, secret: int = 0) -> Scored:
-    """The scores of inspected files. BundleError if predictions, curves or controls cannot be scored.
+    """The scores of inspected files. BundleError if predictions, curves, controls or candidates cannot be.
 
     secret: see `scores.score`.
     """
     rows = len(submission.seeds) * sum(t.episodes * t.ways * t.queries for t in submission.tasks)
     parquet.check(PREDICTIONS, members[PREDICTIONS], SCHEMA, rows)
-    for file, schema in ((CURVES, curves.SCHEMA), (controls.CONTROLS, controls.SCHEMA)):
+    for file, schema in (
+        (CURVES, curves.SCHEMA),
+        (controls.CONTROLS, controls.SCHEMA),
+        (regret.CANDIDATES, regret.SCHEMA),
+    ):
         if file in members:
             parquet.check(file, members[file], schema, None)
     try:

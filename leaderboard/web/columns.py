@@ -14,7 +14,7 @@ from leaderboard.bundle import domain_cards
 from leaderboard.ranking.board import Board, Line
 from leaderboard.web import declared, machines
 from leaderboard.web.formatting import bar, count, day, heading, percent, si
-from leaderboard.web.query import NAMES
+from leaderboard.web.query import LOW_FIRST, NAMES
 from metanas.evaluation.paired import LEVEL
 from metanas.evaluation.tables import points
 
@@ -54,7 +54,9 @@ def of_board(board: Board, repository: str = "") -> list[Column]:
         ),
         _text("tier", lambda standing: standing.tier),
         *_domains(board),
-        _column("gain", _gain_value, gain, "Adapted architecture minus one shared one, in points"),
+        _figure("gain", "Adapted architecture minus one shared one, in points"),
+        _figure("swap", "Adapted architecture minus another domain's, in points"),
+        _figure("regret", "The best candidate in hindsight minus the chosen one, in points"),
         _cost(
             "adapt",
             lambda line: line.standing.document.costs.adapt_flops,
@@ -195,16 +197,27 @@ def _fresh() -> Column:
     )
 
 
-def _gain_value(line: Line) -> float:
-    return line.standing.gain.difference.mean if line.standing.gain else -MISSING
+def _figure(name: str, about: str) -> Column:
+    """A column of a figure of what adapting the architecture does; where there is none it is sorted last."""
+    missing = MISSING if name in LOW_FIRST else -MISSING
+
+    def value(line: Line) -> float:
+        found = line.standing.figure(name)
+        return missing if found is None else found.difference.mean
+
+    return _column(name, value, lambda line: _of_figure(line, name), about)
+
+
+def _of_figure(line: Line, name: str) -> str:
+    found = line.standing.figure(name)
+    if found is None:
+        return NONE
+    return points(found.difference) + ("" if found.p is None or found.p < LEVEL else " ns")
 
 
 def gain(line: Line) -> str:
     """The architecture gain in points with its interval; "ns" where it is not significant."""
-    found = line.standing.gain
-    if found is None:
-        return NONE
-    return points(found.difference) + ("" if found.p < LEVEL else " ns")
+    return _of_figure(line, "gain")
 
 
 def _best(line: Line) -> str:

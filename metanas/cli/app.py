@@ -42,6 +42,7 @@ from metanas.cli.common import (
     Database,
     Device,
     Precision,
+    Regret,
     Roots,
     Workers,
     data_root,
@@ -139,6 +140,7 @@ def run(
     ] = None,
     root: Roots = None,
     controls: Controls = True,
+    regret: Regret = False,
     db: Database = BOARD,
     pages: Annotated[Path | None, typer.Option(help="Folder to write the leaderboard's pages to.")] = None,
 ) -> None:
@@ -169,6 +171,7 @@ def run(
         jobs=jobs,
         workers=workers,
         controls=controls,
+        regret=regret,
         db=db,
         pages=pages,
         runtime=runtime,

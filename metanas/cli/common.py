@@ -62,6 +62,14 @@ Controls = Annotated[
         "architecture is worth. Takes about as long as the test itself."
     ),
 ]
+Regret = Annotated[
+    bool,
+    typer.Option(
+        "--regret",
+        help="Answer the test episodes also under every candidate of a method that chooses among some, which "
+        "says what the best choice in hindsight would have got.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AcrossTracks = Annotated[
     bool, typer.Option("--across-tracks", help="Compare runs of unequal budgets too; every table says so.")

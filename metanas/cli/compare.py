@@ -23,7 +23,7 @@ def compare(
 
     from metanas.evaluation import tables
     from metanas.evaluation.compare import compare as compare_views
-    from metanas.evaluation.gains import Answers, gains
+    from metanas.evaluation.gains import gains
     from metanas.evaluation.load_runs import load_runs, submissions
     from metanas.evaluation.track import differences
 
@@ -32,7 +32,7 @@ def compare(
     loaded = load_runs(runs, across_tracks=across_tracks)
     comparison = compare_views({name: run.scores.view() for name, run in loaded.items()}, baseline=baseline)
     if as_json:
-        gained = gains({name: Answers(run.scores.view(), run.controls) for name, run in loaded.items()})
+        gained = gains({name: run.asked for name, run in loaded.items()})
         document = dataclasses.asdict(comparison) | {
             "architecture": [dataclasses.asdict(g) for g in gained],
             "across_tracks": differences(submissions(loaded)),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from metanas.cli.common import Device, Precision, Roots, data_root, names
+from metanas.cli.common import Device, Precision, Regret, Roots, data_root, names
 
 
 def evaluate(
@@ -17,6 +17,7 @@ def evaluate(
     ] = "small",
     out: Annotated[Path | None, typer.Option(help="The new run folder. Default: RUN/on-SUITE.")] = None,
     curves: Annotated[bool, typer.Option(help="Also accuracy after 0,1,2,5,10,20 steps.")] = False,
+    regret: Regret = False,
     device: Device = "auto",
     precision: Precision = "float32",
     root: Roots = None,
@@ -28,6 +29,6 @@ def evaluate(
     runtime = Runtime(device, precision)
     chosen = names(domains)
     folder = reevaluate.reevaluate(
-        run, suite, chosen, budget, out, data_root(root), curves=curves, runtime=runtime
+        run, suite, chosen, budget, out, data_root(root), curves=curves, regret=regret, runtime=runtime
     )
     print(folder)

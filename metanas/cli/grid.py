@@ -12,6 +12,7 @@ from metanas.cli.common import (
     Database,
     Device,
     Precision,
+    Regret,
     Roots,
     Workers,
     data_root,
@@ -37,6 +38,7 @@ def grid(
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as for `run`.")] = None,
     root: Roots = None,
     controls: Controls = True,
+    regret: Regret = False,
     db: Database = BOARD,
 ) -> None:
     """Run every method on every suite. No seed run is done twice; several such commands share the work."""
@@ -67,6 +69,7 @@ def grid(
         kind=kind,
         workers=workers,
         controls=controls,
+        regret=regret,
         db=db,
         runtime=runtime,
     )

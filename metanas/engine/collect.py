@@ -1,8 +1,8 @@
 """Combine the finished seed runs of a run into its result files, and measure costs.
 
 In: per seed, predictions, architecture choices and controls of every task, metrics.jsonl and costs.json. Out:
-the run's predictions.parquet, metrics.jsonl, choices.parquet, controls.parquet, architecture.json with
-drawings, and submission.json (format: `evaluation/result.py`).
+the run's predictions.parquet, metrics.jsonl, choices.parquet, controls.parquet and candidates.parquet (where
+they were asked for), architecture.json with drawings, and submission.json (format: `evaluation/result.py`).
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ from metanas.engine.config import RunConfig
 from metanas.engine.runtime import CPU, PLAIN, joined
 from metanas.engine.seed_run import SeedRun, build, predictions_path, task_name
 from metanas.engine.validation import EARLY_TASKS, SELECTION_TASKS, selection
-from metanas.evaluation import choices, controls, result
+from metanas.evaluation import choices, controls, regret, result
 from metanas.evaluation.result import Provenance
 from metanas.method import Method
 from metanas.space import decoding
@@ -54,7 +54,7 @@ def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
     write_atomically(folder / "metrics.jsonl", "".join(row + "\n" for row in rows).encode())
     _finish_arch(seed_runs, names)
     parts = [_measured(run) for run in seed_runs]
-    for kept in (choices, controls):
+    for kept in (choices, controls, regret):
         kept.join(folder, [seed_run.path for seed_run in seed_runs], names)
     submission = result.Submission(
         method=config.method,

@@ -24,6 +24,7 @@ from metanas.engine.predict import CHUNK, checked
 from metanas.engine.seed_run import ProgressCallback, SeedRun, predictions_path, task_name
 from metanas.evaluation import choices, controls, result
 from metanas.method import Adapted, Method, State
+from metanas.params import Tensors
 from metanas.space import decoding
 from metanas.space.decoding import Chosen, Probabilities
 from metanas.space.space import SearchSpace
@@ -81,25 +82,37 @@ class Asked:
         wanted: the controls; those that the method does not have are left out.
         """
         domain, shape = self.tasks[index]
-        name = task_name(domain, shape)
-        probabilities = choices.of_task(self.folder, name)
-        if self.space is None or not probabilities or not self._answers_with(domain, shape, probabilities):
+        probabilities = self._adapted(index)
+        if self.space is None or not probabilities:
             return {}
         architectures = {
             "decoded": decoding.decode(self.space, probabilities),
             **self._fixed(domain, shape),
-            "random": decoding.drawn(self.space, probabilities, f"{name} seed {self.seed}"),
+            "random": decoding.drawn(
+                self.space, probabilities, f"{task_name(domain, shape)} seed {self.seed}"
+            ),
             **self._swapped(domain),
         }
-        given = result.read_table(predictions_path(self.folder, name), result.SCHEMA)
-        predicted = given.column("prediction").to_numpy().astype(np.int64).reshape(self.episodes, -1)
-        return self._run(
-            domain,
-            shape,
-            {control: architectures[control] for control in wanted if control in architectures},
-            architectures["decoded"],
-            {e: predicted[e] for e in np.flatnonzero(decoding.settled(self.space, probabilities))},
-        )
+        chosen = {control: architectures[control] for control in wanted if control in architectures}
+        return self._run(index, chosen, probabilities)
+
+    def under_candidates(self, index: int) -> list[Classes]:
+        """Predicted classes (E, Q) of the task number `index` under each candidate; empty without any."""
+        domain, shape = self.tasks[index]
+        candidates = self.method.candidate_archs(self.state, domain.spec(shape.ways))
+        probabilities = self._adapted(index) if candidates else {}
+        if not probabilities:
+            return []
+        archs = {str(number): self._repeated(self._decoded(arch)) for number, arch in enumerate(candidates)}
+        return list(self._run(index, archs, probabilities).values())
+
+    def _adapted(self, index: int) -> Probabilities:
+        """The choices of all episodes of a task; empty where the method takes no other architecture."""
+        domain, shape = self.tasks[index]
+        probabilities = choices.of_task(self.folder, task_name(domain, shape))
+        if self.space is None or not probabilities or not self._answers_with(domain, shape, probabilities):
+            return {}
+        return probabilities
 
     def _answers_with(self, domain: Domain, shape: EpisodeShape, probabilities: Probabilities) -> bool:
         """Whether the method has architectures that can be given, as it says for the first episode."""
@@ -118,12 +131,14 @@ class Asked:
 
     def _fixed(self, domain: Domain, shape: EpisodeShape) -> dict[str, Chosen]:
         """The method's own non-adapted architectures, the same for all episodes."""
+        archs = self.method.fixed_archs(self.state, domain.spec(shape.ways))
+        return {control: self._repeated(self._decoded(logits)) for control, logits in archs.items()}
+
+    def _decoded(self, logits: Tensors) -> Chosen:
+        """One architecture of hard logits without T, as one episode."""
         assert self.space is not None
-        found = {}
-        for control, logits in self.method.fixed_archs(self.state, domain.spec(shape.ways)).items():
-            p = {name: t.double().softmax(-1).numpy(force=True)[None] for name, t in logits.items()}
-            found[control] = self._repeated(decoding.decode(self.space, p))
-        return found
+        p = {name: t.double().softmax(-1).numpy(force=True)[None] for name, t in logits.items()}
+        return decoding.decode(self.space, p)
 
     def _swapped(self, domain: Domain) -> dict[str, Chosen]:
         """The most frequent decoded architecture of the next domain in the order of `tasks`, if any."""
@@ -143,16 +158,12 @@ class Asked:
         return {name: np.repeat(t, self.episodes, axis=0) for name, t in architecture.items()}
 
     def _run(
-        self,
-        domain: Domain,
-        shape: EpisodeShape,
-        wanted: Mapping[str, Chosen],
-        decoded: Chosen,
-        settled: Mapping[int, Classes],
+        self, index: int, wanted: Mapping[str, Chosen], probabilities: Probabilities
     ) -> dict[str, Classes]:
-        """Answers (E, Q) by control. settled: those of episodes that were answered as decoded already."""
+        """Answers (E, Q) of a task by control; those that were given as decoded already are taken over."""
+        domain, shape = self.tasks[index]
         rows = {control: decoding.flat(chosen) for control, chosen in wanted.items()}
-        own = decoding.flat(decoded)
+        own, settled = self._answered(index, probabilities)
         answers: dict[str, dict[int, Classes]] = {control: {} for control in wanted}
         for ids in domain.alike("test", shape, EVALUATION_SEED, self.episodes, CHUNK):
             tasks = domain.episodes("test", shape, EVALUATION_SEED, ids).to(State(self.state).device)
@@ -169,6 +180,18 @@ class Asked:
         return {
             control: np.stack([found[e] for e in range(self.episodes)]) for control, found in answers.items()
         }
+
+    def _answered(
+        self, index: int, probabilities: Probabilities
+    ) -> tuple[NDArray[np.int64], dict[int, Classes]]:
+        """The decoded architectures (E, C) of a task, and the answers (Q,) that were given as decoded."""
+        assert self.space is not None
+        path = predictions_path(self.folder, task_name(*self.tasks[index]))
+        given = result.read_table(path, result.SCHEMA).column("prediction").to_numpy()
+        predicted = given.astype(np.int64).reshape(self.episodes, -1)
+        settled = np.flatnonzero(decoding.settled(self.space, probabilities))
+        own = decoding.flat(decoding.decode(self.space, probabilities))
+        return own, {e: predicted[e] for e in settled}
 
     def _predicted(self, tasks: Episodes, architecture: Chosen) -> Classes:
         """Predicted classes (T, Q) of T tasks under one architecture."""

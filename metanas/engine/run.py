@@ -4,7 +4,8 @@ The unit of work is a `SeedRun`. Everything it leaves is written atomically and 
 resumes. `collect.finish` puts the seeds together; submission.json is written last and says that all is there.
 
     run/  config.yaml  metrics.jsonl  predictions.parquet  choices.parquet  controls.parquet
-          architecture.json  architectures.svg  architecture-*.svg  report.html  submission.json
+          candidates.parquet (if asked for)  architecture.json  architectures.svg  architecture-*.svg
+          report.html  submission.json
           seed0/{state.safetensors, *.parquet, costs.json}
 """
 
@@ -18,6 +19,7 @@ from metanas.data.episode import Episodes
 from metanas.data.meta_batches import MetaBatchSampler
 from metanas.engine import config as configs
 from metanas.engine import tracking
+from metanas.engine.candidates import score_candidates
 from metanas.engine.collect import keep_costs
 from metanas.engine.config import ConfigError, RunConfig
 from metanas.engine.controls import score_controls
@@ -41,6 +43,7 @@ def prepare(
     *,
     workers: int = 0,
     controls: bool = True,
+    regret: bool = False,
     runtime: Runtime = CPU,
 ) -> list[SeedRun]:
     """Make the run folder and return what is to be done; nothing if the run is complete.
@@ -66,7 +69,7 @@ def prepare(
         configs.write(config, path)
     if (folder / result.SUBMISSION).exists():
         return []
-    return [SeedRun(config, folder, data, seed, workers, controls, runtime) for seed in config.seeds]
+    return [SeedRun(config, folder, data, seed, workers, controls, regret, runtime) for seed in config.seeds]
 
 
 def _grows(known: RunConfig, config: RunConfig) -> bool:
@@ -113,6 +116,7 @@ def _work(seed_run: SeedRun, report: ProgressCallback) -> None:
     predict_tasks(seed_run, method, trained.state, data.tasks(), testing)
     distributed.barrier()
     score_controls(seed_run, method, trained.state, data.tasks(), testing)
+    score_candidates(seed_run, method, trained.state, data.tasks(), testing)
     distributed.barrier()
     if distributed.rank() == 0 and not seed_run.costs.exists():
         report("counting operations", seed_run.steps)

@@ -20,7 +20,8 @@ class SeedRun:
 
     folder: the run's. workers: background processes that draw meta-training batches; they change no number.
     controls: whether test episodes are also answered under other architectures (`engine/controls.py`).
-    runtime: where it is computed.
+    regret: whether also under every candidate of a choice (`engine/candidates.py`). runtime: where it is
+    computed.
     """
 
     config: RunConfig
@@ -29,6 +30,7 @@ class SeedRun:
     seed: int
     workers: int = 0
     controls: bool = True
+    regret: bool = False
     runtime: Runtime = CPU
 
     @property

@@ -4,21 +4,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metanas.evaluation import controls, result, track
+from metanas.evaluation import controls, regret, result, track
+from metanas.evaluation.gains import Answers
 from metanas.evaluation.result import ResultError, Submission
 from metanas.evaluation.scores import Scores, score
-from metanas.evaluation.statistics import View
+from metanas.evaluation.statistics import Floats, View
 
 
 @dataclass(frozen=True)
 class Run:
-    """A checked run folder with its recomputed scores. controls: see `controls.read`."""
+    """A checked run folder with its recomputed scores.
+
+    controls, candidates: see `controls.read` and `regret.read`.
+    """
 
     name: str  # the method; the folder where two runs have the same method
     folder: Path
     submission: Submission
     scores: Scores
     controls: Mapping[str, View]
+    candidates: Mapping[str, Floats]
+
+    @property
+    def asked(self) -> Answers:
+        """Its accuracies, and those of its weights under other architectures."""
+        return Answers(self.scores.view(), self.controls, self.candidates)
 
 
 def load_runs(folders: Sequence[Path], *, across_tracks: bool = False) -> dict[str, Run]:
@@ -32,8 +42,11 @@ def load_runs(folders: Sequence[Path], *, across_tracks: bool = False) -> dict[s
     for folder, checked in results:
         method = checked.submission.method
         name = method if methods.count(method) == 1 else str(folder)
-        asked = controls.read(folder, checked.submission.tasks, checked.submission.seeds)
-        runs[name] = Run(name, folder, checked.submission, score(checked.answers), asked)
+        asked = (
+            kept.read(folder, checked.submission.tasks, checked.submission.seeds)
+            for kept in (controls, regret)
+        )
+        runs[name] = Run(name, folder, checked.submission, score(checked.answers), *asked)
     first, *others = runs.values()
     for other in others:
         _check(first, other)

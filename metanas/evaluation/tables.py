@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from metanas.evaluation import pretraining
 from metanas.evaluation.compare import Comparison
-from metanas.evaluation.gains import FIGURES, Answers, Gain, gains
+from metanas.evaluation.gains import FIGURES, REGRETS, Gain, gains
 from metanas.evaluation.judging import judging
 from metanas.evaluation.load_runs import Run, submissions
 from metanas.evaluation.one_to_many import Resolution
@@ -183,20 +183,27 @@ def pairs(comparison: Comparison) -> Table:
 
 def architecture(runs: Mapping[str, Run]) -> Table:
     """What adapting the architecture does in the runs that have controls; without rows if none has."""
-    return gained(gains({name: Answers(run.scores.view(), run.controls) for name, run in runs.items()}))
+    return gained(gains({name: run.asked for name, run in runs.items()}))
 
 
 def gained(found: Sequence[Gain]) -> Table:
     """The figures of `gains.py`, one row a method and domain."""
     cells = {(g.method, g.domain, g.figure): points(g.difference) + _ns(g.p) for g in found}
-    shown = [figure for figure in FIGURES if any(g.figure == figure for g in found)]
+    shown = [figure for figure in (*FIGURES, *REGRETS) if any(g.figure == figure for g in found)]
     headings = {
         "gain": "architecture gain",
         "domain": "over the domain's",
         "random": "over a random one",
         "swap": "swap test",
         "decoding": "decoded - answered",
+        "regret": "regret",
+        "oracle": "regret, episode by episode",
     }
+    regret = (
+        " Regret: the one candidate that is best in hindsight, named by half of the test episodes and scored "
+        "on the others, minus the answers. Episode by episode: the best candidate of each, whose luck makes "
+        "it too high."
+    )
     rows = dict.fromkeys((g.method, g.domain) for g in found)
     return Table(
         "What adapting the architecture does",
@@ -206,7 +213,9 @@ def gained(found: Sequence[Gain]) -> Table:
         "architectures on the same episodes with the same weights and as many adaptation steps: the method's "
         "shared one (architecture gain), its own for the domain before it sees a task, a random one, another "
         "domain's most frequent one (swap test), and over its own answers, where a mixture gave them. 95 % "
-        "intervals, paired by seed and episode. ns: not significant at 5 %, Holm over the table.",
+        "intervals, paired by seed and episode. ns: not significant at 5 %, Holm over the table."
+        + regret
+        * ("regret" in shown),
         keys=2,
     )
 
@@ -401,8 +410,8 @@ def _gap(cell: Cell) -> str:
     return points(cell.difference) + _ns(cell.p)
 
 
-def _ns(p: float) -> str:
-    return "" if p < LEVEL else " ns"
+def _ns(p: float | None) -> str:
+    return "" if p is None or p < LEVEL else " ns"
 
 
 def terminal(table: Table, width: int) -> "list[RenderableType]":

@@ -142,6 +142,7 @@ def run(
     jobs: int = 1,
     workers: int = 0,
     controls: bool = True,
+    regret: bool = False,
     device: str = "auto",
     precision: Precision = "float32",
 ) -> Run:
@@ -149,8 +150,9 @@ def run(
 
     settings: as of `--set`: {"weight_rate": 0.1, "space.layers": 2, "budget.iterations": 50}. out: the run
     folder, by default runs/SUITE/BUDGET/METHOD. jobs: 1 works in this process (so that a method defined in a
-    notebook is known), more in so many worker processes. controls: also answer under other architectures, see
-    docs/evaluation.md. device: auto | cpu | cuda | cuda:N | mps. precision: float32 | tf32 | bf16.
+    notebook is known), more in so many worker processes. controls: also answer under other architectures,
+    regret: under every candidate of a choice, see docs/evaluation.md. device: auto | cpu | cuda | cuda:N |
+    mps. precision: float32 | tf32 | bf16.
     InvalidValue, DataError, SeedRunFailed.
     """
     runtime = Runtime(device, precision)
@@ -170,6 +172,7 @@ def run(
         kind=kind,
         workers=workers,
         controls=controls,
+        regret=regret,
         db=None,
         console=quiet,
         runtime=runtime,

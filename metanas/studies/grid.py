@@ -50,6 +50,7 @@ def run(
     kind: Kind = "local",
     workers: int = 0,
     controls: bool = True,
+    regret: bool = False,
     pages: Path | None = None,
     console: Console | None = None,
     runtime: Runtime = CPU,
@@ -57,9 +58,9 @@ def run(
     """Do all seed runs, complete the run folders, store the runs and print them; returns each run's data.
 
     What is done already is not done again. Under torchrun all processes work on each seed run together.
-    jobs, kind: see `executor.run`. workers: processes that draw batches, for each seed run. controls: as of
-    `SeedRun`. db: the leaderboard, None for none. pages: a folder for its pages. runtime: where to compute;
-    several cards take the seed runs in turn.
+    jobs, kind: see `executor.run`. workers: processes that draw batches, for each seed run. controls, regret:
+    as of `SeedRun`. db: the leaderboard, None for none. pages: a folder for its pages. runtime: where to
+    compute; several cards take the seed runs in turn.
     What can fail after training is asked before it (`outputs.py`).
     """
     with distributed.process_group(runtime.place):
@@ -68,7 +69,7 @@ def run(
         if distributed.rank() == 0:
             check_outputs(wanted, db, pages)
         data = _open(wanted, root, console)
-        seed_runs = _prepare(wanted, data, workers, controls=controls)
+        seed_runs = _prepare(wanted, data, workers, controls=controls, regret=regret)
         if distributed.world_size() > 1:
             kind = "inline"
         places = runtime.shared(len(seed_runs), kind)
@@ -127,14 +128,18 @@ def _open(wanted: Wanted, root: DataRoot, console: Console) -> list[Datasets]:
     return datasets
 
 
-def _prepare(wanted: Wanted, data: Sequence[Datasets], workers: int, *, controls: bool) -> list[SeedRun]:
+def _prepare(
+    wanted: Wanted, data: Sequence[Datasets], workers: int, *, controls: bool, regret: bool
+) -> list[SeedRun]:
     """The seed runs that are not done."""
     if distributed.rank() > 0:
         distributed.barrier()  # the first process makes the folders
     seed_runs = [
         seed_run
         for (config, folder), opened in zip(wanted, data, strict=True)
-        for seed_run in runs.prepare(config, folder, opened, workers=workers, controls=controls)
+        for seed_run in runs.prepare(
+            config, folder, opened, workers=workers, controls=controls, regret=regret
+        )
     ]
     if distributed.rank() == 0:
         distributed.barrier()

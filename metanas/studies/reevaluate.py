@@ -19,6 +19,7 @@ from metanas.data.episode import EVALUATION_SEED
 from metanas.data.roots import DataRoot
 from metanas.data.sampler import query_labels
 from metanas.engine import config as configs
+from metanas.engine.candidates import score_candidates
 from metanas.engine.checkpoint import check_fits, checkpoint
 from metanas.engine.collect import finish, keep_costs
 from metanas.engine.config import ConfigError, RunConfig
@@ -45,14 +46,15 @@ def reevaluate(
     root: DataRoot,
     *,
     curves: bool,
+    regret: bool = False,
     runtime: Runtime = CPU,
 ) -> Path:
     """Predict the test episodes of a suite with the checkpoints of `run`; returns the new run folder.
 
     suite: empty for the run's own. domains: empty for all of the suite. budget: gives the number of test
     episodes. out: the new run folder, None for RUN/on-SUITE. root: the data folder. curves: also write
-    curves.parquet. ConfigError; DataError; ResultError if a result in either folder is on other episodes than
-    the suite pins.
+    curves.parquet. regret: also answer under every candidate of a choice. ConfigError; DataError; ResultError
+    if a result in either folder is on other episodes than the suite pins.
     """
     trained = configs.of_run(run)
     requested = configs.resolve(
@@ -66,7 +68,7 @@ def reevaluate(
     for result_folder in (run, folder):
         _check_pins(result_folder, config, data)
     check_outputs([(config, folder)], None, None)
-    seed_runs = prepare(config, folder, data, runtime=runtime)
+    seed_runs = prepare(config, folder, data, regret=regret, runtime=runtime)
     if not seed_runs and not curves:
         return folder
     trained_data = Datasets.open(trained.suite, root)  # the checkpoints need the stems of all its domains
@@ -111,6 +113,7 @@ def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain]) -> None:
     predict_tasks(seed_run, method, state, tasks, lambda doing, done: None)
     (seed_run.path / "metrics.jsonl").touch()
     score_controls(seed_run, method, state, tasks, lambda doing, done: None)
+    score_candidates(seed_run, method, state, tasks, lambda doing, done: None)
     keep_costs(seed_run, method, replace(trained, state=state), tasks, None)
 
 

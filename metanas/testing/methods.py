@@ -192,14 +192,18 @@ def under_a_given_architecture_it_answers(subject: MethodSubject) -> None:
     arch = {key: t.expand(2, *t.shape) for key, t in logits_of(space, parse("attn/relu", space)).items()}
     adapted = method.adapt_with(state, tasks.spec, tasks.support, arch)
     fixed = method.fixed_archs(state, tasks.spec)
+    candidates = method.candidate_archs(state, tasks.spec)
     if adapted is None:
         require(not fixed, "adapt_with returns None, so fixed_archs must be empty")
+        require(not candidates, "adapt_with returns None, so candidate_archs must be empty")
         return
     sums = adapted.predict(tasks.query.x).sum(-1)
     _close(sums, torch.ones_like(sums), "sums of probabilities", 1e-5, 1e-5)
     shapes = {key: t.shape[1:] for key, t in arch.items()}
     for name, logits in fixed.items():
         require({k: t.shape for k, t in logits.items()} == shapes, f"fixed_archs: {name} has other shapes")
+    for logits in candidates:
+        require({k: t.shape for k, t in logits.items()} == shapes, "candidate_archs: one has other shapes")
 
 
 def single_paths(subject: MethodSubject) -> None:

@@ -17,7 +17,7 @@ from metanas.base import plugins
 from metanas.data.episode import EpisodeShape
 from metanas.data.sampler import query_labels
 from metanas.data.suite import load_suite
-from metanas.evaluation import controls, result
+from metanas.evaluation import controls, regret, result
 
 ABOUT = {
     "authors": [{"name": "Ada Lovelace", "affiliation": "Analytical Engines"}],
@@ -111,6 +111,25 @@ def controlled(files: Members, content: bytes | None = None) -> Members:
             controls.join(folder, seed_runs, list(checked.answers))
             content = (folder / controls.CONTROLS).read_bytes()
     found = {**files, controls.CONTROLS: content}
+    return {**found, ENTRY: sealed_entry(found)}
+
+
+def with_candidates(files: Members, content: bytes | None = None) -> Members:
+    """With a candidates.parquet: this one, or one of three that are right as often, once less, once more."""
+    if content is None:
+        checked = result.check(files[result.SUBMISSION], files[result.PREDICTIONS])
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made)
+            for name, answers in checked.answers.items():
+                right = (answers.predicted == answers.labels).sum(2)
+                for seed, counts in zip(checked.submission.seeds, right, strict=True):
+                    (folder / str(seed)).mkdir(exist_ok=True)
+                    under = np.stack([counts, np.maximum(counts - 1, 0), counts + (counts < counts.max())])
+                    regret.keep(folder / str(seed), name, seed, under)
+            seed_runs = [folder / str(seed) for seed in checked.submission.seeds]
+            regret.join(folder, seed_runs, list(checked.answers))
+            content = (folder / regret.CANDIDATES).read_bytes()
+    found = {**files, regret.CANDIDATES: content}
     return {**found, ENTRY: sealed_entry(found)}
 
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from leaderboard.bundle.names import ENTRY, Members
 from leaderboard.bundle.pack import to_zip
 from metanas.evaluation.controls import CONTROLS
+from metanas.evaluation.regret import CANDIDATES
 from metanas.evaluation.result import PREDICTIONS, SCHEMA, SUBMISSION, parse_table
 from tests.leaderboard import bundles
 from tests.leaderboard.bundles import resealed, sealed_entry
@@ -36,7 +37,7 @@ def cases() -> tuple[Case, ...]:
     """All of them, made from `bundles.good()`."""
     good = bundles.good()
     made = (*_archives(good), *_json(good), *_entries(good), *_documents(good), *_tables(good))
-    made += tuple(_controls(good))
+    made += (*_controls(good), *_candidates(good))
     assert len({case.name for case in made}) == len(made) >= 60
     return made
 
@@ -292,6 +293,36 @@ def _controls(good: Members) -> Iterator[Case]:
     yield of("no-version", table.replace_schema_metadata({}), "expected 1, got None")
     deep = {"controls": "[" * 100_000}
     yield of("deep-version", table.replace_schema_metadata(deep), "expected 1, got None")
+
+
+def _candidates(good: Members) -> Iterator[Case]:
+    table = pq.ParquetFile(io.BytesIO(bundles.with_candidates(good)[CANDIDATES])).read()
+
+    def of(name: str, rows: pa.Table, says: str) -> Case:
+        sink = io.BytesIO()
+        pq.write_table(rows, sink)
+        content = archive(bundles.with_candidates(good, sink.getvalue()))
+        return Case(f"candidates-{name}", content, says, accepted=True)
+
+    def first(name: str, value: Any) -> pa.Table:
+        at, kind = table.schema.get_field_index(name), table.schema.field(name).type
+        values = pa.array([value, *table.column(name).to_pylist()[1:]])
+        array = values.dictionary_encode().cast(kind) if name == "task" else values.cast(kind)
+        return table.set_column(at, table.schema.field(name), array)
+
+    text = archive(bundles.with_candidates(good, b"hello"))
+    yield Case("candidates-text", text, "not a Parquet file", accepted=True)
+    yield of("columns", table.drop_columns(["right"]), "columns are")
+    yield of("null", first("right", None), "a value is missing (null)")
+    yield of("null-inside", first("right", [1, None, 1]), "a value is missing (null)")
+    yield of("many-right", first("right", [65_535, 0, 0]), "65535 right answers of")
+    yield of("fewer", first("right", [1]), "1, 3 candidates; all episodes of a task")
+    yield of("many", first("right", [0] * 5000), "3, 5000 candidates; all episodes of a task")
+    yield of("task", first("task", "<script>"), "'<script>' is not one of")
+    yield of("episode", first("episode", -1), "expected each of the episodes")
+    yield of("seed", first("seed", 999), "seed 999 was not asked for")
+    yield of("twice", pa.concat_tables([table, table.slice(0, 1)]), "expected each of the episodes")
+    yield of("no-version", table.replace_schema_metadata({}), "expected 1, got None")
 
 
 def _patched(packed: bytes) -> bytes:

@@ -24,8 +24,13 @@ CHOICES = {
 CURVE = {"steps": [0, 1, 5], "mean": [0.2, 0.4, 0.5], "low": [0.18, 0.35, 0.45], "high": [0.22, 0.45, 0.55]}
 GAINS = {
     domain: {
-        figure: {"mean": mean, "low": mean - 0.01, "high": mean + 0.01, "how": "crossed", "p": 0.001}
-        for figure, mean in (("gain", 0.021), ("swap", 0.3), ("decoding", 0.0))
+        figure: {"mean": mean, "low": mean - 0.01, "high": mean + 0.01, "how": "crossed", "p": p}
+        for figure, mean, p in (
+            ("gain", 0.021, 0.001),
+            ("swap", 0.3, 0.001),
+            ("decoding", 0.0, 0.001),
+            ("regret", 0.042, None),
+        )
     }
     for domain in ("all domains", "digits")
 }

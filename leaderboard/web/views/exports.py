@@ -94,6 +94,7 @@ def _latex(board: Board, lines: Iterable[Line]) -> str:
     return "\n".join([*head, *map(_tex_row, body), "\\bottomrule", "\\end{tabular}", ""])
 
 
+FIGURES = {"architecture_gain": "gain", "swap_test": "swap", "regret": "regret"}  # key -> figure
 WRITERS = {"json": scores, "csv": _csv, "md": markdown, "tex": _latex}  # by file name extension
 
 
@@ -115,7 +116,10 @@ def _row(line: Line) -> dict[str, Any]:
         "mean": _interval(line.overall),
         "tasks": {name: _interval(interval) for name, interval in sorted(line.tasks.items())},
         "chance_normalised": line.normalised,
-        "architecture_gain": _interval(line.standing.gain.difference) if line.standing.gain else None,
+        **{
+            word: _interval(found.difference) if (found := line.standing.figure(figure)) else None
+            for word, figure in FIGURES.items()
+        },
         "adapt_flops": line.standing.document.costs.adapt_flops,
         "predict_macs": line.standing.macs,
         "predictions_sha256": line.standing.document.predictions_sha256,

@@ -133,6 +133,7 @@ def test_every_number_of_the_table_is_in_the_exports(static: Site) -> None:
         mean = row["mean"]
         gain = row["architecture_gain"]
         assert f"{100 * gain['mean']:+.1f} [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]" in page
+        assert (row["swap_test"]["mean"], row["regret"]["mean"]) == (0.3, 0.042)
         assert "adapt_flops" in row and "predict_macs" in row
         assert float(line["mean"]) == pytest.approx(100 * mean["mean"], abs=1e-4)
         written = f"{100 * mean['mean']:.1f} [{100 * mean['low']:.1f}, {100 * mean['high']:.1f}]"
@@ -167,6 +168,12 @@ def test_sorting_and_its_permalink(live: Site) -> None:
         assert up == list(reversed(names(down)))
         assert f'aria-sort="descending" data-column="{column}"' in down
     assert names(text(live, address, sort=["method"])) == sorted(METHODS)
+
+
+def test_swap_test_and_regret_are_columns_to_choose(live: Site) -> None:
+    page = text(live, f"{track(live)}/index.html", columns=["swap", "regret"], sort=["regret"])
+    assert "+30.0 [+29.0, +31.0]" in page and "+4.2 [+3.2, +5.2]" in page
+    assert 'aria-sort="ascending" data-column="regret"' in page
 
 
 def test_a_domain_alone_is_ranked_on_itself(live: Site) -> None:
