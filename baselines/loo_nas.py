@@ -212,12 +212,21 @@ class LooNas(Method):
             allowed=lambda a: not s.macs or macs(a, spec) <= s.macs,
         )
 
-    def choose(self, state: State, spec: TaskSpec, support: Batch, rule: RuleName | None = None) -> Tensor:
-        """The number of each task's candidate (T,), by the settings' rule or another one."""
-        rule, within = rule or self.settings.rule, torch.tensor(self._within[spec.name])
+    def choose(
+        self,
+        state: State,
+        spec: TaskSpec,
+        support: Batch,
+        rule: RuleName | None = None,
+        macs: float | None = None,
+    ) -> Tensor:
+        """The number of each task's candidate (T,), by the settings' rule and limit or by others."""
+        rule, affords = rule or self.settings.rule, self._within[spec.name]
+        affords = affords if macs is None else affordable(self.candidates, spec, macs)
+        within = torch.tensor(affords)
         evidence = features = None
         if rule in NEEDS_EVIDENCE and shots_of(support.y, spec.ways) > 1:
-            paths = self._paths(spec)
+            paths = self._paths(affords)
             with torch.no_grad():
                 values = embed_all(paths, state.group("weights"), spec, support.x)
                 evidence = self._evidence(state, values, support.y, spec.ways).T.cpu()
@@ -334,9 +343,9 @@ class LooNas(Method):
     def _policy(self, state: State) -> LearnedRates:
         return LearnedRates(state.rates, "node", moves("weights"))
 
-    def _paths(self, spec: TaskSpec) -> Paths:
-        """The affordable candidates of a domain as one module; made once."""
-        within = tuple(self._within[spec.name])
+    def _paths(self, numbers: Sequence[int]) -> Paths:
+        """Some candidates as one module; made once."""
+        within = tuple(numbers)
         if within not in self._modules:
             self._modules[within] = Paths(self.net, [self.candidates[i] for i in within])
         return self._modules[within]

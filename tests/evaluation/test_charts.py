@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import altair
 import pytest
 
+from metanas.evaluation.charts.budget import CANDIDATE, Spent, budgets
 from metanas.evaluation.charts.critical import critical, groups
 from metanas.evaluation.charts.curves import Step, curves
 from metanas.evaluation.charts.forest import Difference, forest, scatter
@@ -41,6 +42,11 @@ SPECS = {
         "Differences",
         [Difference("digits/5w1s", pair, 1.5, 0.5, 2.5, 0.01) for pair in ("a - b", "a - c")],
         0.5,
+    ),
+    "budgets": budgets(
+        "Limits",
+        [Spent("digits", rule, 9e5, cost, 60, 58, 62) for rule, cost in (("chosen", 5e5), (CANDIDATE, 7e5))],
+        "MACs per query",
     ),
     "scatter": scatter("Episodes", "a", "b", [("digits/5w1s", 40.0, 60.0)]),
 }
