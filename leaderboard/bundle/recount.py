@@ -3,24 +3,49 @@
 Of a method that answers with one architecture a task, `recount` gives the multiply-accumulates of a query; of
 every method that searches a space, the least that its choices can cost. What it cannot recount (networks of
 one's own, cells, ops of other packages, suites of one's own) stays as declared. `scoring/plausibility.py`
-compares, `store/store.py` keeps.
+compares, `store/store.py` keeps. A server recounts in its own process, so what the entrant wrote is bounded
+before anything is made of it.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leaderboard.bundle import domain_cards
-from leaderboard.bundle.choices import Choices, Shares
+from leaderboard.bundle.choices import MOST, Choices, Shares
 from metanas.data.episode import TaskSpec
 from metanas.data.suite import built_in
 from metanas.evaluation.result import Submission, Task
 from metanas.space.op_costs import op_macs, op_parameters
 from metanas.space.sizes import exit_macs, exit_parameters, halved, head_macs, stem_macs
-from metanas.space.space import SearchSpace
+from metanas.space.space import SearchSpace, StemName
 
 SAME = 1e-4  # apart, at most, are mean probability and share of what was always 0 or 1
+WIDEST = 2**16  # channels, and the side of a patch
+
+
+class _Frame(BaseModel):
+    """What costs follow from in the settings of a space; all else in them is not looked at.
+
+    `SearchSpace` itself makes as many layers as it is told to, and reads the file that a strategy may be.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+    ops: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=MOST)]
+    layers: Annotated[int, Field(ge=1, le=MOST)]
+    channels: Annotated[int, Field(ge=2, le=WIDEST, multiple_of=2)]
+    reductions: Annotated[list[int], Field(max_length=MOST)]
+    stem: StemName = "conv"
+    patch: Annotated[int, Field(ge=1, le=WIDEST)] = 4
+    nodes: Literal[0] = 0
+    partial: Literal[1] = 1
+
+    @classmethod
+    def space(cls, settings: Any) -> SearchSpace:
+        """The space of these settings. ValueError for one with cells, or that is no space of this version."""
+        return SearchSpace(**cls.model_validate(settings).model_dump())
 
 
 class Recount(NamedTuple):
@@ -44,11 +69,11 @@ def recount(submission: Submission, architectures: Mapping[str, Any]) -> Recount
     if submission.suite not in built_in():
         return None
     try:
-        space = SearchSpace(**submission.settings["space"])
+        space = _Frame.space(submission.settings["space"])
         tasks = [
             _Task(space, _spec(task), _choices(space, architectures[task.name])) for task in submission.tasks
         ]
-        if space.nodes or space.partial > 1 or space.channels % 2 or not tasks:
+        if not tasks:
             return None
         discrete = all(task.discrete for task in tasks)
         macs = [task.expected_macs() for task in tasks] if discrete else []
@@ -68,12 +93,22 @@ def _spec(task: Task) -> TaskSpec:
 
 
 def _choices(space: SearchSpace, entry: Any) -> tuple[Choices, Shares]:
-    """An entry of architecture.json. ValueError if it has no shares, or is of another space."""
+    """An entry of architecture.json. ValueError without shares, with impossible ones, or of another space."""
     choices = Choices.model_validate(entry)
     own = choices.space()
     if choices.shares is None or (own.ops, own.layers) != (space.ops, space.layers):
         raise ValueError("no shares, or choices of another space")
+    _check_shares(choices.shares)
     return choices, choices.shares
+
+
+def _check_shares(shares: Shares) -> None:
+    """ValueError unless every episode has one exit, and one candidate in every layer up to it."""
+    for layer, row in enumerate(shares.node):
+        if abs(sum(row) - sum(shares.depth[layer:])) > SAME:
+            raise ValueError("candidates of a layer in other episodes than those that come to it")
+    if abs(sum(shares.depth) - 1) > SAME:
+        raise ValueError("other than one exit an episode")
 
 
 class _Task(NamedTuple):

@@ -1,7 +1,10 @@
 """Costs recounted from architecture.json, against the count of the networks themselves."""
 
 import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,3 +127,60 @@ def test_what_cannot_be_recounted_stays_as_declared() -> None:
     assert of(architectures, nodes=2) is None
     wrong = {name: {**entry, "shares": None} for name, entry in architectures.items()}
     assert recount(submission, wrong) is None
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"layers": 10**9},  # a list of so many layers takes all memory
+        {"channels": 1e308},
+        {"channels": 10**18},
+        {"patch": 10**18, "stem": "lean"},
+        {"reductions": [10**9]},
+        {"channels": "16"},
+        {"channels": True},
+        {"stem": []},
+    ],
+)
+def test_settings_that_are_no_space_are_refused_before_anything_is_made_of_them(
+    settings: dict[str, Any],
+) -> None:
+    submission, _ = committed("loo-nas")
+    assert of({task.name: chosen("conv3/relu") for task in submission.tasks}, **settings) is None
+
+
+def test_no_file_is_read_because_a_strategy_names_it(tmp_path: Path) -> None:
+    submission, _ = committed("loo-nas")
+    entry = {task.name: chosen("conv3/relu") for task in submission.tasks}
+    pipe = tmp_path / "strategy.yaml"
+    os.mkfifo(pipe)  # whoever opened it would wait for ever
+    assert of(entry, strategy=str(pipe)) == of(entry)
+
+
+def _nothing(shares: dict[str, Any]) -> None:
+    shares["node"] = [[0.0] * len(SPACE.ops)] * SPACE.layers
+
+
+def _no_exit(shares: dict[str, Any]) -> None:
+    _nothing(shares)
+    shares["depth"] = [0.0] * SPACE.layers
+
+
+def _two_exits(shares: dict[str, Any]) -> None:
+    shares["depth"] = [1.0, 1.0, 0.0]
+
+
+def _twice(shares: dict[str, Any]) -> None:
+    shares["node"][0] = [1.0] * len(SPACE.ops)
+
+
+@pytest.mark.parametrize("lie", [_nothing, _no_exit, _two_exits, _twice])
+def test_shares_that_no_episodes_can_have_are_not_counted(lie: Callable[[dict[str, Any]], None]) -> None:
+    submission, _ = committed("loo-nas")
+    entry = json.loads(json.dumps(chosen("conv3/relu > gru/relu")))
+    honest = {task.name: entry for task in submission.tasks}
+    assert of(honest) is not None
+    lied = json.loads(json.dumps(entry))
+    lie(lied["shares"])
+    lied |= {key: lied["shares"][key] for key in ("node", "depth")}
+    assert of({name: lied for name in honest}) is None
