@@ -4,6 +4,7 @@
 the SHA-256 of its predictions. Next: `admin/pull_request.py` checks a pull request that adds one.
 """
 
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -11,15 +12,18 @@ from sqlalchemy import select
 
 from leaderboard.bundle import reading
 from leaderboard.bundle.names import Members, bundle_digest
+from leaderboard.scoring.transport import ScorerDied
 from leaderboard.scoring.validate import validate
 from leaderboard.store.models import Submission
 from leaderboard.store.store import Scorer, Store, score_files, track_of
 from metanas.base.atomic import write_atomically
-from metanas.evaluation.result import SUBMISSION, parse
+from metanas.evaluation.result import SUBMISSION, ResultError, parse
 
 ROOT = PurePosixPath("leaderboard/results")  # in the repository
 FOLDER = Path(__file__).parents[1] / "results"
 DIGITS = 12
+BROKEN = (ResultError, ScorerDied, OSError, ValueError, KeyError, TypeError, RecursionError)  # of one result
+SHOWN = 5  # broken ones that a message names
 
 
 def place(members: Members) -> PurePosixPath:
@@ -29,7 +33,7 @@ def place(members: Members) -> PurePosixPath:
 
 
 def bundles(folder: Path = FOLDER) -> list[Path]:
-    """The folders of all committed bundles, sorted by the time of their runs."""
+    """The folders of all committed bundles, sorted by the time of their runs. ResultError: a broken one."""
     folders = [path.parent for path in folder.rglob(SUBMISSION)]
     return sorted(folders, key=lambda path: (parse((path / SUBMISSION).read_bytes()).created, path))
 
@@ -47,10 +51,11 @@ def stage(members: Members, repository: Path) -> Path:
 def open_with(store: Store, folder: Path = FOLDER, scorer: Scorer = score_files) -> int:
     """Publish the committed results that are not on the board yet; returns their number.
 
-    Where the board has a result of its own for a method and track, committed ones are skipped. ResultError
-    if a committed result cannot be scored. scorer: as of `Store.add`.
+    Where the board has a result of its own for a method and track, committed ones are skipped. One that
+    cannot be read or scored does not keep the others away: ResultError at the end names each, in one line.
+    scorer: as of `Store.add`.
     """
-    committed = [_Committed.of(path) for path in bundles(folder)]
+    committed, broken = _read(folder)
     digests = [one.digest for one in committed]
     with store.database.read() as session:
         known = set(session.scalars(select(Submission.digest).where(Submission.digest.in_(digests))))
@@ -58,10 +63,35 @@ def open_with(store: Store, folder: Path = FOLDER, scorer: Scorer = score_files)
         own = {
             tuple(row) for row in session.execute(select(Submission.track, Submission.method).where(others))
         }
-    new = [one for one in committed if one.digest not in known and (one.track, one.method) not in own]
-    for one in new:  # validated when it was merged, scored again here
-        store.add(one.folder, committed=True, scorer=scorer)
-    return len(new)
+    published = 0
+    for one in committed:  # validated when it was merged, scored again here
+        if one.digest in known or (one.track, one.method) in own:
+            continue
+        try:
+            store.add(one.folder, committed=True, scorer=scorer)
+            published += 1
+        except BROKEN as error:
+            broken.append(_said(one.folder, error))
+    if broken:
+        shown = broken[:SHOWN] + ([f"and {len(broken) - SHOWN} more"] if len(broken) > SHOWN else [])
+        raise ResultError(f"{len(broken)} committed results are not published: {'; '.join(shown)}")
+    return published
+
+
+def _read(folder: Path) -> tuple[list["_Committed"], list[str]]:
+    """The committed results, sorted by the time of their runs, and what is wrong with those that are none."""
+    found, broken = [], []
+    for path in sorted({path.parent for path in folder.rglob(SUBMISSION)}):
+        try:
+            found.append(_Committed.of(path))
+        except BROKEN as error:
+            broken.append(_said(path, error))
+    return sorted(found, key=lambda one: (one.created, one.folder)), broken
+
+
+def _said(folder: Path, error: Exception) -> str:
+    words = str(error) if isinstance(error, ResultError | ScorerDied | OSError) else repr(error)
+    return f"{folder}: {' '.join(words.split()):.300}"
 
 
 class _Committed(NamedTuple):
@@ -71,9 +101,10 @@ class _Committed(NamedTuple):
     digest: str
     track: str
     method: str
+    created: datetime
 
     @classmethod
     def of(cls, folder: Path) -> "_Committed":
         members = reading.read(folder)
         document = parse(members[SUBMISSION])
-        return cls(folder, bundle_digest(members), track_of(document), document.method)
+        return cls(folder, bundle_digest(members), track_of(document), document.method, document.created)

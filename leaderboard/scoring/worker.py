@@ -6,6 +6,7 @@ Before it: `jobs.py` (the queue), `sandbox.py` (scoring). What it stores: `store
 import logging
 import threading
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from leaderboard.scoring.transport import ScorerDied
 from leaderboard.store import audit
 from leaderboard.store.models import File, Flag, Submission, now
 from leaderboard.store.store import Store, enter, keep_scores, publish
+from metanas.evaluation.result import SUBMISSION, parse
 
 STOP_SECONDS = 2.5
 log = logging.getLogger(__name__)
@@ -71,7 +73,7 @@ class Worker:
         if leased is None:
             return False
         try:
-            scored = self.sandbox.run(self._files(leased), suite=self._suite(leased))
+            scored = self.score(self._files(leased))
         except BundleError as error:
             self._reject(leased, error)
         except (ScorerDied, OSError, ValueError) as error:
@@ -80,6 +82,15 @@ class Worker:
         else:
             self._publish(leased, scored)
         return True
+
+    def score(self, files: Mapping[str, Path]) -> Scored:
+        """Score the files of a bundle, by name, in the sandbox. Errors as there, or of `parse`.
+
+        The scorer gets the suite with them, if it is one that was added to this board.
+        """
+        name = parse(files[SUBMISSION].read_bytes()).suite
+        suite = self.store.suites.find(name) if name in self.store.suites.added() else None
+        return self.sandbox.run(files, suite=None if suite is None else suite.model_dump_json().encode())
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -96,13 +107,6 @@ class Worker:
         with self.store.database.read() as session:
             query = select(File.name, File.sha256).where(File.submission_id == leased.submission)
             return {name: self.store.blobs.path(sha) for name, sha in session.execute(query)}
-
-    def _suite(self, leased: Lease) -> bytes | None:
-        """The suite of a submission as the scorer gets it, if it is one that was added to this board."""
-        with self.store.database.read() as session:
-            name = session.get_one(Submission, leased.submission).parsed.suite
-        suite = self.store.suites.find(name) if name in self.store.suites.added() else None
-        return None if suite is None else suite.model_dump_json().encode()
 
     def _reject(self, leased: Lease, error: BundleError) -> None:
         with self.store.database.write() as session:

@@ -28,6 +28,7 @@ from leaderboard.server.quick import Quick
 from leaderboard.server.rows import Rows
 from leaderboard.server.settings import Settings
 from leaderboard.web.live import Live
+from metanas.base.errors import MetanasError
 
 log = logging.getLogger(__name__)
 DESCRIPTION = "Scores are recomputed from predictions. Errors are problem+json (RFC 9457)."
@@ -89,7 +90,9 @@ def _publish_committed(context: Context, folder: Path) -> None:
     Scored where submissions are, whose process gives the memory for it back.
     """
     try:
-        results.open_with(context.store, folder, context.worker.sandbox.run)
+        results.open_with(context.store, folder, context.worker.score)
+    except MetanasError as error:  # some of them: the others are there
+        log.error("%s", error)
     except Exception:  # the board serves what it has
         log.exception("the committed results in %s were not all published", folder)
 

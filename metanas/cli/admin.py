@@ -119,7 +119,10 @@ def _application(db: str, data: Path | None, options: dict[str, Any]) -> Any:
     try:
         with opened(db, data) as store:
             if options["home"]:  # which may be a track of theirs; else they are published after the start
-                load("leaderboard.repository.results").open_with(store, options["committed"])
+                try:
+                    load("leaderboard.repository.results").open_with(store, options["committed"])
+                except load("metanas.evaluation.result").ResultError as error:  # the others are there
+                    print(error, file=sys.stderr)
             load("leaderboard.web.store_source").check_home(store, options["home"])
         settings = load("leaderboard.server.settings").Settings(db=db, data=data, **options)
         app = load("leaderboard.server.app").create_app(settings)
