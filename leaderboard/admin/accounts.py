@@ -97,12 +97,12 @@ def erase(store: Store, name: str) -> str:
         files = of_these_alone(session, ids, PERSONAL)
         for row in session.scalars(select(Submission).where(Submission.id.in_(ids))):
             row.entry = None if row.entry is None else json.dumps({**json.loads(row.entry), **GONE})
+        disputed = _disputed(session, account, name, other)
+        for row in session.scalars(select(Submission).where(Submission.id.in_({*ids, *disputed}))):
             for event in row.events:
                 event.reason = _without(event.reason, name, other)
             if is_public(row):  # a running server makes its pages anew
                 enter(session, row, row.state, "personal data erased")
-        for flag in session.scalars(select(Flag).where(Flag.account_id == account.id)):
-            flag.detail = _without(flag.detail, name, other)
         for token in session.scalars(select(Token).where(Token.account_id == account.id)):
             token.label = ""
             if token.revoked is None:
@@ -115,6 +115,14 @@ def erase(store: Store, name: str) -> str:
     for sha in files:
         store.blobs.path(sha).unlink(missing_ok=True)
     return other
+
+
+def _disputed(session: Session, account: Account, name: str, other: str) -> set[str]:
+    """Replace the name in the account's disputes; the submissions of others that say who disputed them."""
+    flags = session.scalars(select(Flag).where(Flag.account_id == account.id)).all()
+    for flag in flags:
+        flag.detail = _without(flag.detail, name, other)
+    return {flag.submission_id for flag in flags}
 
 
 def _rename(session: Session, name: str, other: str) -> dict[str, str]:

@@ -9,6 +9,8 @@ import pytest
 
 from leaderboard.admin import accounts
 from leaderboard.admin.verify import verify
+from leaderboard.scoring import decisions
+from leaderboard.store.models import Submission
 from leaderboard.web import links
 from tests.leaderboard import bundles
 from tests.leaderboard.serving import SQLITE, Served
@@ -73,6 +75,28 @@ def test_an_erased_person_leaves_pages_and_api_by_itself(server: Served, tmp_pat
     accounts.erase(server.context.store, "ada")
     for address in addresses:
         until(lambda: "Lovelace" not in server.client.get(f"/{address}").text)  # noqa: B023
+    verify(server.context.store)
+
+
+@SQLITE
+@pytest.mark.parametrize("settled", [False, True])
+def test_an_erased_person_leaves_what_they_disputed(server: Served, tmp_path: Path, settled: bool) -> None:
+    """Their name stands in the history of somebody else's submission, and in the mark of a reviewer."""
+    identity = submit(server, tmp_path / "a", "theirs", "other")
+    until(lambda: shown(server) == {"theirs"})
+    track = server.get(f"submissions/{identity}").json()["track"]
+    assert say(server, identity, "dispute", "reviewer").status_code == 200
+    page = "/" + links.method(track, "theirs")
+    until(lambda: "rita" in server.client.get(page).text)
+    if settled:
+        with server.context.store.database.write() as session:
+            row = session.get_one(Submission, identity)
+            decisions.decide(session, row, "publish", "it is fine", actor="root")
+    accounts.erase(server.context.store, "rita")
+    events = server.get(f"submissions/{identity}/events", "nobody").json()["events"]
+    assert events and not any("rita" in event["reason"] for event in events)
+    for address in (page, "/" + links.submission(identity), f"/api/v1/submissions/{identity}"):
+        until(lambda: "rita" not in server.client.get(address).text)  # noqa: B023
     verify(server.context.store)
 
 
