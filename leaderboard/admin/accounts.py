@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from leaderboard.admin.orphans import of_these_alone
+from leaderboard.admin.orphans import delete, of_these_alone
 from leaderboard.bundle.names import PERSONAL, canonical
 from leaderboard.store import audit
 from leaderboard.store.models import Account, Audit, Flag, Method, Submission, Token, now
@@ -112,8 +112,7 @@ def erase(store: Store, name: str) -> str:
         changed = _rename(session, name, other)
         detail = {"submissions": list(ids), "files": sorted(files), "records": changed}
         audit.append(session, ACTOR, "erase", other, detail)
-    for sha in files:
-        store.blobs.path(sha).unlink(missing_ok=True)
+    delete(store, files, lambda session: of_these_alone(session, ids, PERSONAL))
     return other
 
 

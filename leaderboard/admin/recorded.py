@@ -8,6 +8,7 @@ sentences that name what differs; called by `verify.py`.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from sqlalchemy import select
@@ -150,12 +151,18 @@ def _tier(session: Session, row: Submission, chain: Sequence[Link]) -> Iterator[
         yield f"its tier is {row.tier}, by the audit chain and its scores {expected}"
 
 
-def erased(chain: Sequence[Link]) -> tuple[set[str], set[str]]:
-    """Submissions whose authors were erased; the SHA-256 of files deleted with them or by `retention.py`."""
-    links_ = [link for link in chain if link.action in ("erase", "expire")]
-    of_authors = [link for link in links_ if link.action == "erase"]
-    submissions = {identity for link in of_authors for identity in link.detail.get("submissions", ())}
-    return submissions, {sha for link in links_ for sha in link.detail.get("files", ())}
+def erased(chain: Sequence[Link]) -> tuple[set[str], set[tuple[str, str]]]:
+    """Submissions whose authors were erased; the files that went with them or by `retention.py`.
+
+    A file is (submission, SHA-256): the same bytes may have come again with another submission since.
+    """
+    submissions, files = set(), set()
+    for link in chain:
+        if link.action in ("erase", "expire"):
+            files |= set(product(link.detail.get("submissions", ()), link.detail.get("files", ())))
+        if link.action == "erase":
+            submissions |= set(link.detail.get("submissions", ()))
+    return submissions, files
 
 
 def suspensions(session: Session, chain: Sequence[Link]) -> Iterator[str]:

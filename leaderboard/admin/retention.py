@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from leaderboard.admin.orphans import of_these_alone
+from leaderboard.admin.orphans import delete, of_these_alone
 from leaderboard.store import audit
 from leaderboard.store.models import Challenge, Event, Submission, now
 from leaderboard.store.store import Store
@@ -34,9 +34,8 @@ def expire(store: Store, days: float, *, remove: bool) -> Expired:
         if remove and found.files:
             detail = {key: list(ids) for key, ids in found._asdict().items() if key != "size"}
             audit.append(session, ACTOR, "expire", f"{len(found.files)} files", detail)
-    if remove:  # now that the chain names them: a file that a kill leaves is an orphan, a missing one a fault
-        for sha in found.files:
-            store.blobs.path(sha).unlink(missing_ok=True)
+    if remove:  # now that the chain names them: what a kill leaves is found again, a missing one is a fault
+        delete(store, found.files, lambda session: _expired(store, session, days).files)
     return found
 
 
@@ -46,10 +45,7 @@ def _expired(store: Store, session: Session, days: float) -> Expired:
     old = (Submission.state == "rejected") & ~kept
     submissions = session.scalars(select(Submission.id).where(old).order_by(Submission.id)).all()
     missed = Challenge.answered.is_(None) & (Challenge.deadline < before) & Challenge.episodes.is_not(None)
-    challenges = session.execute(select(Challenge.id, Challenge.episodes).where(missed)).all()
-    files = of_these_alone(session, submissions)
-    files |= {sha for _, sha in challenges if sha is not None}
+    challenges = session.scalars(select(Challenge.id).where(missed).order_by(Challenge.id)).all()
+    files = of_these_alone(session, submissions, challenges=challenges)
     there = {sha: store.blobs.path(sha).stat().st_size for sha in files if store.blobs.path(sha).exists()}
-    return Expired(
-        tuple(submissions), tuple(sorted(c for c, _ in challenges)), tuple(sorted(there)), sum(there.values())
-    )
+    return Expired(tuple(submissions), tuple(challenges), tuple(sorted(there)), sum(there.values()))

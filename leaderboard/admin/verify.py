@@ -78,12 +78,13 @@ def verify(
         files = session.execute(select(File.submission_id, File.sha256, File.size, File.name)).all()
     erased, deleted = recorded.erased(chain)
     for submission, sha, size, name in files:
-        if sha not in deleted:
+        if (submission, sha) not in deleted:
             differences += (f"{submission}: {name}: {words}" for words in _file(store, sha, size))
     chosen = sorted(rows, key=_shuffled)[: math.ceil(share * len(rows))]
     rescored = 0
     for submission in chosen:
-        found = list(_submission(store, submission, deleted, erased=submission in erased))
+        gone = {sha for identity, sha in deleted if identity == submission}
+        found = list(_submission(store, submission, gone, erased=submission in erased))
         differences += (f"{submission}: {words}" for words in found if words)
         rescored += "" in found
     if differences:

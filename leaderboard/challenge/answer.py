@@ -54,6 +54,7 @@ def answer(
         if _is_retry(row, digest):
             return
         _check(session, row, commitment, episodes, digest, arrived)
+        challenges.store.blobs.put(content)  # again: `admin/orphans.py` may have deleted it since
         row.state, row.answered, row.predictions = "answered", arrived, digest
         keep_scores(session, row.submission_id, scored, kind="fresh")
         result = outcome(

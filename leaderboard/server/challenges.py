@@ -71,6 +71,8 @@ def episodes(context: CurrentContext, actor: CurrentActor, identity: Id) -> Resp
         row = open_challenge(session, actor, identity)
         if row.episodes is None:
             raise HTTPException(409, "its episodes are not drawn yet; send the commitment again")
+        if row.answered is None and not context.store.blobs.path(row.episodes).exists():
+            raise HTTPException(410, "deleted: nobody answered in time; register another challenge")
     return Response(context.store.blobs.get(row.episodes), media_type="application/octet-stream")
 
 

@@ -101,12 +101,12 @@ class Store:
                 raise ResultError(f"{name}: missing in {folder}; is it the folder of a finished run?")
         scored = scorer(paths)
         members = {name: path.read_bytes() for name, path in paths.items()}
-        for content in members.values():
-            self.blobs.put(content)
+        self._keep(members)
         digest = bundle_digest(members)
         with self.database.write() as session:
             alone(session)
             if session.scalar(select(Submission.id).where(Submission.digest == digest)) is None:
+                self._keep(members)  # again: one may have been deleted since, `admin/orphans.py`
                 at = scored.submission.created.astimezone(UTC) if committed else None
                 row = insert(session, members, scored.submission, account=None, at=at)
                 keep_scores(session, row.id, scored)
@@ -114,6 +114,10 @@ class Store:
                 publish(session, row, reason, at=at)
                 audit.append(session, "administrator", "added", row.id, {"digest": digest})
         return track_of(scored.submission)
+
+    def _keep(self, members: Members) -> None:
+        for content in members.values():
+            self.blobs.put(content)
 
     def check_writable(self) -> None:
         """StoreError or OSError unless a result could be stored now."""

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -13,8 +14,14 @@ from sqlalchemy import select
 from leaderboard.accounts.quota import DEFAULT, parse
 from leaderboard.admin import accounts
 from leaderboard.admin.heads import signed_head
+from leaderboard.admin.orphans import clean
+from leaderboard.admin.retention import expire
 from leaderboard.admin.verify import VerifyError, verify
-from leaderboard.store.models import Audit, Event, Flag, Submission
+from leaderboard.scoring import decisions
+from leaderboard.server.acceptance import Acceptance
+from leaderboard.store import audit
+from leaderboard.store.database import Database
+from leaderboard.store.models import Audit, Challenge, Event, Flag, Submission, now
 from leaderboard.store.store import enter
 from metanas.base.errors import InvalidValue
 from metanas.cli import app
@@ -142,6 +149,56 @@ def test_what_another_account_sent_too_is_not_erased(server: Served, tmp_path: P
     verify(server.context.store)
 
 
+@pytest.mark.parametrize("how", ["erase", "expire", "clean"])
+def test_a_file_that_comes_again_while_it_is_deleted_stays(
+    server: Served, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever submits stores files before the rows that refer to them; the deletion comes in between."""
+    store = server.context.store
+    for role, method in (("owner", "mine"), ("other", "theirs")):
+        packed = bundles.numbered(bundles.members(tmp_path / method, method), "the same")
+        if role == "owner":
+            identity = server.post(packed, role).json()["id"]
+            server.work()
+    with store.database.write() as session:
+        enter(session, session.get_one(Submission, identity), "rejected", "no")
+        audit.append(session, "root", "reject", identity, {"reason": "no"})
+        for event in session.scalars(select(Event)):
+            event.at -= timedelta(days=31)
+    deletions = {
+        "erase": lambda: accounts.erase(store, "ada"),
+        "expire": lambda: expire(store, 30, remove=True),
+        "clean": lambda: clean(store, remove=True, age=-60.0),
+    }
+    deleted: list[int] = []
+
+    def write(database: Database) -> Any:
+        """The next transaction that writes, after the deletion."""
+        if not deleted:
+            deleted.append(1)
+            deletions[how]()
+        return begin(database)
+
+    keep, begin = Acceptance._keep, Database.write
+
+    def kept(self: Acceptance, inspected: Any) -> None:
+        keep(self, inspected)
+        monkeypatch.setattr(Database, "write", write)
+
+    monkeypatch.setattr(Acceptance, "_keep", kept)
+    theirs = server.post(packed, "other").json()["id"]
+    monkeypatch.undo()
+    assert deleted
+    server.work()
+    assert server.get(f"submissions/{theirs}/files/README.md", "nobody").content == b"the same"
+    verify(store)
+    with store.database.read() as session:
+        readme = {f.name: f.sha256 for f in session.get_one(Submission, theirs).files}["README.md"]
+    store.blobs.path(readme).unlink()
+    with pytest.raises(VerifyError, match=f"{theirs}: README.md"):
+        verify(store)
+
+
 def test_a_record_that_was_erased_cannot_be_changed_again(server: Served, tmp_path: Path) -> None:
     store = server.context.store
     server.post(bundles.zipped(tmp_path / "a"))
@@ -203,3 +260,39 @@ def test_files_of_what_was_rejected_long_ago_go_and_what_is_on_record_stays(
     answer = server.get(f"submissions/{identity}/files/predictions.parquet")
     assert answer.status_code == 410 and "for a time only" in answer.json()["detail"]
     assert "0 files, 0 bytes" in metanas("clean", "--keep-days", "30", "--remove")[1], "nothing goes twice"
+
+
+@SQLITE
+def test_a_file_that_something_else_refers_to_outlives_what_expired(server: Served, tmp_path: Path) -> None:
+    """Here a published bundle, and the answer to a challenge, have the bytes of what is past its time."""
+    store = server.context.store
+    rejected = flagged(server, tmp_path)
+    published = str(server.post(bundles.zipped(tmp_path / "b", "other", seed=1), "other").json()["id"])
+    server.work()
+    with store.database.write() as session:
+        decisions.decide(session, session.get_one(Submission, rejected), "reject", "no", actor="root")
+        for event in session.scalars(select(Event).where(Event.submission_id == rejected)):
+            event.at -= timedelta(days=31)
+        shas = {f.name: f.sha256 for f in session.get_one(Submission, rejected).files}
+        theirs = {f.name: f.sha256 for f in session.get_one(Submission, published).files}
+        long_ago = now() - timedelta(days=60)
+        for state, answered, episodes, predictions in (
+            ("open", None, theirs["predictions.parquet"], None),
+            ("answered", long_ago, None, shas["predictions.parquet"]),
+        ):
+            session.add(
+                Challenge(
+                    submission_id=published,
+                    commitment="a" * 64,
+                    tasks="[]",
+                    state=state,
+                    deadline=long_ago,
+                    answered=answered,
+                    episodes=episodes,
+                    predictions=predictions,
+                )
+            )
+    found = expire(store, 30, remove=True)
+    assert found.submissions == (rejected,) and len(found.challenges) == 1
+    assert {shas["predictions.parquet"], *theirs.values()} <= set(store.blobs)
+    assert shas["entry.json"] not in set(store.blobs)

@@ -17,6 +17,7 @@ import pytest
 from safetensors.numpy import load
 
 from leaderboard.accounts import tokens
+from leaderboard.admin.retention import expire
 from leaderboard.admin.verify import VerifyError, verify
 from leaderboard.bundle import reading
 from leaderboard.bundle.problem import BundleError
@@ -225,6 +226,9 @@ def test_after_the_deadline_nothing_counts_and_another_can_be_registered(url: st
         late = send(server, challenge, answers(server, challenge))
         assert late.status_code == 409 and "closed at" in late.json()["detail"]
         assert server.get(f"challenges/{challenge['id']}").json()["state"] == "expired"
+        expire(server.context.store, 0, remove=True)
+        gone = server.get(f"challenges/{challenge['id']}/episodes")
+        assert gone.status_code == 410 and "register another" in gone.json()["detail"]
         again = commit(server, submission, commitment=B)
         assert again.status_code == 201 and again.json()["id"] != challenge["id"]
 
