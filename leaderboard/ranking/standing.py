@@ -129,17 +129,21 @@ def revision(store: Store) -> int:
 
 
 def shown_revision(store: Store) -> int:
-    """A number that grows whenever a page may change: something is published, flagged, rejected."""
+    """A number that grows whenever a page may change: something is published, flagged, rejected.
+
+    How many events there are, and not the newest one's number: PostgreSQL numbers them before their
+    transactions end, in another order.
+    """
     with store.database.read() as session:
-        return session.scalar(select(func.max(Event.id)).where(~visibility.CHANGES_NOTHING)) or 0
+        return session.scalar(select(func.count(Event.id)).where(~visibility.CHANGES_NOTHING)) or 0
 
 
 def shown_revisions(store: Store) -> dict[str, int]:
     """The same of every track."""
     with store.database.read() as session:
-        query = select(Submission.track, func.max(Event.id)).join(Submission)
+        query = select(Submission.track, func.count(Event.id)).join(Submission)
         query = query.where(~visibility.CHANGES_NOTHING).group_by(Submission.track)
-        return {track: event for track, event in session.execute(query)}
+        return {track: events for track, events in session.execute(query)}
 
 
 def tracks(store: Store) -> tuple[str, ...]:
@@ -191,7 +195,7 @@ class Place(NamedTuple):
     id: str
     tier: str  # as stored: a challenge that was not held may be stored as "challenged" by an earlier version
     owner: int | None
-    event: int  # its newest
+    events: int  # how many it has
     attempts: int
 
 
@@ -213,8 +217,8 @@ def page(
         same = aliased(Submission)
         beside = (same.track == Submission.track) & (same.method == Submission.method)
         attempts = select(func.count()).where(beside).correlate(Submission).scalar_subquery()
-        event = select(func.max(Event.id)).where(Event.submission_id == Submission.id).scalar_subquery()
-        columns = (Submission.id, Submission.tier, Submission.account_id, event, attempts)
+        events = select(func.count()).where(Event.submission_id == Submission.id).scalar_subquery()
+        columns = (Submission.id, Submission.tier, Submission.account_id, events, attempts)
         query = select(*columns).where(condition).order_by(Submission.id).limit(limit + 1)
         places = tuple(Place(*row) for row in session.execute(query))
     return places[:limit], places[limit - 1].id if len(places) > limit else None

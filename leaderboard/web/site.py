@@ -162,7 +162,7 @@ class Site:
         standings = self._standings(slug, day)
         if not standings:
             raise Missing(f"nothing was published on track {slug!r} by {day or 'now'}")
-        past = [other for other in self._boards if other[2] is not None]
+        past = [other for other in list(self._boards) if other[2] is not None]  # others add to it
         if day is not None and len(past) >= MAX_PAST:
             del self._boards[past[0]]
         with RANKING:

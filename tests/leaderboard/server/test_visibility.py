@@ -9,8 +9,9 @@ import pytest
 
 from leaderboard.admin import accounts
 from leaderboard.admin.verify import verify
+from leaderboard.ranking import standing
 from leaderboard.scoring import decisions
-from leaderboard.store.models import Submission
+from leaderboard.store.models import Event, Submission
 from leaderboard.web import links
 from tests.leaderboard import bundles
 from tests.leaderboard.serving import SQLITE, Served
@@ -76,6 +77,19 @@ def test_an_erased_person_leaves_pages_and_api_by_itself(server: Served, tmp_pat
     for address in addresses:
         until(lambda: "Lovelace" not in server.client.get(f"/{address}").text)  # noqa: B023
     verify(server.context.store)
+
+
+def test_an_event_that_is_seen_after_a_later_one_is_a_change_too(server: Served, tmp_path: Path) -> None:
+    """PostgreSQL numbers events when they are written, and shows them when their transactions end."""
+    identity = submit(server, tmp_path / "a", "mine")
+    store, seen = server.context.store, []
+    for number in (10**6, 10**6 - 1):
+        with store.database.write() as session:
+            event = Event(id=number, submission_id=identity, state="published", reason="disputed")
+            session.add(event)
+        places, _ = standing.page(store, track=None, tier=None, after=None, limit=1)
+        seen.append((standing.shown_revision(store), standing.shown_revisions(store), places))
+    assert all(before != after for before, after in zip(*seen, strict=True))
 
 
 @SQLITE

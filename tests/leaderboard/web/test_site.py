@@ -5,10 +5,12 @@ import dataclasses
 import io
 import json
 import re
+from datetime import date
 from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
 from posixpath import dirname, normpath, relpath
+from typing import Any
 
 import pytest
 
@@ -188,6 +190,20 @@ def test_the_board_as_of_a_day_shows_what_stood_then(live: Site) -> None:
     assert len(names(text(live, address, as_of=["2026-01-02"]))) == 4
     with pytest.raises(Missing):
         live.get(address, {"as_of": ["2025-12-31"]})
+
+
+def test_a_board_of_the_past_is_ranked_while_another_one_is_kept(live: Site) -> None:
+    """Both look into the same cache, under locks of their own."""
+    slug = track(live)
+    board = live.board(slug)
+
+    class Kept(tuple[str, str, None]):
+        def __getitem__(self, place: Any) -> Any:  # another thread's turn
+            live._boards.setdefault((slug, "langid", None), board)
+            return super().__getitem__(place)
+
+    live._boards[Kept((slug, "digits", None))] = board  # type: ignore[index]
+    assert [line.method for line in live.board(slug, as_of=date(2026, 1, 1)).lines] == ["best"]
 
 
 def test_a_choice_survives_its_permalink() -> None:
