@@ -57,6 +57,7 @@ class Standing:
     `files` and `events` are filled by `one` and `history` only, but for the gain on all domains together.
     recounted_macs: of a query, from its architectures (`bundle/recount.py`); None where that is not possible.
     entry: entry.json without the contact address; None for a local run.
+    led: when it took its method's place on the board, oldest first; never, where the one before stayed.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Standing:
     events: tuple[Happened, ...]
     challenge: Challenged | None
     attempts: int  # number of submissions of this method on this track
+    led: tuple[datetime, ...]
     public: bool  # everyone may see it (`store/visibility.py`)
 
     @cached_property
@@ -235,10 +237,14 @@ def published(store: Store, track: str) -> tuple[Standing, ...]:
 
 
 def at_end_of(published: Sequence[Standing], day: date) -> tuple[Standing, ...]:
-    """Of every method the newest submission accepted by the end of that day (UTC), sorted by method."""
+    """Of every method the submission that was on the board at the end of that day (UTC), sorted by method.
+
+    What has been withdrawn since is left out.
+    """
     end = datetime.combine(day + timedelta(days=1), time(), UTC)
-    newest = {s.method: s for s in sorted(published, key=lambda s: (s.accepted, s.id)) if s.accepted < end}
-    return tuple(newest[method] for method in sorted(newest))
+    took = sorted((at, s.id, s) for s in published for at in s.led if at < end)
+    last = {s.method: s for _, _, s in took}
+    return tuple(last[method] for method in sorted(last))
 
 
 def history(store: Store, method: str) -> tuple[Standing, ...]:
@@ -277,6 +283,7 @@ def _read(store: Store, condition: ColumnElement[bool], *, whole: bool = True) -
         attempts = {(track, method): n for track, method, n in session.execute(counts)}
         challenges = _challenges(session, condition)
         overall = _overall(session, condition)
+        led = _led(session, condition)
     return tuple(
         _standing(
             row,
@@ -286,6 +293,7 @@ def _read(store: Store, condition: ColumnElement[bool], *, whole: bool = True) -
             public=public,
             gains=_details(row, "gain") if whole else overall["gain"].get(row.id, {}),
             recounted_macs=overall["recount"].get(row.id, {}).get(EVERYWHERE, {}).get("macs"),
+            led=tuple(led.get(row.id, ())),
             whole=whole,
         )
         for row, public in rows
@@ -299,6 +307,21 @@ def _overall(session: Session, condition: ColumnElement[bool]) -> dict[str, dict
     query = query.where(condition & Detail.kind.in_(found) & (Detail.task == EVERYWHERE))
     for kind, identity, text in session.execute(query):
         found[kind][identity] = {EVERYWHERE: json.loads(text)}
+    return found
+
+
+def _led(session: Session, condition: ColumnElement[bool]) -> dict[str, list[datetime]]:
+    """When the submissions that fulfil a condition took their places on the board, by id."""
+    own = aliased(Event)  # the condition may ask for events, too
+    query = select(own.submission_id, own.at, own.state, own.reason).join(Submission)
+    found: dict[str, list[datetime]] = {}
+    before: dict[str, str] = {}
+    for identity, at, state, reason in session.execute(query.where(condition).order_by(own.id)):
+        again, stayed = (reason.startswith(words) for words in (visibility.BACK, visibility.STAYED))
+        first = before.get(identity) != "published" and not stayed
+        if state == "published" and (again or first):
+            found.setdefault(identity, []).append(at)
+        before[identity] = state
     return found
 
 
@@ -322,6 +345,7 @@ def _standing(
     public: bool,
     gains: Mapping[str, Mapping[str, Any]],
     recounted_macs: int | None,
+    led: tuple[datetime, ...],
     whole: bool,
 ) -> Standing:
     entry = None if row.entry is None else json.loads(row.entry)
@@ -350,6 +374,7 @@ def _standing(
         events=tuple(_happened(row.events)) if whole else (),
         challenge=challenge,
         attempts=attempts,
+        led=led,
         public=public,
     )
 

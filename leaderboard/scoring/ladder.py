@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from leaderboard.bundle.scores import Scored
 from leaderboard.store.models import Submission
 from leaderboard.store.store import enter, published_beside
+from leaderboard.store.visibility import BACK
 from metanas.evaluation.statistics import View, difference
 
 
@@ -40,7 +41,7 @@ def reinstate(session: Session, row: Submission) -> str | None:
     if best is None:
         return None
     best.superseded = False
-    enter(session, best, "published", f"on the board again, since {row.id} left it")
+    enter(session, best, "published", f"{BACK}, since {row.id} left it")
     return best.id
 
 

@@ -23,6 +23,7 @@ from leaderboard.scoring.transport import ScorerDied
 from leaderboard.store import audit
 from leaderboard.store.models import File, Flag, Submission, now
 from leaderboard.store.store import Store, enter, keep_scores, publish
+from leaderboard.store.visibility import STAYED
 from metanas.evaluation.result import SUBMISSION, parse
 
 STOP_SECONDS = 2.5
@@ -129,7 +130,7 @@ class Worker:
                 enter(session, row, "flagged", "; ".join(detail for _, detail in flags))
             elif (best := kept_on_the_ladder(session, row, scored)) is not None:
                 row.superseded = True
-                enter(session, row, "published", f"no standard error better than {best}, which stays")
+                enter(session, row, "published", f"{STAYED} {best}, which stays")
             else:
                 publish(session, row, "scored")
             audit.append(session, "scorer", row.state, row.id, {"digest": row.digest})

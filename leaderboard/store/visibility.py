@@ -13,6 +13,8 @@ PUBLISHED = Submission.state == "published"
 ON_BOARD = PUBLISHED & ~Submission.superseded
 _WAS_PUBLISHED = exists().where((Event.submission_id == Submission.id) & (Event.state == "published"))
 PUBLIC = or_(PUBLISHED, and_(Submission.state == "withdrawn", _WAS_PUBLISHED))
+STAYED = "no standard error better than"  # so begins the reason of what is published below its method's best
+BACK = "on the board again"  # and of what takes its place again
 CHANGES_NOTHING = Event.state.in_(("received", "scoring", "failed"))  # events that no page shows
 
 

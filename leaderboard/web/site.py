@@ -178,7 +178,7 @@ class Site:
 
         Days between two changes have the same board.
         """
-        days = {standing.accepted.date() for standing in self.published(self.tracks[slug])}
+        days = {at.date() for standing in self.published(self.tracks[slug]) for at in standing.led}
         before = [change for change in days if change <= day]
         if not before:
             raise Missing(f"nothing was published on track {slug!r} by {day}")

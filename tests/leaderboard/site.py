@@ -65,6 +65,7 @@ def standing(folder: Path, method: str, skill: float, *, day: int = 1, whole: bo
         flags=(),
         events=(Happened(moment, "received", "complete"), Happened(moment, "published", "")),
         attempts=1,
+        led=(moment,),
         public=True,
     )
 

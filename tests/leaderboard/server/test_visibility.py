@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from leaderboard.admin import accounts
 from leaderboard.admin.verify import verify
@@ -13,6 +15,8 @@ from leaderboard.ranking import standing
 from leaderboard.scoring import decisions
 from leaderboard.store.models import Event, Submission
 from leaderboard.web import links
+from leaderboard.web.routes import open_site
+from leaderboard.web.store_source import Stored
 from tests.leaderboard import bundles
 from tests.leaderboard.serving import SQLITE, Served
 
@@ -77,6 +81,33 @@ def test_an_erased_person_leaves_pages_and_api_by_itself(server: Served, tmp_pat
     for address in addresses:
         until(lambda: "Lovelace" not in server.client.get(f"/{address}").text)  # noqa: B023
     verify(server.context.store)
+
+
+@SQLITE
+def test_a_past_day_shows_what_was_on_the_board_and_not_what_came_last(
+    server: Served, tmp_path: Path
+) -> None:
+    """The first day: one leads, a worse one is published below it. Later a better one takes its place."""
+    kept, below = (submit(server, tmp_path / f"{s}", "mine", skill=s) for s in (0.6, 0.5))
+    with server.context.store.database.write() as session:
+        for event in session.scalars(select(Event)):
+            event.at -= timedelta(days=3)
+        for row in session.scalars(select(Submission)):
+            row.accepted -= timedelta(days=3)
+    better = submit(server, tmp_path / "c", "mine", skill=0.8)
+    site = open_site(Stored(server.context.store), live=True)
+    (slug,) = site.tracks
+
+    def on_board(days: int) -> list[str]:
+        day = datetime.now(UTC).date() - timedelta(days=days)
+        return [line.standing.id for line in site.board(slug, as_of=day).lines]
+
+    assert [on_board(days) for days in (0, 1, 3)] == [[better], [kept], [kept]]
+    assert say(server, better, "withdraw", "owner").status_code == 200
+    site = open_site(Stored(server.context.store), live=True)
+    assert [on_board(days) for days in (0, 1, 3)] == [[kept]] * 3
+    assert site.board(slug, as_of=datetime.now(UTC).date()) is site.board(slug)
+    assert below in {row.id for row in site.published(site.tracks[slug])}
 
 
 def test_an_event_that_is_seen_after_a_later_one_is_a_change_too(server: Served, tmp_path: Path) -> None:
