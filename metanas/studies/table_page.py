@@ -248,6 +248,7 @@ def _tau_text(table: Table, files: Sequence[Path]) -> str:
         tuple(rows),
         "Accuracies on meta-validation episodes with inherited weights against stand-alone ones; 95 % "
         "bootstrap intervals over architectures. A supernet's name ends with its meta-training iterations. "
+        "A supernet is asked for the architectures of its space alone, and so is the column beside it. "
         "The last rows rank by size and train nothing.",
         keys=2,
     )
