@@ -208,6 +208,8 @@ A query tells a searcher the meta-validation accuracy of one stand-alone trainin
 Evolution is that of the search method; its child is replaced by the nearest listed architecture that was not
 asked for yet. TPE and the Gaussian process score the list itself. Successive halving asks for a second
 training of the better half. Proxies and `largest` (most multiply-accumulates) rank the list beforehand.
+The domain *shared* is one architecture for all domains. In the picture the dashed line at 1 is a random
+architecture, and a solid and a dashed line of one colour are two searchers.
 
 ![regret of every searcher over queries]({picture})"""
 
