@@ -192,7 +192,7 @@ def _noise(table: Table) -> Text:
         ),
         tuple(rows),
         "Standard deviations of test accuracy in points. Kendall's tau between the seeds' meta-validation "
-        "accuracies is what no predictor of one training can surpass by much; the last column, with its 95 % "
+        "accuracies is what no predictor of one training can surpass by much. The last column, with its 95 % "
         "bootstrap interval over architectures, says how well the classes that a searcher may see tell of "
         "those it may not.",
     )
