@@ -5,10 +5,12 @@ python commands.py      # reads {"words": [...], "cwd": "...", "env": {...}} lin
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,18 +39,25 @@ class Commands:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
+                start_new_session=True,
             )
         assert self._process.stdin is not None and self._process.stdout is not None
         asked = {"words": [*map(str, words)], "cwd": str(cwd), "env": {**env}}
-        print(json.dumps(asked), file=self._process.stdin, flush=True)
-        return Done(*json.loads(self._process.stdout.readline()))
+        try:
+            print(json.dumps(asked), file=self._process.stdin, flush=True)
+            return Done(*json.loads(self._process.stdout.readline()))
+        except BaseException:  # a time limit, say: this outcome would be taken for that of the next command
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self.close()
+            raise
 
     def close(self) -> None:
         """End the process, if there is one; the next command starts another."""
         if self._process is not None:
             with self._process as process:
                 assert process.stdin is not None
-                process.stdin.close()
+                with suppress(BrokenPipeError):
+                    process.stdin.close()
             self._process = None
 
 
