@@ -260,6 +260,8 @@ def prepare(folder: Path) -> Target:
         rows = session.query(Submission).order_by(Submission.id).all()
         for number, row in enumerate(rows):
             row.accepted = now() - timedelta(days=number % 250)
+            for event in row.events:
+                event.at = row.accepted
         for number, row in enumerate(rows[:CLIENTS]):
             secret, token = tokens.issue(session, f"client-{number}", "", ("submit",), 1)
             row.account_id = session.get_one(Method, row.method).account_id = token.account_id

@@ -11,12 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
 from PIL import Image
 
+from leaderboard.repository import results
 from leaderboard.store.store import Store
 from leaderboard.web import links
 from leaderboard.web.static_site import boards
@@ -33,9 +34,11 @@ TALLEST = {1400: 1600, 400: 1400}  # pixels
 
 @contextmanager
 def served(db: Path) -> Iterator[str]:
-    """The address of `metanas leaderboard serve` on a new board."""
+    """The address of `metanas leaderboard serve` on a new board, with what is committed published."""
     port = free_port()
     words = ["leaderboard", "serve", "--db", str(db), "--port", str(port)]
+    with closing(Store(db)) as store:  # a server itself publishes it after its start
+        results.open_with(store)
     process = subprocess.Popen([sys.executable, "-m", "metanas", *words])
     address = f"http://127.0.0.1:{port}"
     try:
