@@ -10,12 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from metanas.base import distributed
 from metanas.data.domain import Domain
-from metanas.data.episode import EVALUATION_SEED, EpisodeShape
-from metanas.data.sampler import query_labels
+from metanas.data.episode import EpisodeShape
 from metanas.engine.controls import Asked
-from metanas.engine.seed_run import ProgressCallback, SeedRun, task_name
+from metanas.engine.seed_run import ProgressCallback, SeedRun
 from metanas.evaluation import regret
 from metanas.method import Method, State
 
@@ -34,12 +32,9 @@ def score_candidates(
     if not seed_run.regret:
         return
     asked = Asked(seed_run, method, state, tasks, seed_run.path)
-    for index, (domain, shape) in enumerate(tasks):
-        name = task_name(domain, shape)
-        mine = index % distributed.world_size() == distributed.rank()
-        if mine and not regret.path_of(seed_run.path, name).exists():
-            report(f"candidates of {name}", seed_run.config.budget.eval_episodes * len(tasks))
-            if answers := asked.under_candidates(index):
-                labels = query_labels(domain.name, "test", EVALUATION_SEED, shape, np.arange(asked.episodes))
-                right = np.stack([(given == labels).sum(1) for given in answers])  # (K, E)
-                regret.keep(seed_run.path, name, seed_run.seed, right)
+    for index, name in asked.left(regret.path_of):
+        report(f"candidates of {name}", seed_run.config.budget.eval_episodes * len(tasks))
+        if answers := asked.under_candidates(index):
+            labels = asked.labels(index)
+            right = np.stack([(given == labels).sum(1) for given in answers])  # (K, E)
+            regret.keep(seed_run.path, name, seed_run.seed, right)

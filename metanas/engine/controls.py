@@ -9,7 +9,7 @@ the decoded one run where the answers were already given by a discrete architect
 This costs up to four adaptations of one discrete architecture per episode, and as many predictions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,15 +46,12 @@ def score_controls(
     if not seed_run.controls:
         return
     asked = Asked(seed_run, method, state, tasks, seed_run.path)
-    for index, (domain, shape) in enumerate(tasks):
-        name = task_name(domain, shape)
-        mine = index % distributed.world_size() == distributed.rank()
-        if mine and not controls.path_of(seed_run.path, name).exists():
-            report(f"controls of {name}", seed_run.config.budget.eval_episodes * len(tasks))
-            if answers := asked.answers(index, controls.NAMES):
-                labels = query_labels(domain.name, "test", EVALUATION_SEED, shape, np.arange(asked.episodes))
-                right = {control: (given == labels).sum(1) for control, given in answers.items()}
-                controls.keep(seed_run.path, name, seed_run.seed, right)
+    for index, name in asked.left(controls.path_of):
+        report(f"controls of {name}", seed_run.config.budget.eval_episodes * len(tasks))
+        if answers := asked.answers(index, controls.NAMES):
+            labels = asked.labels(index)
+            right = {control: (given == labels).sum(1) for control, given in answers.items()}
+            controls.keep(seed_run.path, name, seed_run.seed, right)
 
 
 class Asked:
@@ -75,6 +72,22 @@ class Asked:
         self.method, self.state, self.tasks, self.folder = method, state, tasks, folder
         self.seed, self.episodes = seed_run.seed, config.budget.eval_episodes
         self.space = SearchSpace(**config.settings["space"]) if "space" in config.settings else None
+
+    def left(self, path_of: Callable[[Path, str], Path]) -> Iterator[tuple[int, str]]:
+        """Numbers and names of this process's share of the tasks, without those that have their file.
+
+        path_of: the file of a task in a folder.
+        """
+        for index, task in enumerate(self.tasks):
+            name = task_name(*task)
+            mine = index % distributed.world_size() == distributed.rank()
+            if mine and not path_of(self.folder, name).exists():
+                yield index, name
+
+    def labels(self, index: int) -> Classes:
+        """The right classes (E, Q) of the task number `index`."""
+        domain, shape = self.tasks[index]
+        return query_labels(domain.name, "test", EVALUATION_SEED, shape, np.arange(self.episodes))
 
     def answers(self, index: int, wanted: Sequence[str]) -> dict[str, Classes]:
         """Predicted classes (E, Q) of the task number `index`, by control; empty where nothing can be asked.

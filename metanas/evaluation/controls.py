@@ -8,7 +8,6 @@ counts per task of a seed run, `join` collects them in controls.parquet of the r
 `gains.py`. Reading needs no torch.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from metanas.base import json_text
-from metanas.evaluation.result import ResultError, Task, content_of, parse_table, read_table, write_table
+from metanas.evaluation.counted import Counted, in_order, refuse_strangers
+from metanas.evaluation.result import ResultError, Task, content_of
 from metanas.evaluation.statistics import View
 
-CONTROLS = "controls.parquet"
 NAMES = ("decoded", "shared", "domain", "random", "swap")
 VERSION = 1
 SCHEMA = pa.schema(
@@ -33,6 +31,8 @@ SCHEMA = pa.schema(
         ("right", pa.uint16()),  # answers, of the episode's ways * queries
     ]
 )
+FILE = Counted("controls", SCHEMA, VERSION)
+CONTROLS, path_of, join = FILE.file, FILE.path_of, FILE.join
 
 
 def keep(folder: Path, task: str, seed: int, right: Mapping[str, NDArray[np.integer[Any]]]) -> None:
@@ -50,27 +50,7 @@ def keep(folder: Path, task: str, seed: int, right: Mapping[str, NDArray[np.inte
         )
         for control, counts in right.items()
     ]
-    write_table(path_of(folder, task), _versioned(tables))
-
-
-def join(folder: Path, seed_runs: Sequence[Path], tasks: Sequence[str]) -> None:
-    """Write controls.parquet of a run from what is in the folders of its seed runs.
-
-    A task needs its controls of every seed; without any such task there is no file.
-    """
-    found = [
-        read_table(path_of(seed_run, task), SCHEMA)
-        for task in tasks
-        if all(path_of(seed_run, task).exists() for seed_run in seed_runs)
-        for seed_run in seed_runs
-    ]
-    if found:
-        write_table(folder / CONTROLS, _versioned(found))
-
-
-def path_of(folder: Path, task: str) -> Path:
-    """Where a seed run keeps the controls of a task."""
-    return folder / f"{task.replace('/', '-')}.controls.parquet"
+    FILE.write(path_of(folder, task), tables)
 
 
 def read(folder: Path, tasks: Sequence[Task], seeds: Sequence[int]) -> dict[str, View]:
@@ -84,8 +64,7 @@ def read(folder: Path, tasks: Sequence[Task], seeds: Sequence[int]) -> dict[str,
 
 def parse(content: bytes, tasks: Sequence[Task], seeds: Sequence[int]) -> dict[str, View]:
     """The same as `read`, from the content of controls.parquet."""
-    table = parse_table(CONTROLS, content, SCHEMA).unify_dictionaries().combine_chunks()
-    _check_version(table)
+    table = FILE.table(content)
     if any(column.null_count for column in table.columns):
         raise ResultError(f"{CONTROLS}: a value is missing (null)")
     known = {task.name: task for task in tasks}
@@ -116,31 +95,7 @@ def _accuracy(
     where, queries = f"{CONTROLS}: {control}, {task.name}", task.ways * task.queries
     if rows["right"].max() > queries:
         raise ResultError(f"{where}: {rows['right'].max()} right answers of {queries}")
-    result = np.empty((len(seeds), task.episodes))
-    for i, seed in enumerate(seeds):
-        mine = rows["seed"] == seed
-        order = np.argsort(rows["episode"][mine], kind="stable")
-        if not np.array_equal(rows["episode"][mine][order], np.arange(task.episodes)):
-            raise ResultError(
-                f"{where}, seed {seed}: expected each of the episodes 0 to {task.episodes - 1} once"
-            )
-        result[i] = rows["right"][mine][order] / queries
-    if strangers := sorted(set(rows["seed"].tolist()) - set(seeds)):
-        raise ResultError(f"{where}: seed {strangers[0]} was not asked for")
+    orders = in_order(rows, task, seeds, where)
+    result = np.stack([rows["right"][order] / queries for order in orders])
+    refuse_strangers(rows, seeds, where)
     return result
-
-
-def _versioned(tables: Sequence[pa.Table]) -> pa.Table:
-    empty = SCHEMA.empty_table()
-    whole = pa.concat_tables([empty, *tables]).unify_dictionaries().combine_chunks()
-    return whole.replace_schema_metadata({"controls": json.dumps({"schema_version": VERSION})})
-
-
-def _check_version(table: pa.Table) -> None:
-    text = (table.schema.metadata or {}).get(b"controls", b"")
-    try:
-        version = json_text.loads(text)["schema_version"]
-    except (ValueError, TypeError, KeyError):
-        version = None
-    if version != VERSION:
-        raise ResultError(f"{CONTROLS}: schema_version: expected {VERSION}, got {version!r:.80}")

@@ -13,7 +13,6 @@ themselves (`gains.py`):
   negative, and too high: the most of K noisy counts is lucky even where all K are equally good. A bound.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from metanas.base import json_text
-from metanas.evaluation.result import ResultError, Task, content_of, parse_table, read_table, write_table
+from metanas.evaluation.counted import Counted, in_order, refuse_strangers
+from metanas.evaluation.result import ResultError, Task, content_of
 from metanas.evaluation.statistics import Floats
 
-CANDIDATES = "candidates.parquet"
 VERSION = 1
 MOST = 4096  # candidates of a task
 SCHEMA = pa.schema(
@@ -37,6 +35,8 @@ SCHEMA = pa.schema(
         ("right", pa.list_(pa.uint16())),  # answers, by candidate, of the episode's ways * queries
     ]
 )
+FILE = Counted("candidates", SCHEMA, VERSION)
+CANDIDATES, path_of, join = FILE.file, FILE.path_of, FILE.join
 
 
 def in_hindsight(candidates: Floats) -> Floats:
@@ -75,27 +75,7 @@ def keep(folder: Path, task: str, seed: int, right: NDArray[np.integer[Any]]) ->
         ],
         schema=SCHEMA,
     )
-    write_table(path_of(folder, task), _versioned([table]))
-
-
-def join(folder: Path, seed_runs: Sequence[Path], tasks: Sequence[str]) -> None:
-    """Write candidates.parquet of a run from what is in the folders of its seed runs.
-
-    A task needs its candidates of every seed; without any such task there is no file.
-    """
-    found = [
-        read_table(path_of(seed_run, task), SCHEMA)
-        for task in tasks
-        if all(path_of(seed_run, task).exists() for seed_run in seed_runs)
-        for seed_run in seed_runs
-    ]
-    if found:
-        write_table(folder / CANDIDATES, _versioned(found))
-
-
-def path_of(folder: Path, task: str) -> Path:
-    """Where a seed run keeps what the candidates of a task got."""
-    return folder / f"{task.replace('/', '-')}.candidates.parquet"
+    FILE.write(path_of(folder, task), [table])
 
 
 def read(folder: Path, tasks: Sequence[Task], seeds: Sequence[int]) -> dict[str, Floats]:
@@ -109,8 +89,7 @@ def read(folder: Path, tasks: Sequence[Task], seeds: Sequence[int]) -> dict[str,
 
 def parse(content: bytes, tasks: Sequence[Task], seeds: Sequence[int]) -> dict[str, Floats]:
     """The same as `read`, from the content of candidates.parquet."""
-    table = parse_table(CANDIDATES, content, SCHEMA).unify_dictionaries().combine_chunks()
-    _check_version(table)
+    table = FILE.table(content)
     columns = {name: _whole(table.column(name)) for name in SCHEMA.names}
     right = columns["right"]
     if any(column.null_count for column in (*columns.values(), right.values)):
@@ -153,31 +132,6 @@ def _accuracies(
     counts: NDArray[np.int64], rows: Mapping[str, NDArray[Any]], task: Task, seeds: Sequence[int]
 ) -> Floats:
     """(K, S, E) of counts (n, K) in rows of these seeds and episodes."""
-    if strangers := sorted(set(rows["seed"].tolist()) - set(seeds)):
-        raise ResultError(f"{CANDIDATES}: {task.name}: seed {strangers[0]} was not asked for")
-    result = np.empty((counts.shape[1], len(seeds), task.episodes))
-    for i, seed in enumerate(seeds):
-        mine = np.flatnonzero(rows["seed"] == seed)
-        order = mine[np.argsort(rows["episode"][mine], kind="stable")]
-        if not np.array_equal(rows["episode"][order], np.arange(task.episodes)):
-            raise ResultError(
-                f"{CANDIDATES}: {task.name}, seed {seed}: expected each of the episodes 0 to "
-                f"{task.episodes - 1} once"
-            )
-        result[:, i] = counts[order].T / (task.ways * task.queries)
-    return result
-
-
-def _versioned(tables: Sequence[pa.Table]) -> pa.Table:
-    whole = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-    return whole.replace_schema_metadata({"candidates": json.dumps({"schema_version": VERSION})})
-
-
-def _check_version(table: pa.Table) -> None:
-    text = (table.schema.metadata or {}).get(b"candidates", b"")
-    try:
-        version = json_text.loads(text)["schema_version"]
-    except (ValueError, TypeError, KeyError):
-        version = None
-    if version != VERSION:
-        raise ResultError(f"{CANDIDATES}: schema_version: expected {VERSION}, got {version!r:.80}")
+    where, queries = f"{CANDIDATES}: {task.name}", task.ways * task.queries
+    refuse_strangers(rows, seeds, where)
+    return np.stack([counts[order].T / queries for order in in_order(rows, task, seeds, where)], 1)

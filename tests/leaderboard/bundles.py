@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -98,38 +99,33 @@ def resealed(files: Members, **changed: bytes) -> Members:
 
 def controlled(files: Members, content: bytes | None = None) -> Members:
     """With a controls.parquet: this one, or one in which a shared architecture is right half as often."""
-    if content is None:
-        checked = result.check(files[result.SUBMISSION], files[result.PREDICTIONS])
-        with tempfile.TemporaryDirectory() as made:
-            folder = Path(made)
-            for name, answers in checked.answers.items():
-                right = (answers.predicted == answers.labels).sum(2)
-                for seed, counts in zip(checked.submission.seeds, right, strict=True):
-                    (folder / str(seed)).mkdir(exist_ok=True)
-                    controls.keep(folder / str(seed), name, seed, {"decoded": counts, "shared": counts // 2})
-            seed_runs = [folder / str(seed) for seed in checked.submission.seeds]
-            controls.join(folder, seed_runs, list(checked.answers))
-            content = (folder / controls.CONTROLS).read_bytes()
-    found = {**files, controls.CONTROLS: content}
-    return {**found, ENTRY: sealed_entry(found)}
+    return _counted(files, content, controls, lambda counts: {"decoded": counts, "shared": counts // 2})
 
 
 def with_candidates(files: Members, content: bytes | None = None) -> Members:
     """With a candidates.parquet: this one, or one of three that are right as often, once less, once more."""
+
+    def under(counts: Any) -> Any:
+        return np.stack([counts, np.maximum(counts - 1, 0), counts + (counts < counts.max())])
+
+    return _counted(files, content, regret, under)
+
+
+def _counted(files: Members, content: bytes | None, kept: Any, right: Callable[[Any], Any]) -> Members:
+    """With this content of the file of `kept`, or one of what is right by an episode's right answers (E,)."""
     if content is None:
         checked = result.check(files[result.SUBMISSION], files[result.PREDICTIONS])
         with tempfile.TemporaryDirectory() as made:
             folder = Path(made)
             for name, answers in checked.answers.items():
-                right = (answers.predicted == answers.labels).sum(2)
-                for seed, counts in zip(checked.submission.seeds, right, strict=True):
+                own = (answers.predicted == answers.labels).sum(2)
+                for seed, counts in zip(checked.submission.seeds, own, strict=True):
                     (folder / str(seed)).mkdir(exist_ok=True)
-                    under = np.stack([counts, np.maximum(counts - 1, 0), counts + (counts < counts.max())])
-                    regret.keep(folder / str(seed), name, seed, under)
+                    kept.keep(folder / str(seed), name, seed, right(counts))
             seed_runs = [folder / str(seed) for seed in checked.submission.seeds]
-            regret.join(folder, seed_runs, list(checked.answers))
-            content = (folder / regret.CANDIDATES).read_bytes()
-    found = {**files, regret.CANDIDATES: content}
+            kept.join(folder, seed_runs, list(checked.answers))
+            content = (folder / kept.FILE.file).read_bytes()
+    found = {**files, kept.FILE.file: content}
     return {**found, ENTRY: sealed_entry(found)}
 
 
