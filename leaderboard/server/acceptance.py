@@ -65,7 +65,7 @@ class Acceptance:
             with self.store.database.read() as session:
                 if session.get(Idempotency, (actor.account, idempotency)) is None:
                     self._check(session, actor, inspected, bundle_digest(inspected.members))
-            self._keep(inspected)
+            self.store.keep(inspected.members)
             with self.store.database.write() as session:
                 return self._accept(session, actor, inspected, idempotency)
         except (BundleError, Denied, HTTPException) as error:
@@ -85,16 +85,14 @@ class Acceptance:
         quota.use(session, actor.account, "submission", self.limits, now())
         self._check(session, actor, inspected, digest)
         row = insert(session, inspected.members, inspected.submission, account=actor.account)
-        self._keep(inspected)  # again: one may have been deleted since, for the last that referred to it
+        self.store.keep(
+            inspected.members
+        )  # again: one may have been deleted since, for the last that referred to it
         jobs.enqueue(session, row.id)
         session.add(Idempotency(account_id=actor.account, key=key, digest=digest, submission_id=row.id))
         link = audit.append(session, actor.name, "accepted", row.id, {"digest": digest})
         row.receipt = self.key.sign(row.id, digest, row.accepted, link.seq, link.hash)
         return Accepted(row.id, row.receipt, new=True)
-
-    def _keep(self, inspected: Inspected) -> None:
-        for member in inspected.members.values():
-            self.store.blobs.put(member)
 
     def _check(self, session: Session, actor: Actor, inspected: Inspected, digest: str) -> None:
         """Denied if the method's name is, or looks like, someone else's.

@@ -101,12 +101,12 @@ class Store:
                 raise ResultError(f"{name}: missing in {folder}; is it the folder of a finished run?")
         scored = scorer(paths)
         members = {name: path.read_bytes() for name, path in paths.items()}
-        self._keep(members)
+        self.keep(members)
         digest = bundle_digest(members)
         with self.database.write() as session:
             alone(session)
             if session.scalar(select(Submission.id).where(Submission.digest == digest)) is None:
-                self._keep(members)  # again: one may have been deleted since, `admin/orphans.py`
+                self.keep(members)  # again: one may have been deleted since, `admin/orphans.py`
                 at = scored.submission.created.astimezone(UTC) if committed else None
                 row = insert(session, members, scored.submission, account=None, at=at)
                 keep_scores(session, row.id, scored)
@@ -115,7 +115,8 @@ class Store:
                 audit.append(session, "administrator", "added", row.id, {"digest": digest})
         return track_of(scored.submission)
 
-    def _keep(self, members: Members) -> None:
+    def keep(self, members: Members) -> None:
+        """Store the files of a bundle as blobs; those that are there already stay."""
         for content in members.values():
             self.blobs.put(content)
 

@@ -17,12 +17,12 @@ from leaderboard.admin.heads import signed_head
 from leaderboard.admin.orphans import clean
 from leaderboard.admin.retention import expire
 from leaderboard.admin.verify import VerifyError, verify
+from leaderboard.bundle.names import Members
 from leaderboard.scoring import decisions
-from leaderboard.server.acceptance import Acceptance
 from leaderboard.store import audit
 from leaderboard.store.database import Database
 from leaderboard.store.models import Audit, Challenge, Event, Flag, Submission, now
-from leaderboard.store.store import enter
+from leaderboard.store.store import Store, enter
 from metanas.base.errors import InvalidValue
 from metanas.cli import app
 from tests.leaderboard import bundles
@@ -179,13 +179,13 @@ def test_a_file_that_comes_again_while_it_is_deleted_stays(
             deletions[how]()
         return begin(database)
 
-    keep, begin = Acceptance._keep, Database.write
+    keep, begin = Store.keep, Database.write
 
-    def kept(self: Acceptance, inspected: Any) -> None:
-        keep(self, inspected)
+    def kept(self: Store, members: Members) -> None:
+        keep(self, members)
         monkeypatch.setattr(Database, "write", write)
 
-    monkeypatch.setattr(Acceptance, "_keep", kept)
+    monkeypatch.setattr(Store, "keep", kept)
     theirs = server.post(packed, "other").json()["id"]
     monkeypatch.undo()
     assert deleted
