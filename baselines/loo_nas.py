@@ -4,15 +4,15 @@ This project's flagship. Meta-training takes single paths (Guo et al., ECCV 2020
 draws one architecture and improves the shared weights on it, so that weights fit discrete architectures and
 need no mixture. A task's architecture is the candidate with the least leave-one-out loss of its support set,
 plus the domain's mean of that loss on meta-validation tasks, times a fitted weight (`metanas/choice/`). Its
-head is the nearest-mean classifier (Snell et al., NeurIPS 2017; Proto-MAML, Triantafillou et al., ICLR 2020)
-or ridge regression (R2-D2, Bertinetto et al., ICLR 2019); then weights take first-order steps at learned
-rates (Finn et al., 2017; MAML++, Antoniou et al., 2019). Both halves can be switched off: `rule=shared`,
-`steps=0`.
+head is the nearest-mean classifier by Mahalanobis distance (Simple CNAPS, Bateni et al., CVPR 2020) or by
+Euclidean distance (Snell et al., NeurIPS 2017), or ridge regression (R2-D2, Bertinetto et al., ICLR 2019);
+then weights can take first-order steps at learned rates (Finn et al., 2017; MAML++, Antoniou et al., 2019).
+All parts can be switched off: `rule=shared`, `head=prototype`, `steps=0` (the default: at equal operations
+steps cost more than they gave).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,7 +22,8 @@ from metanas.base.ranges import Count, Limit, NonNegative, Number, Positive, Rat
 from metanas.base.seeding import generator
 from metanas.choice.beam import beam
 from metanas.choice.candidates import affordable, candidates
-from metanas.choice.evidence import prototype_loo, ridge_loo, shots_of
+from metanas.choice.evidence import shots_of
+from metanas.choice.heads import HeadName, head_of
 from metanas.choice.judged import judged, recorded
 from metanas.choice.paths import Paths, embed_all
 from metanas.choice.rules import NEEDS_EVIDENCE, Features, Known, RuleName, choose
@@ -35,7 +36,6 @@ from metanas.meta.pretrain import class_loss, classifiers
 from metanas.meta.prototypes import prototype_head, start_with_head, wide_loss
 from metanas.meta.rates import LearnedRates, start_nodes
 from metanas.meta.reptile import support_and_query
-from metanas.meta.ridge import ridge_head, start_ridge
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.macs import macs
 from metanas.models.relaxation import one_hot
@@ -58,10 +58,10 @@ class LooNas(Method):
     class Settings:
         """rule: how a task's architecture is chosen (`choice/rules.py`). count: candidates. macs: the most a
         candidate may cost on an example; 0: no limit. rounds: of beam search beyond the candidates, by a
-        task's own evidence (`choice/beam.py`). head: prototype or ridge.
+        task's own evidence (`choice/beam.py`). head: `choice/heads.py`.
 
         steps, test_steps: learned steps on the weights after the choice, 0 for none; steps_from: the share of
-        meta-training after which they are trained. rate: their first rate. sharpness: of the prototype head.
+        meta-training after which they are trained. rate: their first rate. sharpness, amount: of the head.
         paths: architectures that an iteration trains on a domain's tasks; their gradients are averaged.
         focus: the share of meta-training after which paths come from the candidates instead of the whole
         space; 1: never. judgements: so often, at equal distances from then on, candidates are judged, and
@@ -76,12 +76,13 @@ class LooNas(Method):
         count: Count = 32
         macs: NonNegative = 0.0
         rounds: Number = 0
-        head: Literal["prototype", "ridge"] = "prototype"
+        head: HeadName = "mahalanobis"
         steps: Steps = 0
         test_steps: Steps = 0
         steps_from: Share = 0.5
         rate: Positive = 0.03
         sharpness: NonNegative = 8.0
+        amount: NonNegative = 1.0
         paths: Count = 1
         focus: Share = 0.25
         spread: NonNegative = 0.05
@@ -99,6 +100,7 @@ class LooNas(Method):
         even = settings.space.sampling in ("uniform", "fair")
         self._drawn = settings.space if even else replace(settings.space, sampling="uniform")
         self.candidates = candidates(settings.space, settings.count)
+        self.head = head_of(settings.head, settings.sharpness, settings.amount)
         self._within = {spec.name: affordable(self.candidates, spec, settings.macs) for spec in self.specs}
         self._modules: dict[tuple[int, ...], Paths] = {}
 
@@ -108,7 +110,7 @@ class LooNas(Method):
         return (
             pack(Params(weights, {}), rates)
             | classifiers(self.net, Params(weights, self.net.arch()), self.specs)
-            | (start_ridge() if s.head == "ridge" else {})
+            | self.head.start
             | {"seed": torch.randint(2**31, (), generator=generator)}
         )
 
@@ -177,12 +179,12 @@ class LooNas(Method):
         spec, support, query = episodes.spec, episodes.support, episodes.query
         features = embed_all(paths, state.group("weights"), spec, torch.cat([support.x, query.x], 1))
         known, asked = features.tensor_split([support.y.shape[1]], 2)  # (K, T, B, F)
-        weight, bias = self._head(state, known, support, spec.ways)
+        weight, bias = self.head.fit(state, known, support, spec.ways)
         logits = asked @ weight.mT + bias[..., None, :]
         losses = torch.stack([cross_entropy(one, query.y) for one in logits], 1)
         if shots_of(support.y, spec.ways) == 1:
             return losses, losses
-        return self._evidence(state, known, support.y, spec.ways).T, losses
+        return self.head.loo(state, known, support.y, spec.ways).T, losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         if self.settings.rounds and shots_of(support.y, spec.ways) > 1:
@@ -198,7 +200,7 @@ class LooNas(Method):
 
         def fitness(architectures: Sequence[Architecture]) -> Tensor:
             features = embed_all(Paths(self.net, architectures), weights, spec, support.x)
-            return self._evidence(state, features, support.y, spec.ways)
+            return self.head.loo(state, features, support.y, spec.ways)
 
         start = [self.candidates[i] for i in self._within[spec.name]]
         rng = generator(int(state["seed"]), "beam", spec.name)
@@ -229,8 +231,8 @@ class LooNas(Method):
             paths = self._paths(affords)
             with torch.no_grad():
                 values = embed_all(paths, state.group("weights"), spec, support.x)
-                evidence = self._evidence(state, values, support.y, spec.ways).T.cpu()
-            features = Features(values, lambda f: self._evidence(state, f, support.y, spec.ways))
+                evidence = self.head.loo(state, values, support.y, spec.ways).T.cpu()
+            features = Features(values, lambda f: self.head.loo(state, f, support.y, spec.ways))
         prior = judged(state, spec, self.specs, len(self.candidates))
         rng = generator(int(state["seed"]), "choice", spec.name)
         known = Known(
@@ -262,10 +264,12 @@ class LooNas(Method):
         s, spec, everything = self.settings, episodes.spec, support_and_query(episodes)
         embedded = self._embed(state, path, spec, everything.x)
         known, queries = embedded.tensor_split([episodes.support.y.shape[1]], 1)
-        weight, bias = self._head(state, known, episodes.support, spec.ways)
+        weight, bias = self.head.trained(state, known, episodes.support, spec.ways)
         total = cross_entropy(queries @ weight.mT + bias[:, None], episodes.query.y).mean()
         if s.wide:
-            total = total + s.wide * wide_loss(queries, weight, bias, episodes)
+            # logits of several tasks side by side need one metric
+            means = prototype_head(known, episodes.support, spec.ways, s.sharpness)
+            total = total + s.wide * wide_loss(queries, *means, episodes)
         if steps:
             start = self._start(state, path, (weight, bias))
             loss, support = self._loss(spec, path), [episodes.support] * steps
@@ -299,7 +303,8 @@ class LooNas(Method):
     def _under_one(self, state: State, spec: TaskSpec, support: Batch, path: Architecture) -> Adapted:
         s = self.settings
         with torch.no_grad():
-            weight, bias = self._head(state, self._embed(state, path, spec, support.x), support, spec.ways)
+            embedded = self._embed(state, path, spec, support.x)
+            weight, bias = self.head.fit(state, embedded, support, spec.ways)
         if s.test_steps and s.steps:
             loss, start = self._loss(spec, path), self._start(state, path, (weight, bias))
             steps = [support] * s.test_steps
@@ -316,21 +321,6 @@ class LooNas(Method):
         inputs = (x.flatten(0, 1), one_hot(self.settings.space, path), spec)
         features: Tensor = functional_call(self.net, state.group("weights"), inputs, {"head": False})
         return features.unflatten(0, x.shape[:2])
-
-    def _head(self, state: State, features: Tensor, support: Batch, ways: int) -> tuple[Tensor, Tensor]:
-        """Weight (..., T, ways, F) and bias (..., T, ways) of heads on support features (..., T, B, F)."""
-        if self.settings.head == "ridge":
-            weight = state["head/scale"].exp() * ridge_head(
-                features, support, ways, state["head/penalty"].exp()
-            )
-            return weight.mT, weight.new_zeros(weight.shape[:-2] + (ways,))
-        return prototype_head(features, support, ways, self.settings.sharpness)
-
-    def _evidence(self, state: State, features: Tensor, y: Tensor, ways: int) -> Tensor:
-        """Leave-one-out losses (K, T) of features (K, T, B, F)."""
-        if self.settings.head == "ridge":
-            return ridge_loo(features, y, ways, state["head/penalty"].exp(), state["head/scale"].exp())
-        return prototype_loo(features, y, ways, self.settings.sharpness)
 
     def _loss(self, spec: TaskSpec, path: Architecture) -> TaskLoss:
         return TaskLoss(self.net, spec, single_of(self.settings.space, path))

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metanas.base.errors import InvalidValue
+from metanas.meta.mahalanobis import metric
 
 
 def shots_of(y: Tensor, ways: int) -> int:
@@ -48,6 +49,33 @@ def ridge_loo(features: Tensor, y: Tensor, ways: int, penalty: Tensor, scale: Te
     leverage = hat.diagonal(dim1=-2, dim2=-1)[..., None]
     without = target - (target - hat @ target) / (1 - leverage)
     return _cross_entropy(scale * without, y)
+
+
+def mahalanobis_loo(features: Tensor, y: Tensor, ways: int, sharpness: float, amount: float) -> Tensor:
+    """Mean leave-one-out cross-entropy (..., T) of Mahalanobis heads on features (..., T, B, F).
+
+    sharpness, amount: as in `meta/mahalanobis.py`. Without an example, n / (n - 1) times the square of its
+    residual r is missing from the scatter of its class of n, so the metric follows from the one of all
+    examples by the formula of Sherman and Morrison (1950).
+    """
+    _at_least_two(y, ways)
+    of_class = F.one_hot(y, ways).to(features.dtype)  # (T, B, ways)
+    count = (of_class @ of_class.sum(1)[..., None])[..., 0]  # (T, B): of the example's class
+    found = metric(features, y, ways, amount)
+    away = found(found.residuals)  # M r of each example, (..., T, B, F)
+    leverage = (away * found.residuals).sum(-1)  # r^T M r, (..., T, B)
+    lost = amount / features.shape[-1] * count / (count - 1)
+    left = (1 - lost * leverage).clamp_min(torch.finfo(features.dtype).eps)  # never 0, but by rounding
+    factor = lost / left  # M without the example: M + factor M r r^T M
+    gram = found(features) @ features.mT  # x^T M x', (..., T, B, B)
+    crossed = features @ found(found.means).mT  # x^T M c, (..., T, B, ways)
+    norms = (found.means * found(found.means)).sum(-1)[..., None, :]  # c^T M c
+    squares = gram.diagonal(dim1=-2, dim2=-1)[..., None] - 2 * crossed + norms
+    slope = (features * away).sum(-1, keepdim=True) - away @ found.means.mT  # (x - c)^T M r
+    squares = squares + factor[..., None] * slope.square()
+    # an example is n / (n - 1) times as far from the mean of its n - 1 companions as from the mean of all n
+    stretch = 1 + of_class * ((count / (count - 1)).square() - 1)[..., None]
+    return _cross_entropy(-sharpness / features.shape[-1] * squares * stretch, y)
 
 
 def _cross_entropy(logits: Tensor, y: Tensor) -> Tensor:

@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metanas.base.errors import InvalidValue
-from metanas.choice.evidence import prototype_loo, ridge_loo
+from metanas.choice.evidence import mahalanobis_loo, prototype_loo, ridge_loo
 from metanas.data.episode import Batch
+from metanas.meta.mahalanobis import mahalanobis_head, metric
 from metanas.meta.prototypes import prototype_head
 from metanas.meta.ridge import ridge_head
 
@@ -50,6 +51,51 @@ def test_ridge_without_each_example(shots: tuple[int, ...]) -> None:
         losses.append(F.cross_entropy(logits, y[:, i], reduction="none"))
     expected = torch.stack(losses, 1).mean(1)
     torch.testing.assert_close(ridge_loo(features, y, WAYS, PENALTY, SCALE), expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("shots", [(2, 2, 2), (5, 5, 5), (2, 3, 4)])
+@pytest.mark.parametrize("amount", [0.0, 0.5, 30.0])
+def test_mahalanobis_without_each_example(shots: tuple[int, ...], amount: float) -> None:
+    features, y = support(shots)
+    losses = []
+    for i in range(y.shape[1]):
+        rest = Batch(without(features, i), without(y, i))
+        weight, bias = mahalanobis_head(rest.x, rest, WAYS, 8.0, amount)
+        logits = (features[:, i, None] @ weight.mT + bias[:, None])[:, 0]
+        losses.append(F.cross_entropy(logits, y[:, i], reduction="none"))
+    expected = torch.stack(losses, 1).mean(1)
+    found = mahalanobis_loo(features, y, WAYS, 8.0, amount)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
+
+
+def test_the_metric_is_the_inverse_of_identity_and_scatter() -> None:
+    features, y = support((2, 3, 4))
+    found = metric(features, y, WAYS, 0.7)
+    scatter = torch.zeros(2, 4, 4, dtype=torch.float64)
+    for task, k in ((t, k) for t in range(2) for k in range(WAYS)):
+        of_class = features[task][y[task] == k]
+        scatter[task] += (len(of_class) - 1) * torch.cov(of_class.T)
+    inverse = torch.linalg.inv(torch.eye(4, dtype=torch.float64) + 0.7 * scatter / 4)
+    identity = torch.eye(4, dtype=torch.float64).expand(2, 4, 4)
+    torch.testing.assert_close(found(identity), inverse, rtol=1e-10, atol=1e-12)
+
+
+def test_distances_of_the_mahalanobis_head_differ_as_its_logits_do() -> None:
+    features, y = support((3, 3, 3))
+    weight, bias = mahalanobis_head(features, Batch(features, y), WAYS, 8.0, 2.0)
+    found = metric(features, y, WAYS, 2.0)
+    x, logits = features[:, 0], (features[:, 0, None] @ weight.mT + bias[:, None])[:, 0]
+    away = x[:, None] - found.means
+    distances = -8.0 / 4 * (away * found(away)).sum(-1)
+    torch.testing.assert_close(logits - logits[:, :1], distances - distances[:, :1], rtol=1e-9, atol=1e-11)
+
+
+def test_at_one_shot_or_without_scatter_the_mahalanobis_head_is_prototypes() -> None:
+    for shots, amount in (((1, 1, 1), 5.0), ((4, 4, 4), 0.0)):
+        features, y = support(shots)
+        given = (features, Batch(features, y), WAYS, 8.0)
+        for found, expected in zip(mahalanobis_head(*given, amount), prototype_head(*given), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_the_ridge_head_solves_the_normal_equations() -> None:

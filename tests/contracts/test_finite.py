@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from metanas.base.seeding import generator
-from metanas.choice.evidence import prototype_loo, ridge_loo
+from metanas.choice.evidence import mahalanobis_loo, prototype_loo, ridge_loo
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.engine.config import settings_of
 from metanas.meta.arch_steps import exponentiated
 from metanas.meta.loss import cross_entropy
+from metanas.meta.mahalanobis import mahalanobis_head
 from metanas.meta.optimizers import FunctionalOptimizer, adam, clipped, momentum, sgd
 from metanas.meta.prototypes import prototype_head
 from metanas.meta.ridge import ridge_head
@@ -163,6 +164,8 @@ def test_heads_and_leave_one_out_losses(kind: str, dtype: torch.dtype) -> None:
     differentiate(lambda x: torch.cat([t.flatten() for t in prototype_head(x, support, 2, 8.0)]), [x])
     differentiate(lambda x, p: ridge_head(x, support, 2, p.exp()), [x, penalty_log])
     differentiate(lambda x: prototype_loo(x, Y, 2, 8.0), [x])
+    differentiate(lambda x: torch.cat([t.flatten() for t in mahalanobis_head(x, support, 2, 8.0, 1.0)]), [x])
+    differentiate(lambda x: mahalanobis_loo(x, Y, 2, 8.0, 1.0), [x])
     if kind != "huge":  # 1 - leverage is lost in float32: the head itself is what is trained
         differentiate(lambda x, p: ridge_loo(x, Y, 2, p.exp(), p.exp()), [x, penalty_log])
     matching = METHODS["matchingnet"]([SPECS["image"]], METHODS["matchingnet"].Settings())
