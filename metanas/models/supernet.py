@@ -113,9 +113,27 @@ class SuperNet(Network):
 
     def layer(self, index: int, maps: "Maps", mixture: Mixture) -> "Maps":
         """The input of the next layer, or what an exit after layer `index` reads."""
-        v, previous, mask = self._mixed(index, maps, mixture.to(maps.h.device)), maps.h, maps.mask
+        return self._reduced(index, self._mixed(index, maps, mixture.to(maps.h.device)), maps)
+
+    def normed(self, index: int, maps: "Maps", mixture: Mixture) -> Tensor:
+        """What a chain's layer activates, u after its norm, in the shape of the layer's input."""
+        mixture = mixture.to(maps.h.device)
+        weights, active = mixture.weights["node"][index], mixture.row("node", index)
+        return self.norms[index](self.nodes[index](maps.h, weights, maps.mask, active), maps.mask)
+
+    def activated(self, index: int, maps: "Maps", v: Tensor, mixture: Mixture) -> "Maps":
+        """As `layer`, where v is what `normed` gave for the same input."""
+        mixture = mixture.to(maps.h.device)
+        v = self._activate(v, mixture.weights["activation"][index], mixture.row("activation", index))
+        v = v if maps.mask is None else v * maps.mask
+        return self._reduced(index, v + maps.h if self.space.residual else v, maps)
+
+    def _reduced(self, index: int, v: Tensor, maps: "Maps") -> "Maps":
+        """The input of the next layer from a layer's output v and its input."""
+        previous, mask = maps.h, maps.mask
         if index in self.space.reductions:
-            previous, _ = halve(previous, mask)
+            if self.space.nodes:  # no layer of a chain reads it
+                previous, _ = halve(previous, mask)
             v, mask = halve(v, mask)
         return Maps(v, previous, mask)
 

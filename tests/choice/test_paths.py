@@ -7,6 +7,7 @@ import torch
 from torch.func import functional_call
 
 from metanas.base.errors import InvalidValue
+from metanas.choice import paths
 from metanas.choice.candidates import affordable, candidates
 from metanas.choice.paths import Paths, embed_all
 from metanas.models.macs import macs
@@ -22,20 +23,24 @@ SPACES = {
 }
 
 
+@pytest.mark.parametrize("together", [1, paths.TOGETHER])  # one map at a time, or all
 @pytest.mark.parametrize("name", SPACES)
 @pytest.mark.parametrize("spec", tiny.SPECS, ids=lambda spec: spec.modality)
-def test_features_of_each_candidate(name: str, spec: object) -> None:
+def test_features_of_each_candidate(
+    name: str, spec: object, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "TOGETHER", together)
     space = SPACES[name]
     net = SuperNet(space, tiny.SPECS)
     weights = {n: t.double() for n, t in net.init(torch.Generator().manual_seed(0)).weights.items()}
     x = tiny.inputs(spec, 4)
-    found = candidates(space, 12)
-    together = embed_all(Paths(net.double(), found), weights, spec, x[None])
-    for architecture, features in zip(found, together, strict=True):
+    found = candidates(space, 24)
+    features = embed_all(Paths(net.double(), found), weights, spec, x[None])
+    for architecture, of_one in zip(found, features, strict=True):
         path = one_hot(space, architecture)
         path = path.of({n: t.double() for n, t in path.weights.items()})
         alone = functional_call(net, weights, (x, path, spec), {"head": False})
-        torch.testing.assert_close(features[0], alone, rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(of_one[0], alone, rtol=1e-10, atol=1e-10)
 
 
 def test_candidates_are_distinct_pinned_and_nested() -> None:

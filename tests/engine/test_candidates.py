@@ -22,6 +22,7 @@ SMALL = {
     "space.layers": 2,
     "space.channels": 8,
     "count": 5,
+    "head": "prototype",
     "judgements": 1,
     "suite.queries": 4,
     "suite.shots": [1, 2],
@@ -121,7 +122,7 @@ def test_it_is_asked_for_only_on_request_and_changes_nothing_else(run: metanas.R
 
 
 def test_a_method_that_chooses_among_no_list_has_none(tmp_path: Path) -> None:
-    settings = {name: value for name, value in SMALL.items() if name not in ("count", "judgements")}
+    settings = {name: value for name, value in SMALL.items() if name not in ("count", "judgements", "head")}
     run = metanas.run(
         "protonet",
         domains=["langid"],
