@@ -95,7 +95,7 @@ def _work(seed_run: SeedRun, report: ProgressCallback) -> None:
     method = build(config, data.values())
     sampler = meta_batches(config, data, seed_run.seed)
     iterations = num_iterations(config, method, sampler)
-    units = config.budget.iterations if method.trains else 0  # of progress, as `SeedRun.steps` has it
+    units = seed_run.training_steps
     with Tracker(config, seed_run.seed, seed_run.folder) as tracker:
         trained = meta_train(
             method,

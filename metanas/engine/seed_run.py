@@ -55,10 +55,24 @@ class SeedRun:
 
     @property
     def steps(self) -> int:
-        """Units of progress: meta-training iterations and test episodes."""
-        method, suite, budget = METHODS[self.config.method], self.config.suite, self.config.budget
-        train = budget.iterations if method.trains else 0
-        return train + budget.eval_episodes * len(suite.tested) * len(suite.shots)
+        """Units of progress: meta-training (`training_steps`) and test episodes."""
+        return self.training_steps + self._test_episodes
+
+    @property
+    def training_steps(self) -> int:
+        """Units of progress of meta-training: its iterations.
+
+        A budget in operations buys a number of them that is not known yet; then as many as test episodes.
+        """
+        budget = self.config.budget
+        if not METHODS[self.config.method].trains:
+            return 0
+        return budget.iterations if budget.flops is None else self._test_episodes
+
+    @property
+    def _test_episodes(self) -> int:
+        suite = self.config.suite
+        return self.config.budget.eval_episodes * len(suite.tested) * len(suite.shots)
 
 
 def check_trains(config: RunConfig, data: Datasets) -> None:

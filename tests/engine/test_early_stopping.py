@@ -55,6 +55,18 @@ def test_every_method_trains_until_the_same_operations_are_spent(tmp_path: Path)
     assert len({len(rows(SeedRun(cell.config, tmp_path / name, cell.data, 0))) for name in spent}) > 1
 
 
+@pytest.mark.parametrize("budget", ["budget.flops=2e7", "budget.iterations=3"])
+def test_progress_goes_from_iteration_to_iteration_under_either_budget(tmp_path: Path, budget: str) -> None:
+    made = config.resolve("protonet", "mini-v1", domains=("langid",), seeds=(0,), overrides=(*TINY, budget))
+    (cell,) = run.prepare(made, tmp_path / "run", Datasets.open(made.suite), controls=False)
+    told: list[tuple[str, int]] = []
+    run.work(cell, lambda doing, done: told.append((doing, done)))
+    training = [done for doing, done in told if doing == "meta-training"]
+    assert training == sorted(training) and training[-1] == cell.training_steps > 0
+    assert len(set(training) - {0}) == min(len(rows(cell)), cell.training_steps)
+    assert told[-1] == ("counting operations", cell.steps)
+
+
 def test_a_budget_below_one_iteration_is_refused() -> None:
     made = config.resolve("protonet", "mini-v1", domains=("langid",), overrides=(*TINY, "budget.flops=10"))
     data = Datasets.open(made.suite)

@@ -87,7 +87,11 @@ def test_a_supernet_of_a_run_answers_with_each_architecture(table: Table, tmp_pa
 
 @pytest.mark.parametrize(
     ("method", "settings"),
-    [("protonet", {}), ("protonet", {"space.sampling": "mixture"}), ("loo-nas", {"focus": 1.0, "head": "prototype"})],
+    [
+        ("protonet", {}),
+        ("protonet", {"space.sampling": "mixture"}),
+        ("loo-nas", {"focus": 1.0, "head": "prototype"}),
+    ],
 )
 def test_an_inherited_accuracy_is_that_of_the_one_architecture_with_these_weights(
     method: str, settings: dict[str, object], table: Table, tmp_path: Path
