@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -67,6 +68,8 @@ def _local(work: Work[T], pieces: Sequence[T], jobs: int, on_progress: OnProgres
     from loky.backend import get_context
     from loky.process_executor import ProcessPoolExecutor
 
+    # loky starts a worker anew that has grown by 300 MB, which data sets do; nothing is lost
+    warnings.filterwarnings("ignore", message="A worker was restarted while some jobs")
     left = dict(enumerate(pieces))
     for _ in range(TRIES):
         if not left:
