@@ -17,6 +17,7 @@ def compare(
     as_tex: Annotated[bool, typer.Option("--tex", help="Print LaTeX.")] = False,
     across_tracks: AcrossTracks = False,
     baseline: Baseline = None,
+    budget: Annotated[str | None, typer.Option(help="Only the runs of this budget.")] = None,
 ) -> None:
     """Compare runs of one track on the same episodes: scores, ranks, the distance to the best, tests."""
     from rich.console import Console
@@ -29,7 +30,7 @@ def compare(
 
     if as_json + as_markdown + as_tex > 1:
         fail("give one of --json, --md and --tex")
-    loaded = load_runs(runs, across_tracks=across_tracks)
+    loaded = load_runs(runs, across_tracks=across_tracks, budget=budget)
     comparison = compare_views({name: run.scores.view() for name, run in loaded.items()}, baseline=baseline)
     if as_json:
         gained = gains({name: run.asked for name, run in loaded.items()})

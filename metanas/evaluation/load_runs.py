@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from metanas.base.errors import InvalidValue
 from metanas.evaluation import controls, regret, result, track
 from metanas.evaluation.gains import Answers
-from metanas.evaluation.result import ResultError, Submission
+from metanas.evaluation.result import Result, ResultError, Submission
 from metanas.evaluation.scores import Scores, score
 from metanas.evaluation.statistics import Floats, View
 
@@ -31,12 +32,15 @@ class Run:
         return Answers(self.scores.view(), self.controls, self.candidates)
 
 
-def load_runs(folders: Sequence[Path], *, across_tracks: bool = False) -> dict[str, Run]:
+def load_runs(
+    folders: Sequence[Path], *, across_tracks: bool = False, budget: str | None = None
+) -> dict[str, Run]:
     """Runs by name. ResultError if one cannot be read or was not tested on the same episodes as the first.
 
-    TracksDiffer if they are of several tracks, unless `across_tracks`.
+    budget: only runs of the budget of this name; InvalidValue if none is. TracksDiffer if they are of several
+    tracks, unless `across_tracks`.
     """
-    results = [(folder, result.read(folder)) for folder in dict.fromkeys(folders)]
+    results = _of_budget([(folder, result.read(folder)) for folder in dict.fromkeys(folders)], budget)
     methods = [checked.submission.method for _, checked in results]
     runs: dict[str, Run] = {}
     for folder, checked in results:
@@ -53,6 +57,13 @@ def load_runs(folders: Sequence[Path], *, across_tracks: bool = False) -> dict[s
     if not across_tracks:
         track.require_one(submissions(runs))
     return runs
+
+
+def _of_budget(results: list[tuple[Path, Result]], budget: str | None) -> list[tuple[Path, Result]]:
+    names = [str(checked.submission.budget.get("name", "")) for _, checked in results]
+    if budget is not None and budget not in names:
+        raise InvalidValue(f"no run has the budget {budget!r}; there are: {', '.join(sorted(set(names)))}")
+    return [pair for pair, name in zip(results, names, strict=True) if budget in (None, name)]
 
 
 def submissions(runs: Mapping[str, Run]) -> dict[str, Submission]:

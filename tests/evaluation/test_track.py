@@ -61,6 +61,16 @@ def test_every_part_of_a_track_counts(unequal: list[Path], fields: dict[str, obj
     assert words in str(caught.value)
 
 
+def test_runs_of_one_budget_are_picked_by_its_name(unequal: list[Path]) -> None:
+    change(unequal[1], budget={"name": "small", "iterations": 60, "tasks": 2, "eval_episodes": 4})
+    assert list(load_runs(unequal, budget="small")) == ["long"]
+    words = ["compare", *map(str, unequal), "--budget", "smoke", "--md"]
+    shown = CliRunner().invoke(app, words)
+    assert shown.exit_code == 0 and "| short |" in shown.output and "long" not in shown.output
+    with pytest.raises(InvalidValue, match="no run has the budget 'full'; there are: small, smoke"):
+        load_runs(unequal, budget="full")
+
+
 def test_fewer_seeds_are_another_track(tmp_path: Path) -> None:
     folders = [made(tmp_path / name, seeds=n) for name, n in (("one", 1), ("three", 3))]
     with pytest.raises(TracksDiffer, match=r"number of seeds: 1 \(one\), 3 \(three\)"):
