@@ -18,7 +18,18 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from metanas.base.ranges import Count, Limit, NonNegative, Number, Positive, Rate, Share, Steps, Weight
+from metanas.base.ranges import (
+    Amount,
+    Count,
+    Limit,
+    NonNegative,
+    Number,
+    Positive,
+    Rate,
+    Share,
+    Steps,
+    Weight,
+)
 from metanas.base.seeding import generator
 from metanas.choice.beam import beam
 from metanas.choice.candidates import affordable, candidates
@@ -82,7 +93,7 @@ class LooNas(Method):
         steps_from: Share = 0.5
         rate: Positive = 0.03
         sharpness: NonNegative = 8.0
-        amount: NonNegative = 1.0
+        amount: Amount = 1.0
         paths: Count = 1
         focus: Share = 0.25
         spread: NonNegative = 0.05

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metanas.base.errors import InvalidValue
+from metanas.meta.full_precision import full_precision
 from metanas.meta.mahalanobis import metric
 
 
@@ -19,6 +20,7 @@ def shots_of(y: Tensor, ways: int) -> int:
     return int(F.one_hot(y, ways).sum(1).min())
 
 
+@full_precision
 def prototype_loo(features: Tensor, y: Tensor, ways: int, sharpness: float) -> Tensor:
     """Mean leave-one-out cross-entropy (..., T) of nearest-mean classifiers on features (..., T, B, F).
 
@@ -35,6 +37,7 @@ def prototype_loo(features: Tensor, y: Tensor, ways: int, sharpness: float) -> T
     return _cross_entropy(-sharpness * squares * stretch, y)
 
 
+@full_precision
 def ridge_loo(features: Tensor, y: Tensor, ways: int, penalty: Tensor, scale: Tensor) -> Tensor:
     """Mean leave-one-out cross-entropy (..., T) of ridge heads on features (..., T, B, F) (`meta/ridge.py`).
 
@@ -51,6 +54,7 @@ def ridge_loo(features: Tensor, y: Tensor, ways: int, penalty: Tensor, scale: Te
     return _cross_entropy(scale * without, y)
 
 
+@full_precision
 def mahalanobis_loo(features: Tensor, y: Tensor, ways: int, sharpness: float, amount: float) -> Tensor:
     """Mean leave-one-out cross-entropy (..., T) of Mahalanobis heads on features (..., T, B, F).
 
@@ -62,11 +66,10 @@ def mahalanobis_loo(features: Tensor, y: Tensor, ways: int, sharpness: float, am
     of_class = F.one_hot(y, ways).to(features.dtype)  # (T, B, ways)
     count = (of_class @ of_class.sum(1)[..., None])[..., 0]  # (T, B): of the example's class
     found = metric(features, y, ways, amount)
-    away = found(found.residuals)  # M r of each example, (..., T, B, F)
-    leverage = (away * found.residuals).sum(-1)  # r^T M r, (..., T, B)
-    lost = amount / features.shape[-1] * count / (count - 1)
-    left = (1 - lost * leverage).clamp_min(torch.finfo(features.dtype).eps)  # never 0, but by rounding
-    factor = lost / left  # M without the example: M + factor M r r^T M
+    away = found.inner @ found.residuals  # M r of each example, (..., T, B, F)
+    ratio = count / (count - 1)
+    left = found.inner.diagonal(dim1=-2, dim2=-1) * ratio  # 1 - share n / (n - 1) r^T M r
+    factor = found.share * ratio / left  # M without the example: M + factor M r r^T M
     gram = found(features) @ features.mT  # x^T M x', (..., T, B, B)
     crossed = features @ found(found.means).mT  # x^T M c, (..., T, B, ways)
     norms = (found.means * found(found.means)).sum(-1)[..., None, :]  # c^T M c
@@ -74,7 +77,7 @@ def mahalanobis_loo(features: Tensor, y: Tensor, ways: int, sharpness: float, am
     slope = (features * away).sum(-1, keepdim=True) - away @ found.means.mT  # (x - c)^T M r
     squares = squares + factor[..., None] * slope.square()
     # an example is n / (n - 1) times as far from the mean of its n - 1 companions as from the mean of all n
-    stretch = 1 + of_class * ((count / (count - 1)).square() - 1)[..., None]
+    stretch = 1 + of_class * (ratio.square() - 1)[..., None]
     return _cross_entropy(-sharpness / features.shape[-1] * squares * stretch, y)
 
 

@@ -50,7 +50,8 @@ def prototype(sharpness: float) -> Head:
 def mahalanobis(sharpness: float, amount: float) -> Head:
     """Nearest class means by Mahalanobis distance in adaptation, by Euclidean distance in meta-training.
 
-    Meta-training classes hardly scatter any more, so features learn nothing from the metric there.
+    Meta-training classes hardly scatter any more, so features learn nothing from the metric there. Learned
+    steps are therefore trained from plain class means, too.
     """
 
     def fit(state: State, features: Tensor, support: Batch, ways: int) -> tuple[Tensor, Tensor]:
@@ -77,7 +78,7 @@ def ridge() -> Head:
 
 
 def head_of(name: HeadName, sharpness: float, amount: float) -> Head:
-    """The head of this name; ridge has neither sharpness nor amount."""
+    """The head of this name; ridge takes neither sharpness nor amount."""
     if name == "ridge":
         return ridge()
     return prototype(sharpness) if name == "prototype" else mahalanobis(sharpness, amount)

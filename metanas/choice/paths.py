@@ -19,6 +19,7 @@ from metanas.params import Tensors
 from metanas.space.architecture import Architecture, Layer, frame
 
 TOGETHER = 2**20  # elements of the maps that go through an operation as one batch: what caches hold
+KEPT = 2**24  # elements of the maps of one depth, which are in memory at once
 _Known = dict[int, Maps]  # by the number of a branch
 
 
@@ -50,17 +51,17 @@ class Paths(nn.Module):
         super().__init__()
         self.net = net
         self.architectures = tuple(architectures)
-        self._levels = self._tree()
+        self._trees: dict[int, list[list[list[_Branch]]]] = {}
 
-    def _tree(self) -> list[list[_Branch]]:
-        """The branches of each depth."""
+    def _tree(self, numbers: Sequence[int]) -> list[list[_Branch]]:
+        """The branches of each depth, of the architectures of these numbers."""
         levels: list[list[_Branch]] = []
         parents: dict[tuple[Layer, ...], int] = {(): 0}
-        for depth in range(max(len(a.layers) for a in self.architectures)):
+        for depth in range(max(len(self.architectures[i].layers) for i in numbers)):
             groups: dict[tuple[Layer, ...], list[int]] = {}
-            for i, architecture in enumerate(self.architectures):
-                if len(architecture.layers) > depth:
-                    groups.setdefault(architecture.layers[: depth + 1], []).append(i)
+            for i in numbers:
+                if len(layers := self.architectures[i].layers) > depth:
+                    groups.setdefault(layers[: depth + 1], []).append(i)
             level = []
             for number, (layers, members) in enumerate(groups.items()):
                 ends = tuple(i for i in members if len(self.architectures[i].layers) == depth + 1)
@@ -69,6 +70,15 @@ class Paths(nn.Module):
             parents = {layers: number for number, layers in enumerate(groups)}
             levels.append(level)
         return levels
+
+    def _trees_of(self, most: int) -> list[list[list[_Branch]]]:
+        """Trees of at most so many architectures; those with common beginnings in the same one."""
+        count = min(most, len(self.architectures))
+        if count not in self._trees:
+            alike = sorted(range(len(self.architectures)), key=lambda i: str(self.architectures[i]))
+            parts = [alike[i : i + count] for i in range(0, len(alike), count)]
+            self._trees[count] = [self._tree(part) for part in parts]
+        return self._trees[count]
 
     def _mixture(self, layers: Sequence[Layer]) -> Mixture:
         """One-hot in these layers; the exit does not matter, as branches are run layer by layer."""
@@ -79,8 +89,15 @@ class Paths(nn.Module):
     def forward(self, x: Tensor, spec: TaskSpec) -> Tensor:
         """x (B, *input_shape) to features (K, B, F), in the order of the architectures."""
         found: dict[int, Tensor] = {}
-        known = {0: self.net.enter(x, spec)}
-        for depth, level in enumerate(self._levels):
+        entry = self.net.enter(x, spec)
+        for tree in self._trees_of(max(1, KEPT // max(1, entry.h.numel()))):
+            self._run(tree, entry, found)
+        return torch.stack([found[i] for i in range(len(self.architectures))])
+
+    def _run(self, tree: Sequence[Sequence[_Branch]], entry: Maps, found: dict[int, Tensor]) -> None:
+        """Add the features of a tree's architectures to `found`, by their numbers."""
+        known = {0: entry}
+        for depth, level in enumerate(tree):
             maps = (self._cells if self.net.space.nodes else self._chains)(depth, level, known)
             for part in _parts([branch for branch in level if branch.ends], maps):
                 joined = _joined([maps[branch.number] for branch in part])
@@ -88,7 +105,6 @@ class Paths(nn.Module):
                 for branch, values in zip(part, features, strict=True):
                     found.update(dict.fromkeys(branch.ends, values))
             known = {branch.number: maps[branch.number] for branch in level if branch.leads}
-        return torch.stack([found[i] for i in range(len(self.architectures))])
 
     def _cells(self, depth: int, level: Sequence[_Branch], known: _Known) -> _Known:
         """What each branch of a depth gives, from what those before it gave, by number."""

@@ -2,7 +2,7 @@
 
 Distances to class means c_k are d_k(x) = (x - c_k)^T M (x - c_k) with M = (I + amount * S / F)^-1, where S is
 the scatter of the support features around their class means: directions in which a class varies by itself
-(voices, slants) count less. Simple CNAPS (Bateni et al., CVPR 2020, eq. 4) with one covariance for all
+(voices, slants) count less. Simple CNAPS (Bateni et al., CVPR 2020, sec. 4) with one covariance for all
 classes, shrunk towards the identity as in regularised discriminant analysis (Friedman, 1989): a single class
 has too few examples here. With amount 0, or one shot (S = 0), this is ProtoNet's head (Snell et al., 2017).
 The Woodbury identity makes the system as small as the support set.
@@ -15,36 +15,44 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metanas.data.episode import Batch
+from metanas.meta.full_precision import full_precision
 
 
 class Metric(NamedTuple):
-    """The metric M of support sets as M v = v - R^T small R v, and what it was made of.
+    """The metric M of support sets as M v = v - share R^T A R v, and what it was made of.
 
-    means (..., T, ways, F). residuals R (..., T, B, F): features minus the mean of their class. small
-    (..., T, B, B).
+    means (..., T, ways, F). residuals R (..., T, B, F): features minus the mean of their class. share: the
+    amount over F. inner A (..., T, B, B): the inverse of I + share R R^T, less its part on what is constant
+    within a class, where R is 0. With it M R^T = R^T A is no difference of nearly equal numbers.
     """
 
     means: Tensor
     residuals: Tensor
-    small: Tensor
+    share: float
+    inner: Tensor
 
     def __call__(self, v: Tensor) -> Tensor:
         """M v of row vectors v (..., T, n, F)."""
-        return v - v @ self.residuals.mT @ self.small @ self.residuals
+        return v - self.share * (v @ self.residuals.mT) @ self.inner @ self.residuals
 
 
+@full_precision
 def metric(features: Tensor, y: Tensor, ways: int, amount: float) -> Metric:
     """The metric of support features (..., T, B, F) with labels y (T, B). amount: of the scatter."""
     of_class = F.one_hot(y, ways).to(features.dtype)  # (T, B, ways)
-    means = of_class.mT @ features / of_class.sum(1)[..., None].clamp_min(1)
+    of_mean = of_class / of_class.sum(1, keepdim=True).clamp_min(1)
+    means = of_mean.mT @ features
     residuals = features - of_class @ means
     share = amount / features.shape[-1]
+    kernel, constant = share * residuals @ residuals.mT, of_class @ of_mean.mT  # their product is 0
+    size = kernel.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]  # any; this one keeps the digits
     eye = torch.eye(features.shape[-2], dtype=features.dtype, device=features.device)
     # solve_ex, as solve waits for a card to see whether a system is singular, which none is here
-    small = share * torch.linalg.solve_ex(eye + share * residuals @ residuals.mT, eye)[0]
-    return Metric(means, residuals, small)
+    inverse = torch.linalg.solve_ex(eye + kernel + size * constant, eye)[0]
+    return Metric(means, residuals, share, inverse - constant / (1 + size))
 
 
+@full_precision
 def mahalanobis_head(
     features: Tensor, support: Batch, ways: int, sharpness: float, amount: float
 ) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metanas.data.episode import Batch
+from metanas.meta.full_precision import full_precision
 from metanas.params import Tensors
 
 
@@ -21,6 +22,7 @@ def start_ridge() -> Tensors:
     return {"head/penalty": torch.zeros(()), "head/scale": torch.tensor(2.0)}
 
 
+@full_precision
 def ridge_head(features: Tensor, support: Batch, ways: int, penalty: Tensor) -> Tensor:
     """Weights (..., T, F, ways) of ridge regressions from features (..., T, B, F) to the tasks' one-hot
     labels."""

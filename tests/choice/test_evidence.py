@@ -80,6 +80,34 @@ def test_the_metric_is_the_inverse_of_identity_and_scatter() -> None:
     torch.testing.assert_close(found(identity), inverse, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize(("amount", "scale"), [(1.0, 1.0), (1e6, 1.0), (1.0, 100.0), (1e3, 30.0)])
+def test_float32_keeps_the_digits_of_the_mahalanobis_loss(amount: float, scale: float) -> None:
+    _, y = support((5, 5, 5))
+    rng = torch.Generator().manual_seed(1)
+    features = torch.randn(2, 15, 64, generator=rng, dtype=torch.float64) * scale + 3
+    exact = mahalanobis_loo(features, y, WAYS, 8.0, amount)
+    torch.testing.assert_close(
+        mahalanobis_loo(features.float(), y, WAYS, 8.0, amount).double(), exact, rtol=2e-4, atol=0
+    )
+
+
+def test_closed_forms_keep_their_digits_under_autocast() -> None:
+    features, y = (t.float() if t.is_floating_point() else t for t in support((5, 5, 5)))
+    losses = (
+        lambda x: prototype_loo(x, y, WAYS, 8.0),
+        lambda x: mahalanobis_loo(x, y, WAYS, 8.0, 1.0),
+        lambda x: ridge_loo(x, y, WAYS, PENALTY.float(), SCALE.float()),
+        lambda x: ridge_head(x, Batch(x, y), WAYS, PENALTY.float()),
+        lambda x: mahalanobis_head(x, Batch(x, y), WAYS, 8.0, 1.0)[0],
+    )
+    for loss in losses:
+        with torch.autocast("cpu", torch.bfloat16):
+            found = loss(features)
+        assert torch.equal(found, loss(features))
+        with torch.autocast("cpu", torch.bfloat16):
+            assert loss(features.bfloat16()).dtype == torch.float32
+
+
 def test_distances_of_the_mahalanobis_head_differ_as_its_logits_do() -> None:
     features, y = support((3, 3, 3))
     weight, bias = mahalanobis_head(features, Batch(features, y), WAYS, 8.0, 2.0)

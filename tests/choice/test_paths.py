@@ -23,13 +23,15 @@ SPACES = {
 }
 
 
-@pytest.mark.parametrize("together", [1, paths.TOGETHER])  # one map at a time, or all
+@pytest.mark.parametrize(("together", "kept"), [(1, 1), (1, 2**12), (paths.TOGETHER, paths.KEPT)])
 @pytest.mark.parametrize("name", SPACES)
 @pytest.mark.parametrize("spec", tiny.SPECS, ids=lambda spec: spec.modality)
 def test_features_of_each_candidate(
-    name: str, spec: object, together: int, monkeypatch: pytest.MonkeyPatch
+    name: str, spec: object, together: int, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where only one map, or some, may be in memory at once."""
     monkeypatch.setattr(paths, "TOGETHER", together)
+    monkeypatch.setattr(paths, "KEPT", kept)
     space = SPACES[name]
     net = SuperNet(space, tiny.SPECS)
     weights = {n: t.double() for n, t in net.init(torch.Generator().manual_seed(0)).weights.items()}
