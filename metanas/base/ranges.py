@@ -76,7 +76,7 @@ Size = Annotated[int, Range(least=1, most=100_000)]  # of a network: channels, l
 Rate = Annotated[float, Range(least=0)]  # a learning rate or step size; 0: nothing moves
 Weight = Annotated[float, Range(least=0)]  # of a term in a loss; 0: without it
 NonNegative = Annotated[float, Range(least=0)]
-Amount = Annotated[float, Range(least=0, most=1e6)]  # beside 1, in float32
+Amount = Annotated[float, Range(least=0, most=1_000_000)]  # beside 1, in float32
 Number = Annotated[int, Range(least=0, most=MANY)]
 Share = Annotated[float, Range(least=0, most=1)]
 Positive = Annotated[float, Range(above=0)]

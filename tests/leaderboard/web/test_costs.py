@@ -1,6 +1,7 @@
 """Costs on the pages: recounted where the architectures say them, else as declared."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from tests.leaderboard.site import standing as standing_of
 
 
 def test_recounted_macs_stand_on_every_page_instead_of_declared_ones(committed_store: Store) -> None:
-    found = {one.method: one for one in standing.current(committed_store)}
+    """On the track with the most methods."""
+    track, _ = Counter(one.track for one in standing.current(committed_store)).most_common()[0]
+    found = {one.method: one for one in standing.current(committed_store) if one.track == track}
     loo_nas, protonet = found["loo-nas"], found["protonet"]  # one architecture a task, and a mixture
     assert loo_nas.recounted_macs not in (None, loo_nas.document.costs.predict_macs)
     assert protonet.recounted_macs is None and protonet.macs == protonet.document.costs.predict_macs
     site = open_site(Stored(committed_store), live=False)
-    (slug,) = site.tracks
+    slug = links.slug(track)
     rows = json.loads(site.get(links.board(slug, "leaderboard.json")).content)["rows"]
     macs = {row["method"]: row["predict_macs"] for row in rows}
     assert (macs["loo-nas"], macs["protonet"]) == (loo_nas.macs, protonet.macs)

@@ -50,10 +50,11 @@ def test_the_reproduce_command_gives_the_settings_of_the_result(folder: Path) ->
     given = shlex.split(command(submission).replace("\\\n", ""))
     assert fault(given[1:]) == ""
     sets = [given[i + 1] for i, word in enumerate(given) if word == "--set"]
+    budget = given[given.index("--budget") + 1]
     made = config.resolve(
-        submission.method, submission.suite, budget="small", seeds=submission.seeds, overrides=sets
+        submission.method, submission.suite, budget=budget, seeds=submission.seeds, overrides=sets
     )
-    assert made.budget.named("small") == submission.budget and made.suite.name == submission.suite
+    assert made.budget.named(budget) == submission.budget and made.suite.name == submission.suite
 
     def leaves(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
         found: dict[str, object] = {}
