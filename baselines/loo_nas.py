@@ -278,8 +278,9 @@ class LooNas(Method):
         weight, bias = self.head.trained(state, known, episodes.support, spec.ways)
         total = cross_entropy(queries @ weight.mT + bias[:, None], episodes.query.y).mean()
         if s.wide:
-            # logits of several tasks side by side need one metric
-            means = prototype_head(known, episodes.support, spec.ways, s.sharpness)
+            means = weight, bias  # whose logits alone can be compared between tasks
+            if s.head == "ridge":
+                means = prototype_head(known, episodes.support, spec.ways, s.sharpness)
             total = total + s.wide * wide_loss(queries, *means, episodes)
         if steps:
             start = self._start(state, path, (weight, bias))

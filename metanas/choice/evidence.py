@@ -71,8 +71,9 @@ def mahalanobis_loo(features: Tensor, y: Tensor, ways: int, sharpness: float, am
     left = found.inner.diagonal(dim1=-2, dim2=-1) * ratio  # 1 - share n / (n - 1) r^T M r
     factor = found.share * ratio / left  # M without the example: M + factor M r r^T M
     gram = found(features) @ features.mT  # x^T M x', (..., T, B, B)
-    crossed = features @ found(found.means).mT  # x^T M c, (..., T, B, ways)
-    norms = (found.means * found(found.means)).sum(-1)[..., None, :]  # c^T M c
+    moved = found(found.means)  # M c, (..., T, ways, F)
+    crossed = features @ moved.mT  # x^T M c, (..., T, B, ways)
+    norms = (found.means * moved).sum(-1)[..., None, :]  # c^T M c
     squares = gram.diagonal(dim1=-2, dim2=-1)[..., None] - 2 * crossed + norms
     slope = (features * away).sum(-1, keepdim=True) - away @ found.means.mT  # (x - c)^T M r
     squares = squares + factor[..., None] * slope.square()

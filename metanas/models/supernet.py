@@ -113,7 +113,10 @@ class SuperNet(Network):
 
     def layer(self, index: int, maps: "Maps", mixture: Mixture) -> "Maps":
         """The input of the next layer, or what an exit after layer `index` reads."""
-        return self._reduced(index, self._mixed(index, maps, mixture.to(maps.h.device)), maps)
+        mixture = mixture.to(maps.h.device)
+        if self.space.nodes:
+            return self._reduced(index, self._cell(index, maps, mixture), maps)
+        return self.activated(index, maps, self.normed(index, maps, mixture), mixture)
 
     def normed(self, index: int, maps: "Maps", mixture: Mixture) -> Tensor:
         """What a chain's layer activates, u after its norm, in the shape of the layer's input."""
@@ -122,14 +125,13 @@ class SuperNet(Network):
         return self.norms[index](self.nodes[index](maps.h, weights, maps.mask, active), maps.mask)
 
     def activated(self, index: int, maps: "Maps", v: Tensor, mixture: Mixture) -> "Maps":
-        """As `layer`, where v is what `normed` gave for the same input."""
-        mixture = mixture.to(maps.h.device)
-        v = self._activate(v, mixture.weights["activation"][index], mixture.row("activation", index))
-        v = v if maps.mask is None else v * maps.mask
-        return self._reduced(index, v + maps.h if self.space.residual else v, maps)
+        """As `layer` in a chain, where v is what `normed` gave for the same input."""
+        v = self._activate(v, index, mixture.to(maps.h.device), maps.mask)
+        return self._reduced(index, v, maps)
 
     def _reduced(self, index: int, v: Tensor, maps: "Maps") -> "Maps":
-        """The input of the next layer from a layer's output v and its input."""
+        """The input of the next layer from a layer's output v, before the residual, and its input."""
+        v = v + maps.h if self.space.residual else v
         previous, mask = maps.h, maps.mask
         if index in self.space.reductions:
             if self.space.nodes:  # no layer of a chain reads it
@@ -137,11 +139,10 @@ class SuperNet(Network):
             v, mask = halve(v, mask)
         return Maps(v, previous, mask)
 
-    def _mixed(self, layer: int, maps: "Maps", mixture: Mixture) -> Tensor:
-        """A layer's output, in the shape of its input."""
+    def _cell(self, layer: int, maps: "Maps", mixture: Mixture) -> Tensor:
+        """A cell's output before the residual, in the shape of its input."""
         space, (h, previous, mask) = self.space, maps
-        states = [h, previous]
-        edge, node_outputs = layer * space.edges, []
+        states, edge = [h, previous], layer * space.edges
         for i, sources in enumerate(space.sources):
             u = None
             for j, source in enumerate(sources):
@@ -153,21 +154,18 @@ class SuperNet(Network):
                 u = output if u is None else u + output
                 edge += 1
             v = self.norms[layer * len(space.sources) + i](u, mask)
-            v = self._activate(v, mixture.weights["activation"][layer], mixture.row("activation", layer))
-            if mask is not None:
-                v = v * mask
-            states.append(v)
-            node_outputs.append(v)
-        out = node_outputs[0] if len(node_outputs) == 1 else torch.stack(node_outputs).mean(0)
-        return out + h if space.residual else out
+            states.append(self._activate(v, layer, mixture, mask))
+        return torch.stack(states[2:]).mean(0)
 
-    def _activate(self, v: Tensor, shares: Tensor, active: Sequence[bool] | None) -> Tensor:
-        flags = active or [True] * len(self.activations)
+    def _activate(self, v: Tensor, layer: int, mixture: Mixture, mask: Mask) -> Tensor:
+        """The mixture of a layer's activations of v, 0 at padding."""
+        active = mixture.row("activation", layer) or [True] * len(self.activations)
         total = v.new_zeros(())
-        for share, f, is_active in zip(shares.unbind(), self.activations, flags, strict=True):
+        shares = mixture.weights["activation"][layer].unbind()
+        for share, f, is_active in zip(shares, self.activations, active, strict=True):
             if is_active:
                 total = torch.addcmul(total, share, f(v))
-        return total
+        return total if mask is None else total * mask
 
 
 class Maps(NamedTuple):
