@@ -39,6 +39,7 @@ from metanas.choice.judged import judged, recorded
 from metanas.choice.paths import Paths, embed_all
 from metanas.choice.rules import NEEDS_EVIDENCE, Features, Known, RuleName, choose
 from metanas.data.episode import Batch, Episodes, TaskSpec, one_of_each
+from metanas.meta.augmented import Augmentation, augmented
 from metanas.meta.inner import adapt, adapted_predictor, moves, trajectory
 from metanas.meta.loss import TaskLoss, cross_entropy
 from metanas.meta.optimizers import adam
@@ -73,6 +74,7 @@ class LooNas(Method):
 
         steps, test_steps: learned steps on the weights after the choice, 0 for none; steps_from: the share of
         meta-training after which they are trained. rate: their first rate. sharpness, amount: of the head.
+        voices, letters: shares of meta-training tasks that are augmented (`meta/augmented.py`).
         paths: architectures that an iteration trains on a domain's tasks; their gradients are averaged.
         focus: the share of meta-training after which paths come from the candidates instead of the whole
         space; 1: never. judgements: so often, at equal distances from then on, candidates are judged, and
@@ -94,6 +96,8 @@ class LooNas(Method):
         rate: Positive = 0.03
         sharpness: NonNegative = 8.0
         amount: Amount = 1.0
+        voices: Share = 1.0
+        letters: Share = 0.25
         paths: Count = 1
         focus: Share = 0.25
         spread: NonNegative = 0.05
@@ -134,6 +138,7 @@ class LooNas(Method):
         s, learned = self.settings, leaves(state, ("weights", "rates", "classifier", "head"))
         names = sorted(learned)  # a checkpoint may change the order
         steps = s.steps if progress.iteration >= s.steps_from * progress.total else 0
+        shares, seed = Augmentation(s.voices, s.letters), int(state["seed"])
 
         def of_path(episodes: Episodes, path: Architecture) -> tuple[Tensors, Tensor]:
             loss, pretrain = self._losses(learned, episodes, path, steps)
@@ -143,6 +148,7 @@ class LooNas(Method):
             return found, loss.detach()
 
         def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
+            episodes = augmented(episodes, shares, seed, progress.iteration)
             paths = self._trained(state, episodes.spec, progress)
             parts, losses = zip(*(of_path(episodes, path) for path in paths), strict=True)
             return mean_gradient(parts), torch.stack(losses).mean()

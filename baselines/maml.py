@@ -2,8 +2,10 @@
 
 Finn, Abbeel, Levine: Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks (ICML 2017), eq. 1 and
 algorithm 1, with the architecture in the inner loop as in T-NAS (Lian et al., ICLR 2020). Where we differ:
-layer norms by default, so that no query sees another (`network.norm=batch` is the paper's). Subclasses
-override `rates`, `policy`, `order`, `step_weights` or `outer`.
+layer norms by default, so that no query sees another (`network.norm=batch` is the paper's); logits of each
+domain beside the shared ones, at an outer rate at which they can travel (with shared logits at 0.01 mixtures
+stay flat and find nothing, docs/architecture.md). Subclasses override `rates`, `policy`, `order`,
+`step_weights` or `outer`.
 """
 
 from collections.abc import Callable, Sequence
@@ -56,7 +58,7 @@ class Maml(Method):
         """
 
         network: NetworkConfig = field(default_factory=NetworkConfig)
-        space: SearchSpace = field(default_factory=SearchSpace)
+        space: SearchSpace = field(default_factory=lambda: SearchSpace(levels="domain"))
         adapts: What = "both"
         second_order: bool = True
         steps: Count = 2
@@ -67,7 +69,7 @@ class Maml(Method):
         arch_rule: ArchRule = "sgd"
         arch_step: Literal["each", "summed"] = "each"
         outer_weight_rate: Rate = 3e-3
-        outer_arch_rate: Rate = 1e-2
+        outer_arch_rate: Rate = 3e-2
         outer_eta_rate: Rate = 1e-2
         decay: Literal["linear", "none"] = "linear"
         clip: Limit = 1.0

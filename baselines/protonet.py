@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metanas.base.ranges import Limit, NonNegative, Number, Rate
+from metanas.base.ranges import Limit, NonNegative, Number, Rate, Share
 from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.meta.augmented import Augmentation, augmented
 from metanas.meta.given_arch import embed_with, fixed_archs
 from metanas.meta.loss import is_static
 from metanas.meta.optimizers import adam
@@ -42,7 +43,8 @@ class ProtoNet(Method):
     class Settings:
         """weight_rate, arch_rate: of Adam. decay: linear to 0, or halved `halvings` times in equal stretches.
 
-        sharpness: factor on the distances (see above). clip: the largest norm of a gradient.
+        sharpness: factor on the distances (see above). voices, letters: shares of meta-training tasks that
+        are augmented (`meta/augmented.py`). clip: the largest norm of a gradient.
         """
 
         network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -52,6 +54,8 @@ class ProtoNet(Method):
         sharpness: NonNegative = 8.0
         decay: Literal["linear", "halve"] = "linear"
         halvings: Number = 5
+        voices: Share = 0.0
+        letters: Share = 0.0
         clip: Limit = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
@@ -80,9 +84,12 @@ class ProtoNet(Method):
         rates = {"weights": s.weight_rate * factor, "arch": s.arch_rate * factor}
         learned = leaves(state, ("weights", "arch"))
         kind = "step" if is_static(self.net) else None
-        gradients, losses = over_domains(
-            batch, lambda episodes: self.replay(kind, compute, learned, episodes), limit=s.clip
-        )
+        shares = Augmentation(s.voices, s.letters)
+
+        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
+            return self.replay(kind, compute, learned, augmented(episodes, shares, 0, progress.iteration))
+
+        gradients, losses = over_domains(batch, gradient, limit=s.clip)
         return descend(state, gradients, lambda name: adam(rates[group_of(name)])), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:

@@ -4,7 +4,7 @@ Yu et al. (ICLR 2020, "Evaluating the Search Phase of Neural Architecture Search
 2019): searches often fail to beat it. One architecture of the space per seed, all equally likely.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -16,6 +16,7 @@ from metanas.method import METHODS, Adapted, State
 from metanas.params import Params, Tensors
 from metanas.search.discretize import logits_of, single
 from metanas.search.variation import sample
+from metanas.space.space import SearchSpace
 
 
 @METHODS.register("random-arch")
@@ -26,6 +27,7 @@ class RandomArch(Maml):
     class Settings(Maml.Settings):
         """As MAML's."""
 
+        space: SearchSpace = field(default_factory=SearchSpace)  # one architecture for all domains
         adapts: What = "weights"
 
     relax = staticmethod(single)

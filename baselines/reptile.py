@@ -50,13 +50,13 @@ class Reptile(Method):
         """
 
         network: NetworkConfig = field(default_factory=NetworkConfig)
-        space: SearchSpace = field(default_factory=SearchSpace)
+        space: SearchSpace = field(default_factory=lambda: SearchSpace(levels="domain"))
         adapts: What = "both"
         steps: Count = 5
         test_steps: Steps = 20
         weight_rate: Rate = 0.01
         test_weight_rate: Rate | None = None
-        arch_rate: Rate = 0.005
+        arch_rate: Rate = 0.05
         outer_step: Rate = 1.0
         keep_moments: bool = False
         one_by_one: bool = False

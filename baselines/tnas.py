@@ -9,12 +9,12 @@ T-NAS++, the same on MAML++, is not implemented.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from baselines.maml import Maml
-from metanas.base.ranges import Share, Steps
+from metanas.base.ranges import Rate, Share, Steps
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import start_with
 from metanas.meta.inner import ParamGroups, adapt, adapted_predictor
@@ -26,6 +26,7 @@ from metanas.method import METHODS, Adapted, Metrics, Progress, State
 from metanas.models.supernet import SuperNet
 from metanas.params import Params, Tensors, detach, expand_tasks, group_of
 from metanas.search.discretize import discretize, single
+from metanas.space.space import SearchSpace
 
 
 @METHODS.register("tnas")
@@ -39,7 +40,9 @@ class TNas(Maml):
         decoded_steps: weight steps of a test task on its decoded architecture.
         """
 
+        space: SearchSpace = field(default_factory=SearchSpace)  # one meta-architecture, as in the paper
         second_order: bool = False
+        outer_arch_rate: Rate = 1e-2
         decoded: Share = 0.5
         decoded_steps: Steps = 2
 

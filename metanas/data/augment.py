@@ -1,16 +1,20 @@
-"""Augmentation, an option of meta-training: SpecAugment of spectrograms, torchvision's transforms of images.
+"""Augmentation in meta-training: SpecAugment and other voices, other letters, torchvision's image transforms.
 
-What is done to an example is a pure function of (key, episode, example), like the episodes themselves, so a
-resumed run does the same. SpecAugment is that of Park et al. (2019) without time warping; a masked band or
-frame becomes 0, the mean of the normalised spectrograms. Images need torchvision (the extra `data`), whose
-random numbers are the same on one version of it and of torch.
+SpecAugment and the transforms are options of a domain, for every method (`domain.py`); voices and letters
+are settings of some methods (`metanas/meta/augmented.py`). What is done to an example is a pure function of
+(key, episode, example), like the episodes themselves, so a resumed run does the same. SpecAugment is that of
+Park et al. (2019) without time warping; a masked band or frame becomes 0, the mean of the normalised
+spectrograms. Images need torchvision (the extra `data`), whose random numbers are the same on one version of
+it and of torch.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,6 +24,7 @@ from metanas.data.episode import Ints
 Bits = NDArray[np.uint32]
 BANDS, FRAMES = 8, 16  # the widest mask: a fifth of 40 bands, a quarter of 64 frames
 MASKS = 2  # of each kind
+VOICE, TEMPO = 0.2, 0.25  # the most that `new_voices` stretches bands and frames, as a share
 
 
 def spec_augment(x: Tensor, key: int, episodes: Ints) -> Tensor:
@@ -36,8 +41,54 @@ def spec_augment(x: Tensor, key: int, episodes: Ints) -> Tensor:
         draw = bits[:, mask]
         masked |= _stripe(bands, BANDS, draw[:, 0], draw[:, 1])[:, :, None]
         masked |= _stripe(frames, FRAMES, draw[:, 2], draw[:, 3])[:, None, :]
-    masked = masked.reshape(x.shape) & ~torch.isnan(x)
+    masked = masked.to(x.device).reshape(x.shape) & ~torch.isnan(x)
     return torch.where(masked, 0.0, x)
+
+
+def new_voices(x: Tensor, key: int, episodes: Ints) -> Tensor:
+    """Stretch bands and frames of x (T, B, bands, frames), normalised, NaN where padded; same shape.
+
+    episodes: (T,) numbers of the tasks. Each example gets a vocal tract of another length, by a factor from
+    1 - VOICE to 1 + VOICE on its mel bands from the lowest on (Jaitly and Hinton, 2013), and another tempo,
+    by 1 - TEMPO to 1 + TEMPO (Ko et al., 2015). Bands beyond the highest repeat it; frames beyond the last
+    are padding, and what does not fit is cut off. Values between bands and frames are interpolated.
+    """
+    tasks, examples, bands, frames = x.shape
+    rows = (episodes[:, None] * examples + np.arange(examples)).ravel()
+    factors = 1 + (2 * _unit(philox.words(key, rows, 2)) - 1) * np.array([VOICE, TEMPO])
+    # pixel i of n has its centre at 2 (i + 1/2) / n - 1
+    at = [
+        torch.from_numpy(factor[:, None] * 2 * (np.arange(size) + 0.5) / size - 1).to(x)
+        for factor, size in zip(factors.T, (bands, frames), strict=True)
+    ]
+    shape = (tasks * examples, bands, frames)
+    grid = torch.stack([at[1][:, None, :].expand(shape), at[0][:, :, None].expand(shape)], -1)
+    flat = x.flatten(0, 1)[:, None]
+    read = partial(F.grid_sample, grid=grid, align_corners=False)
+    stretched = read(torch.nan_to_num(flat), padding_mode="border")
+    present = read((~torch.isnan(flat)).to(x.dtype), mode="nearest").amax(2, keepdim=True) > 0
+    return torch.where(present, stretched, torch.nan)[:, 0].view_as(x)
+
+
+def new_letters(x: Tensor, vocabulary: int, key: int, episodes: Ints) -> Tensor:
+    """Exchange token ids of x (T, B, W), the same way in all examples of a task; 0 is padding and stays.
+
+    episodes: (T,) numbers of the tasks. What a letter is cannot be learned by heart then, as with new classes
+    that are made from old ones (Rajendran et al., Meta-learning requires meta-augmentation, NeurIPS 2020).
+    """
+    orders = philox.words(key, episodes, vocabulary - 1).argsort(1, kind="stable") + 1
+    tables = np.concatenate([np.zeros((len(episodes), 1), np.int64), orders], 1)
+    return torch.from_numpy(tables).to(x.device).gather(1, x.flatten(1)).view_as(x)
+
+
+def drawn(key: int, episodes: Ints, share: float) -> NDArray[np.bool_]:
+    """Which of the tasks numbered `episodes` (T,) are among a share of all: (T,) booleans."""
+    return _unit(philox.words(key, episodes, 1)[:, 0]) < share
+
+
+def _unit(bits: Bits) -> NDArray[np.float64]:
+    """Uniform numbers in [0, 1) from 32 random bits each."""
+    return bits / 2.0**32
 
 
 def _stripe(size: int, widest: int, width_bits: Bits, place_bits: Bits) -> Tensor:

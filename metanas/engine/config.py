@@ -24,6 +24,7 @@ from metanas.data.adapter import DOMAINS
 from metanas.data.suite import Budget, Suite, load_suite
 from metanas.method import METHODS, Method
 from metanas.space.network_config import NetworkConfig, stored_fields, with_hash
+from metanas.space.space import SearchSpace
 from metanas.space.strategy import as_text
 
 M = TypeVar("M", bound=BaseModel)
@@ -148,8 +149,10 @@ def _as_yaml(value: object) -> str:
 def settings_of(method: type[Method], given: Mapping[str, Any], *, stored: bool = False) -> Any:
     """An instance of the method's Settings: defaults, overridden by `given` and checked.
 
-    stored: `given` was checked when its run began, so types are checked and ranges are not. ConfigError for
-    an unknown key or a value that does not fit; it names the nearest known key.
+    stored: `given` was checked when its run began, so types are checked and ranges are not; and what it does
+    not have was not there yet, so that a field of its space means what the space itself has by default, not
+    what the method would have now. ConfigError for an unknown key or a value that does not fit; it names the
+    nearest known key.
     """
     given = _with_space(given)
     known = known_keys(method.Settings)
@@ -157,6 +160,8 @@ def settings_of(method: type[Method], given: Mapping[str, Any], *, stored: bool 
         if key not in known:
             raise ConfigError(f"no setting named {key!r}{meant(key, known)}")
     default = dataclasses.asdict(method.Settings())
+    if stored and "space" in given:
+        default["space"] = dataclasses.asdict(SearchSpace())
     groups = {key for key, value in default.items() if isinstance(value, dict)}
     merged = {
         key: {**default[key], **value} if isinstance(value, dict) and key in groups else value

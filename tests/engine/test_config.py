@@ -9,6 +9,7 @@ from metanas.base.errors import InvalidValue
 from metanas.data.datasets import Datasets
 from metanas.engine import config, run
 from metanas.engine.config import ConfigError
+from metanas.method import METHODS
 
 
 def made() -> config.RunConfig:
@@ -72,3 +73,15 @@ def test_other_settings_are_named() -> None:
 def test_a_value_in_place_of_a_group_or_the_other_way_is_named(override: str, message: str) -> None:
     with pytest.raises(InvalidValue, match=message):
         config.resolve("maml", "mini-v1", overrides=(override,))
+
+
+@pytest.mark.parametrize("name", ["maml", "reptile", "loo-nas"])
+def test_a_stored_space_without_a_field_is_as_before_it_existed(name: str) -> None:
+    """A method's own default may change; a run that was stored before the field existed means what it did."""
+    settings = METHODS[name].Settings()
+    stored = config.plain(settings)
+    assert config.settings_of(METHODS[name], stored, stored=True) == settings
+    del stored["space"]["levels"]
+    assert config.settings_of(METHODS[name], stored, stored=True).space.levels == "shared"
+    given = config.settings_of(METHODS[name], {"space": {"layers": 4}})
+    assert given.space.levels == settings.space.levels, "what a user gives is filled up with the method's own"

@@ -89,7 +89,7 @@ def test_fixed_archs_are_the_strongest_of_the_shared_and_of_the_domains_logits()
     assert fixed["shared"]["node"].argmax(-1).tolist() == [2, 2]
     assert fixed["domain"]["node"].argmax(-1).tolist() == [4, 4]
     assert fixed["domain"].keys() == fixed["shared"].keys() == {"node", "activation", "depth"}
-    method, state = started("maml")
+    method, state = started("maml", levels="shared")
     assert method.fixed_archs(state, tiny.SPEC).keys() == {"shared"}
 
 

@@ -1,0 +1,44 @@
+"""Augmentation that a method applies to its meta-training tasks itself, whatever the suite's options are."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from metanas.base import philox
+from metanas.data.augment import drawn, new_letters, new_voices, spec_augment
+from metanas.data.episode import Batch, Episodes
+
+
+class Augmentation(NamedTuple):
+    """Shares of meta-training tasks, in [0, 1]: of speech in new voices, of text with new letters."""
+
+    voices: float = 0.0
+    letters: float = 0.0
+
+
+def augmented(episodes: Episodes, shares: Augmentation, seed: int, iteration: int) -> Episodes:
+    """Tasks of which some are changed, support and query set alike; labels stay.
+
+    A pure function of (seed, iteration, domain). Speech gets new voices and masks, each example its own
+    (`new_voices`, `spec_augment`); text of byte tokens other letters, each task its own (`new_letters`).
+    Images, series and word tokens stay as they are.
+    """
+    spec, count = episodes.spec, len(episodes.support.y)
+    share = {"speech": shares.voices, "text": 0.0 if spec.lexicon else shares.letters}.get(spec.modality, 0.0)
+    numbers = iteration * count + np.arange(count)
+    address = ("augmented-v1", seed, spec.name)
+    which = np.flatnonzero(drawn(philox.key(*address), numbers, share))
+    if not len(which):
+        return episodes
+    x = torch.cat([episodes.support.x, episodes.query.x], 1)
+    rows, numbers = torch.from_numpy(which).to(x.device), numbers[which]
+    if spec.modality == "speech":
+        changed = new_voices(x[rows], philox.key(*address, "voices"), numbers)
+        changed = spec_augment(changed, philox.key(*address, "masks"), numbers)
+    else:
+        changed = new_letters(x[rows], spec.vocabulary, philox.key(*address, "letters"), numbers)
+    support, query = x.index_copy(0, rows, changed).tensor_split([episodes.support.y.shape[1]], 1)
+    return Episodes(
+        spec, Batch(support, episodes.support.y), Batch(query, episodes.query.y), episodes.classes
+    )
