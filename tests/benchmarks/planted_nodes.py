@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.planted_nodes
 
-trains ProtoNet (baselines/protonet.py) on networks of one layer with a lean stem, for one domain, one node
-and one seed at a time, and tests it on the first pinned episodes. What is done is kept in
-docs/planted/nodes.json, so the command goes on where it stopped, and does a cell again only if its domain or
-the recipe has changed.
+trains ProtoNet (baselines/protonet.py) on networks of one layer with a lean stem (conv5/relu*3: of three such
+layers, for what depth is worth), for one domain, one node and one seed at a time, and tests it on the first
+pinned episodes. What is done is kept in docs/planted/nodes.json, so the command goes on where it stopped, and
+does a cell again only if its domain or the recipe has changed.
 """
 
 import argparse
@@ -35,7 +35,7 @@ BEGIN, END = "<!-- nodes -->", "<!-- end of nodes -->"
 SUITE = load_suite("planted-v1")
 NODES = (
     "conv3/relu conv5/relu maxpool3/relu avgpool3/relu gru/relu attn/relu fc/relu fc-global/relu skip/relu "
-    "skip/identity conv3/identity"
+    "skip/identity conv3/identity conv5/relu*3"
 ).split()
 
 
@@ -49,8 +49,10 @@ class Recipe:
 
 
 def accuracies(domain: Domain, node: str, seed: int, recipe: Recipe) -> dict[str, list[float]]:
-    """Accuracy in percent on each test episode, by number of shots, of a network of this one node."""
-    space = SearchSpace(architecture=node, stem="lean", layers=1)
+    """Accuracy in percent on each test episode, by number of shots, of a network of this node alone."""
+    layer, _, times = node.partition("*")
+    depth = int(times or 1)
+    space = SearchSpace(architecture=" > ".join([layer] * depth), stem="lean", layers=depth)
     spec = domain.spec(SUITE.ways)
     method = ProtoNet([spec], ProtoNet.Settings(space=space))
     state = method.start(generator(seed, "start"))
