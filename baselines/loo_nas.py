@@ -66,6 +66,8 @@ class LooNas(Method):
     transductive = False
     trains = True
 
+    before = {"voices": 0.0, "letters": 0.0}
+
     @dataclass(frozen=True)
     class Settings:
         """rule: how a task's architecture is chosen (`choice/rules.py`). count: candidates. macs: the most a
@@ -139,6 +141,7 @@ class LooNas(Method):
         names = sorted(learned)  # a checkpoint may change the order
         steps = s.steps if progress.iteration >= s.steps_from * progress.total else 0
         shares, seed = Augmentation(s.voices, s.letters), int(state["seed"])
+        batch = [augmented(episodes, shares, seed, progress.iteration) for episodes in batch]
 
         def of_path(episodes: Episodes, path: Architecture) -> tuple[Tensors, Tensor]:
             loss, pretrain = self._losses(learned, episodes, path, steps)
@@ -148,7 +151,6 @@ class LooNas(Method):
             return found, loss.detach()
 
         def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
-            episodes = augmented(episodes, shares, seed, progress.iteration)
             paths = self._trained(state, episodes.spec, progress)
             parts, losses = zip(*(of_path(episodes, path) for path in paths), strict=True)
             return mean_gradient(parts), torch.stack(losses).mean()

@@ -39,6 +39,8 @@ class ProtoNet(Method):
     transductive = False
     trains = True
 
+    before = {"voices": 0.0, "letters": 0.0}
+
     @dataclass(frozen=True)
     class Settings:
         """weight_rate, arch_rate: of Adam. decay: linear to 0, or halved `halvings` times in equal stretches.
@@ -68,7 +70,8 @@ class ProtoNet(Method):
         return pack(self.net.init(generator))
 
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        s = self.settings
+        s, shares = self.settings, Augmentation(self.settings.voices, self.settings.letters)
+        batch = [augmented(episodes, shares, 0, progress.iteration) for episodes in batch]
 
         def compute(learned: State, episodes: Episodes) -> tuple[Tensors, Tensor]:
             params = learned.params
@@ -84,12 +87,9 @@ class ProtoNet(Method):
         rates = {"weights": s.weight_rate * factor, "arch": s.arch_rate * factor}
         learned = leaves(state, ("weights", "arch"))
         kind = "step" if is_static(self.net) else None
-        shares = Augmentation(s.voices, s.letters)
-
-        def gradient(episodes: Episodes) -> tuple[Tensors, Tensor]:
-            return self.replay(kind, compute, learned, augmented(episodes, shares, 0, progress.iteration))
-
-        gradients, losses = over_domains(batch, gradient, limit=s.clip)
+        gradients, losses = over_domains(
+            batch, lambda episodes: self.replay(kind, compute, learned, episodes), limit=s.clip
+        )
         return descend(state, gradients, lambda name: adam(rates[group_of(name)])), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:

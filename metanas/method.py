@@ -128,6 +128,8 @@ class Progress:
 class Method(Protocol):
     """A meta-learning method. `Settings` is a frozen dataclass of its hyperparameters, all with defaults."""
 
+    # what settings meant in runs that were stored before they existed, where that is not their default now
+    before: ClassVar[Mapping[str, Any]] = {}
     transductive: bool  # whether predictions may depend on the other queries; may follow from the settings
     trains: ClassVar[bool]  # False: no meta-training, `step` is never called
     Settings: ClassVar[type[Any]]

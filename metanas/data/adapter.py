@@ -57,7 +57,8 @@ class Adapter(Protocol):
 
     synthetic: generated data; shown wherever a score on it is. packages: pip packages whose version decides
     the data. recipe: version of the preprocessing ("v1"), to be raised when it changes. remotes: the files
-    of the full set (`files.py`).
+    of the full set (`files.py`). spoken: of speech, whether a clip keeps its class in another voice and
+    tempo, as words do and tones do not; augmentation asks for it (`metanas/meta/augmented.py`).
     """
 
     modality: ClassVar[Modality]
@@ -67,6 +68,7 @@ class Adapter(Protocol):
     packages: ClassVar[tuple[str, ...]]
     recipe: ClassVar[str]
     remotes: ClassVar[tuple["Remote", ...]] = ()
+    spoken: ClassVar[bool] = True
 
     def locate(self, root: Path | None) -> Sequence[Path]:
         """The files that `load` reads; none for data from a pip package.

@@ -128,9 +128,9 @@ class Domain:
         """What a network must know of this domain's tasks: input shape, vocabulary, number of classes."""
         shape = tuple(self._x.shape[1:])
         classes = len(self.tables["train"].sizes) if self.trains else 0
-        spec = TaskSpec(
-            self.name, self.modality, shape, ways, self.store.examples.vocabulary, classes=classes
-        )
+        spoken: bool = getattr(DOMAINS[self.name], "spoken", True)
+        words = self.store.examples.vocabulary
+        spec = TaskSpec(self.name, self.modality, shape, ways, words, classes=classes, spoken=spoken)
         if self.options.tokens == "bytes":
             return spec
         words = self.store.words + 2

@@ -39,6 +39,7 @@ class TaskSpec:
     lexicon: the domain whose word tokens these are; empty for bytes, which all domains share.
     vectors: path of a .npy of frozen word vectors (vocabulary, dimensions); empty where there are none.
     classes: number of meta-train classes, for methods that pretrain on all of them.
+    spoken: of speech, whether a clip keeps its class in another voice and tempo (`adapter.Adapter`).
     """
 
     name: str
@@ -49,6 +50,7 @@ class TaskSpec:
     lexicon: str = ""
     vectors: str = ""
     classes: int = 0
+    spoken: bool = True
 
 
 @dataclass(frozen=True)

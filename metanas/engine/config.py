@@ -150,9 +150,9 @@ def settings_of(method: type[Method], given: Mapping[str, Any], *, stored: bool 
     """An instance of the method's Settings: defaults, overridden by `given` and checked.
 
     stored: `given` was checked when its run began, so types are checked and ranges are not; and what it does
-    not have was not there yet, so that a field of its space means what the space itself has by default, not
-    what the method would have now. ConfigError for an unknown key or a value that does not fit; it names the
-    nearest known key.
+    not have was not there yet: it means what `Method.before` says, a field of its space what the space itself
+    has by default, and not what the method would have now. ConfigError for an unknown key or a value that
+    does not fit; it names the nearest known key.
     """
     given = _with_space(given)
     known = known_keys(method.Settings)
@@ -160,6 +160,8 @@ def settings_of(method: type[Method], given: Mapping[str, Any], *, stored: bool 
         if key not in known:
             raise ConfigError(f"no setting named {key!r}{meant(key, known)}")
     default = dataclasses.asdict(method.Settings())
+    if stored:
+        default |= getattr(method, "before", {})
     if stored and "space" in given:
         default["space"] = dataclasses.asdict(SearchSpace())
     groups = {key for key, value in default.items() if isinstance(value, dict)}
@@ -241,12 +243,15 @@ def read(path: Path) -> RunConfig:
 
 
 def as_offered(known: RunConfig, asked: RunConfig) -> RunConfig:
-    """`known` with the suite's list of budgets as in `asked`: its own budget is kept apart, in `budget`.
+    """`known` with the suite's list of budgets as in `asked`, and with the settings that it did not have yet.
 
-    So a budget that a later version adds to a suite does not make a stored run another one.
+    So neither a budget that a later version adds to a suite (a run's own is kept apart, in `budget`) nor a
+    setting that it adds to a method makes a stored run another one.
     """
-    suite = known.suite.model_copy(update={"budgets": asked.suite.budgets})
-    return known.model_copy(update={"suite": suite})
+    changes: dict[str, Any] = {"suite": known.suite.model_copy(update={"budgets": asked.suite.budgets})}
+    if known.method == asked.method and not set(_flat(asked.settings)) <= set(_flat(known.settings)):
+        changes["settings"] = plain(settings_of(METHODS[known.method], known.settings, stored=True))
+    return known.model_copy(update=changes)
 
 
 def difference(known: RunConfig, asked: RunConfig) -> str:

@@ -7,7 +7,7 @@ import torch
 
 from metanas.base import philox
 from metanas.data.augment import drawn, new_letters, new_voices, spec_augment
-from metanas.data.episode import Batch, Episodes
+from metanas.data.episode import Batch, Episodes, TaskSpec
 
 
 class Augmentation(NamedTuple):
@@ -20,12 +20,13 @@ class Augmentation(NamedTuple):
 def augmented(episodes: Episodes, shares: Augmentation, seed: int, iteration: int) -> Episodes:
     """Tasks of which some are changed, support and query set alike; labels stay.
 
-    A pure function of (seed, iteration, domain). Speech gets new voices and masks, each example its own
-    (`new_voices`, `spec_augment`); text of byte tokens other letters, each task its own (`new_letters`).
-    Images, series and word tokens stay as they are.
+    A pure function of (seed, iteration, domain, place of the task in the meta-batch): call it before tasks
+    are shared between processes. Speech gets new voices and masks, each example its own (`new_voices`,
+    `spec_augment`); text of byte tokens other letters, each task its own (`new_letters`).
+    Images, series, word tokens and sounds that are no speech (`TaskSpec.spoken`) stay as they are.
     """
     spec, count = episodes.spec, len(episodes.support.y)
-    share = {"speech": shares.voices, "text": 0.0 if spec.lexicon else shares.letters}.get(spec.modality, 0.0)
+    share = _share(spec, shares)
     numbers = iteration * count + np.arange(count)
     address = ("augmented-v1", seed, spec.name)
     which = np.flatnonzero(drawn(philox.key(*address), numbers, share))
@@ -42,3 +43,10 @@ def augmented(episodes: Episodes, shares: Augmentation, seed: int, iteration: in
     return Episodes(
         spec, Batch(support, episodes.support.y), Batch(query, episodes.query.y), episodes.classes
     )
+
+
+def _share(spec: TaskSpec, shares: Augmentation) -> float:
+    """The share of a domain's tasks that may be changed without changing what their labels mean."""
+    if spec.modality == "speech" and spec.spoken:
+        return shares.voices
+    return shares.letters if spec.modality == "text" and not spec.lexicon else 0.0

@@ -34,6 +34,7 @@ class Procedural(Adapter, ABC):
     licence = "made on the spot (Apache-2.0)"
     citation = "MetaNAS-Bench, docs/planted.md"
     synthetic = True
+    spoken = False  # tones at their beats: another pitch or tempo is another class
     packages = ()
     recipe = "v1"
 

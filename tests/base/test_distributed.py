@@ -36,7 +36,15 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-METHODS = ("maml", "reptile", "reptile+keep_moments", "metanas-ours", "finetune")
+METHODS = (
+    "maml",
+    "reptile",
+    "reptile+keep_moments",
+    "metanas-ours",
+    "finetune",
+    "protonet+letters",
+    "loo-nas",
+)
 
 
 @pytest.fixture(scope="module")

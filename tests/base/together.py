@@ -19,20 +19,27 @@ ITERATIONS, TASKS = 4, 3  # three tasks for two processes: shares of different s
 
 @dataclass(frozen=True)
 class Given(MetaBatchSampler):
-    """Random tasks of two kinds, in float64."""
+    """Random tasks of two kinds of images, in float64, and of text."""
 
     def __getitem__(self, iteration: int) -> list[Episodes]:
         dice = generator(iteration, "tasks")
 
         def part(spec: TaskSpec, each: int) -> Batch:
-            x = torch.randn(TASKS, 2 * each, *spec.input_shape, generator=dice, dtype=torch.float64)
+            shape = (TASKS, 2 * each, *spec.input_shape)
+            if spec.vocabulary:
+                x = torch.randint(1, spec.vocabulary, shape, generator=dice)
+            else:
+                x = torch.randn(shape, generator=dice, dtype=torch.float64)
             return Batch(x, torch.arange(2).repeat_interleave(each).repeat(TASKS, 1))
 
         classes = torch.tensor([[0, 1], [2, 3], [4, 0]])
         return [Episodes(spec, part(spec, 1), part(spec, 3), classes) for spec in SPECS]
 
 
-SPECS = tuple(TaskSpec(name, "image", (1, 8, 8), 2, classes=5) for name in ("first", "second"))
+SPECS = (
+    *(TaskSpec(name, "image", (1, 8, 8), 2, classes=5) for name in ("first", "second")),
+    TaskSpec("third", "text", (6,), 2, vocabulary=20, classes=5),
+)
 
 
 def main(word: str, folder: Path) -> None:

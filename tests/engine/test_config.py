@@ -85,3 +85,17 @@ def test_a_stored_space_without_a_field_is_as_before_it_existed(name: str) -> No
     assert config.settings_of(METHODS[name], stored, stored=True).space.levels == "shared"
     given = config.settings_of(METHODS[name], {"space": {"layers": 4}})
     assert given.space.levels == settings.space.levels, "what a user gives is filled up with the method's own"
+
+
+@pytest.mark.parametrize("name", ["loo-nas", "protonet"])
+def test_a_stored_run_without_a_setting_goes_on_as_it_was(name: str) -> None:
+    """`Method.before` says what a setting meant before it existed."""
+    asked = config.resolve(name, "mini-v1", overrides=("voices=0", "letters=0"))
+    old = asked.model_copy(update={"settings": {**asked.settings}})
+    for key in ("voices", "letters"):
+        del old.settings[key]
+    found = config.settings_of(METHODS[name], old.settings, stored=True)
+    assert (found.voices, found.letters) == (0.0, 0.0)
+    assert config.as_offered(old, asked) == asked
+    other = config.resolve(name, "mini-v1", overrides=("voices=1",))
+    assert config.as_offered(old, other) != other

@@ -7,6 +7,7 @@ from scipy.interpolate import RegularGridInterpolator
 
 from metanas.base import philox
 from metanas.data import augment
+from metanas.data.adapter import DOMAINS
 from metanas.data.augment import drawn, new_letters, new_voices
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.augmented import Augmentation, augmented
@@ -106,9 +107,18 @@ def test_a_share_of_the_tasks_is_changed() -> None:
         (TaskSpec("pictures", "image", (1, 8, 12), 2), (2, 4, 1, 8, 12)),
         (TaskSpec("series", "series", (3, 12), 2), (2, 4, 3, 12)),
         (TaskSpec("words", "text", (10,), 2, vocabulary=30, lexicon="words"), (2, 4, 10)),
+        (TaskSpec("tones", "speech", (8, 12), 2, spoken=False), (2, 4, 8, 12)),
     ],
-    ids=["image", "series", "words"],
+    ids=["image", "series", "words", "tones"],
 )
 def test_other_inputs_stay(spec: TaskSpec, shape: tuple[int, ...]) -> None:
     episodes = task(spec, torch.ones(shape, dtype=torch.int64 if spec.vocabulary else torch.float32))
     assert augmented(episodes, Augmentation(1.0, 1.0), 1, 2) is episodes
+
+
+@pytest.mark.parametrize(
+    "name,spoken", [("spoken-words", True), ("planted-beep", False), ("planted-tune", False)]
+)
+def test_tones_are_not_spoken(name: str, spoken: bool) -> None:
+    """The class of a tone is its beat or pitch, which another voice or tempo would change."""
+    assert DOMAINS[name].spoken is spoken
