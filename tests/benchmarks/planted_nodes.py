@@ -121,7 +121,7 @@ def picture(kept: dict[str, dict[str, dict[str, list[float]]]]) -> Spec:
         "x": {
             "field": "node",
             "sort": list(NODES),
-            "title": "the only node of the network",
+            "title": "the only node of the network (*3: of each of three layers)",
             "axis": {"labelAngle": -30, "orient": "bottom"},
         },
         "y": {
