@@ -75,7 +75,7 @@ def test_a_run_leaves_a_whole_folder_a_board_and_pages(tmp_path: Path) -> None:
         assert (folder / name).stat().st_size > 0, name
     assert len(list(folder.glob("architecture-*.svg"))) == 6
     asked = controls.read(folder, found.submission.tasks, found.submission.seeds)
-    assert asked.keys() == {"decoded", "shared", "random", "swap"}
+    assert asked.keys() == {"decoded", "shared", "domain", "random", "swap"}
     assert "What adapting the architecture does" in (folder / "report.html").read_text()
     assert "protonet" in (tmp_path / "site/index.html").read_text()
     assert "maml" in metanas("leaderboard", "show", cwd=tmp_path).stdout
