@@ -39,8 +39,6 @@ class ProtoNet(Method):
     transductive = False
     trains = True
 
-    before = {"voices": 0.0, "letters": 0.0}
-
     @dataclass(frozen=True)
     class Settings:
         """weight_rate, arch_rate: of Adam. decay: linear to 0, or halved `halvings` times in equal stretches.

@@ -67,6 +67,11 @@ def words_of(*streams: tuple[int, NDArray[np.int64], int]) -> list[NDArray[np.ui
     ]
 
 
+def uniform(bits: NDArray[np.uint32]) -> NDArray[np.float64]:
+    """Numbers in [0, 1) from 32 random bits each."""
+    return bits / 2.0**32
+
+
 def below(bound: NDArray[np.int64] | int, bits: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Integers in [0, bound) from 32 random bits each, by multiplication (bias below bound / 2**32)."""
     return ((bits.astype(np.uint64) * np.asarray(bound).astype(np.uint64)) >> _HALF).astype(np.int64)

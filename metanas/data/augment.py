@@ -34,7 +34,7 @@ def spec_augment(x: Tensor, key: int, episodes: Ints) -> Tensor:
     uniformly at any place where it fits. Padding stays NaN.
     """
     tasks, examples, bands, frames = x.shape
-    rows = (episodes[:, None] * examples + np.arange(examples)).ravel()
+    rows = _rows(episodes, examples)
     bits = philox.words(key, rows, 4 * MASKS).reshape(-1, MASKS, 4)
     masked = torch.zeros(tasks * examples, bands, frames, dtype=torch.bool)
     for mask in range(MASKS):
@@ -54,8 +54,8 @@ def new_voices(x: Tensor, key: int, episodes: Ints) -> Tensor:
     are padding, and what does not fit is cut off. Values between bands and frames are interpolated.
     """
     tasks, examples, bands, frames = x.shape
-    rows = (episodes[:, None] * examples + np.arange(examples)).ravel()
-    factors = 1 + (2 * _unit(philox.words(key, rows, 2)) - 1) * np.array([VOICE, TEMPO])
+    rows = _rows(episodes, examples)
+    factors = 1 + (2 * philox.uniform(philox.words(key, rows, 2)) - 1) * np.array([VOICE, TEMPO])
     # pixel i of n has its centre at 2 (i + 1/2) / n - 1
     at = [
         torch.from_numpy(factor[:, None] * 2 * (np.arange(size) + 0.5) / size - 1).to(x)
@@ -83,12 +83,12 @@ def new_letters(x: Tensor, vocabulary: int, key: int, episodes: Ints) -> Tensor:
 
 def drawn(key: int, episodes: Ints, share: float) -> NDArray[np.bool_]:
     """Which of the tasks numbered `episodes` (T,) are among a share of all: (T,) booleans."""
-    return _unit(philox.words(key, episodes, 1)[:, 0]) < share
+    return philox.uniform(philox.words(key, episodes, 1)[:, 0]) < share
 
 
-def _unit(bits: Bits) -> NDArray[np.float64]:
-    """Uniform numbers in [0, 1) from 32 random bits each."""
-    return bits / 2.0**32
+def _rows(episodes: Ints, examples: int) -> Ints:
+    """The number (T * examples,) of each example of the tasks numbered `episodes`."""
+    return (episodes[:, None] * examples + np.arange(examples)).ravel()
 
 
 def _stripe(size: int, widest: int, width_bits: Bits, place_bits: Bits) -> Tensor:
@@ -124,7 +124,7 @@ def augment_images(x: Tensor, changes: Sequence[str], key: int, episodes: Ints) 
     }
     transform = v2.Compose([made[name]() for name in IMAGE_CHANGES if name in changes])
     examples = x.shape[1]
-    rows = (episodes[:, None] * examples + np.arange(examples)).ravel()
+    rows = _rows(episodes, examples)
     seeds = philox.words(key, rows, 1)[:, 0].tolist()
     changed = torch.empty_like(x).flatten(0, 1)
     with torch.random.fork_rng(devices=[]):  # the transforms draw from torch's own stream

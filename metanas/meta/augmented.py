@@ -26,7 +26,8 @@ def augmented(episodes: Episodes, shares: Augmentation, seed: int, iteration: in
     Images, series, word tokens and sounds that are no speech (`TaskSpec.spoken`) stay as they are.
     """
     spec, count = episodes.spec, len(episodes.support.y)
-    share = _share(spec, shares)
+    if not (share := _share(spec, shares)):
+        return episodes
     numbers = iteration * count + np.arange(count)
     address = ("augmented-v1", seed, spec.name)
     which = np.flatnonzero(drawn(philox.key(*address), numbers, share))

@@ -79,12 +79,11 @@ def draw(
         return _architecture(space, philox.below(np.array(sizes), bits).tolist())
     groups = probabilities(space.level(spec))
     rows = [row for name in GROUPS for row in np.atleast_2d(groups[name])]
-    uniform = bits / 2.0**32
     return _architecture(
         space,
         [
             int(min(np.searchsorted(np.cumsum(row / row.sum()), u, side="right"), len(row) - 1))
-            for row, u in zip(rows, uniform, strict=True)
+            for row, u in zip(rows, philox.uniform(bits), strict=True)
         ],
     )
 

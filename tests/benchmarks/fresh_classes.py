@@ -9,16 +9,20 @@ may be chosen by them.
 """
 
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
+import pyarrow.compute as pc
 
-import metanas
-from metanas.data.domain import Domain
-from metanas.data.episode import Batch, EpisodeShape
-from metanas.data.sealed import SealedTask, draw, labels
+from metanas.data.episode import EpisodeShape
+from metanas.data.roots import data_root
+from metanas.data.sealed import SealedTask, labels, write
+from metanas.engine import config
+from metanas.evaluation import result
+from metanas.studies.answer_sealed import predict
 
-SECRET, EPISODES, CHUNK = 20261127, 120, 20
+SECRET, EPISODES = 20261127, 120
 TASKS = [
     SealedTask(domain, EpisodeShape(5, shots, 5), EPISODES)
     for domain in ("langid", "spoken-words")
@@ -28,23 +32,18 @@ TASKS = [
 
 def main() -> None:
     """One line for each run, seed and task: accuracy in %."""
-    drawn = {task: (Domain.open(task.domain), draw(SECRET, task)) for task in TASKS}
-    for folder in sys.argv[1:]:
-        run = metanas.load_run(folder)
-        for seed in run.config.seeds:
-            learner = run.learner(seed)
-            for task, (domain, inputs) in drawn.items():
-                y = torch.arange(task.shape.ways).repeat_interleave(task.shape.shots)
-                right = []
-                for first in range(0, EPISODES, CHUNK):
-                    support, query = (
-                        domain.inputs(torch.from_numpy(part[first : first + CHUNK])) for part in inputs
-                    )
-                    batch = Batch(support, y.expand(len(support), -1))
-                    adapted = learner.method.adapt(learner.state, domain.spec(task.shape.ways), batch)
-                    right.append(adapted.predict(query).argmax(-1).numpy())
-                accuracy = (np.concatenate(right) == labels(SECRET, task)).mean()
-                print(f"{folder} seed {seed} {task.name}: {100 * accuracy:.1f}", flush=True)
+    with TemporaryDirectory() as folder:
+        inputs, out = Path(folder) / "inputs.safetensors", Path(folder) / result.PREDICTIONS
+        write(inputs, SECRET, TASKS)
+        for run in map(Path, sys.argv[1:]):
+            predict(run, inputs, TASKS, out, data_root(None))
+            rows = result.read_table(out, result.SCHEMA)
+            for seed in config.of_run(run).seeds:
+                for task in TASKS:
+                    mine = rows.filter((pc.field("seed") == seed) & (pc.field("task") == task.name))
+                    true = labels(SECRET, task)
+                    right = mine["prediction"].to_numpy().reshape(true.shape) == true
+                    print(f"{run} seed {seed} {task.name}: {100 * np.mean(right):.1f}", flush=True)
 
 
 if __name__ == "__main__":
