@@ -3,6 +3,7 @@
 import multiprocessing
 import shutil
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -64,6 +65,18 @@ def test_servers_that_start_on_a_new_board_at_once_all_open_it(empty_url: str, t
         words = [(empty_url, tmp_path / "data", tmp_path / "results", moment)] * 4
         opened = pool.starmap(open_board, words, chunksize=1)
     assert len({key for key, _ in opened}) == 1 and {count for _, count in opened} == {1}
+
+
+def test_a_new_file_that_another_program_writes_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "board.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("CREATE TABLE notes (note TEXT)")
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.2, other.execute, ["COMMIT"])
+        release.start()
+        with closing(Database(str(path))) as opened:
+            assert opened.revision() == database.HEAD
+        release.join()
 
 
 def test_a_locked_board_is_one_line_that_says_what_to_do(
