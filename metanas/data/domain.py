@@ -37,6 +37,7 @@ from metanas.data.store import Store, open_store
 from metanas.data.suite import DomainOptions
 from metanas.data.tasks import TaskDataset
 from metanas.data.word_vectors import word_table
+from metanas.data.words import FIRST, encode_words, vocabulary_of
 
 # Mean and standard deviation where there are no meta-train classes to measure them on: pixels to [-1, 1], and
 # log-mels of speech at a usual level, from silence (log 1e-6, about -14) to loud vowels (about 2); series,
@@ -95,7 +96,22 @@ class Domain:
             )
         if options.vectors is not None and options.tokens != "words":
             raise InvalidValue(f"{self.name}: vectors are of words; set tokens: words as well")
-        return examples.x if options.tokens == "bytes" or examples.words is None else examples.words
+        if options.tokens == "bytes" or examples.words is None:
+            return examples.x
+        if options.vectors is None:
+            return examples.words
+        return encode_words(self.store.extra["text"], self._vocabulary, examples.words.shape[1])
+
+    @cached_property
+    def _vocabulary(self) -> list[str]:
+        """The words behind word tokens: of the meta-train classes, or of all texts if vectors are frozen.
+
+        Vectors that are not trained tell as much of a word that only meta-test texts have (Bao et al., 2020).
+        """
+        if self.options.vectors is not None:
+            return vocabulary_of(self.store.extra["text"])
+        known: list[str] = self.store.extra["vocabulary"]
+        return known
 
     @property
     def trains(self) -> bool:
@@ -122,7 +138,7 @@ class Domain:
     def _vectors(self) -> str:
         if self.options.vectors is None:
             return ""
-        return str(word_table(self.options.vectors, self.store.extra["vocabulary"]))
+        return str(word_table(self.options.vectors, self._vocabulary))
 
     def spec(self, ways: int) -> TaskSpec:
         """What a network must know of this domain's tasks: input shape, vocabulary, number of classes."""
@@ -133,8 +149,8 @@ class Domain:
         spec = TaskSpec(self.name, self.modality, shape, ways, words, classes=classes, spoken=spoken)
         if self.options.tokens == "bytes":
             return spec
-        words = self.store.words + 2
-        return replace(spec, vocabulary=words, lexicon=self.name, vectors=self._vectors)
+        words = self.store.words if self.options.vectors is None else len(self._vocabulary)
+        return replace(spec, vocabulary=FIRST + words, lexicon=self.name, vectors=self._vectors)
 
     def episodes(self, split: Split, shape: EpisodeShape, seed: int, ids: Sequence[int]) -> Episodes:
         """The tasks numbered `ids` of (seed, split), normalised, with augmentation in meta-training if set.

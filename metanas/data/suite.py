@@ -75,8 +75,8 @@ class DomainOptions(BaseModel):
     distinct: bool = False  # repeated examples are left out (`duplicates.py`)
     # in meta-training (`augment.py`): true, SpecAugment of speech and USUAL of images; or a list of changes
     augment: bool | tuple[Literal["crop", "flip", "rotate", "colour", "erase"], ...] = False
-    tokens: Literal["bytes", "words"] = "bytes"  # text: words come from the meta-train classes
-    vectors: Path | None = None  # text, words: a file of word vectors, which are not trained
+    tokens: Literal["bytes", "words"] = "bytes"  # text: words of the meta-train classes
+    vectors: Path | None = None  # text, words: a file of vectors, not trained, of words of any class
 
 
 class Origin(BaseModel):

@@ -13,10 +13,11 @@ import numpy as np
 
 from metanas.base.atomic import cache_folder, write_array
 from metanas.base.errors import DataError
+from metanas.data.words import FIRST
 
 
 def word_table(file: Path, vocabulary: Sequence[str]) -> Path:
-    """Path of a .npy with float32 vectors (2 + len(vocabulary), dimensions).
+    """Path of a .npy with float32 vectors (FIRST + len(vocabulary), dimensions).
 
     Rows 0 and 1 (padding, unknown) and words that the file lacks are zeros; the other rows are scaled to a
     mean square of 1.
@@ -34,7 +35,7 @@ def word_table(file: Path, vocabulary: Sequence[str]) -> Path:
 
 
 def _read(file: Path, vocabulary: Sequence[str]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    row = {word: i + 2 for i, word in enumerate(vocabulary)}
+    row = {word: i + FIRST for i, word in enumerate(vocabulary)}
     vectors: dict[int, list[float]] = {}
     size = 0
     with file.open(encoding="utf-8-sig", errors="replace") as lines:
@@ -52,7 +53,7 @@ def _read(file: Path, vocabulary: Sequence[str]) -> np.ndarray[tuple[int, int], 
                     raise DataError(f"{file}: line {number}: {error}") from error
     if not vectors:
         raise DataError(f"{file}: none of the {len(vocabulary)} words of the vocabulary is in it")
-    table = np.zeros((len(vocabulary) + 2, size), np.float32)
+    table = np.zeros((len(vocabulary) + FIRST, size), np.float32)
     table[list(vectors)] = list(vectors.values())
     mean_square = np.square(table[list(vectors)]).mean()
     if not 0 < mean_square < np.inf:  # NaN is neither

@@ -1,12 +1,11 @@
 """Text as token ids: bytes, which all domains share, and words of a domain's own vocabulary.
 
 A word vocabulary is counted on the texts of the meta-train classes alone, so that nothing of the meta-test
-classes leaks into it; a domain without meta-train classes has none.
+classes leaks into it; a domain without meta-train classes has none. Frozen word vectors bring a vocabulary
+of their own (`metanas/data/word_vectors.py`).
 """
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from metanas.base.errors import DataError
 from metanas.data.adapter import Examples
 from metanas.data.episode import Split
+from metanas.data.words import encode_words, vocabulary_of
 from tasks.files import digest
 
 BYTES = 257  # 256 byte values, shifted by one; 0 is padding
@@ -27,28 +27,6 @@ def encode_bytes(texts: Sequence[str], width: int) -> NDArray[np.int16]:
     for row, text in zip(ids, texts, strict=True):
         raw = np.frombuffer(text.encode()[:width], np.uint8)
         row[: len(raw)] = raw.astype(np.int16) + 1
-    return ids
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a text: runs of letters and digits, in lower case."""
-    return re.findall(r"\w+", text.casefold())
-
-
-def vocabulary_of(texts: Iterable[str]) -> list[str]:
-    """The words that occur at least LEAST times, most frequent first, at most MOST."""
-    count = Counter(word for text in texts for word in words_of(text))
-    frequent = sorted((word for word, times in count.items() if times >= LEAST), key=lambda w: (-count[w], w))
-    return frequent[:MOST]
-
-
-def encode_words(texts: Sequence[str], vocabulary: Sequence[str], width: int) -> NDArray[np.int32]:
-    """Vocabulary indices + 2, 1 for unknown words, truncated or padded with 0: (n, width)."""
-    number = {word: i + 2 for i, word in enumerate(vocabulary)}
-    ids = np.zeros((len(texts), width), np.int32)
-    for row, text in zip(ids, texts, strict=True):
-        tokens = [number.get(word, 1) for word in words_of(text)[:width]]
-        row[: len(tokens)] = tokens
     return ids
 
 
@@ -73,7 +51,7 @@ def text_examples(
         raise DataError(f"no text of any of the {len(classes)} classes; the first is {classes[0]!r}")
     used = [text for text, _ in labelled]
     train = {number[name] for name in splits.get("train", ())}
-    vocabulary = vocabulary_of(text for text, label in labelled if label in train)
+    vocabulary = vocabulary_of((text for text, label in labelled if label in train), LEAST, MOST)
     return Examples(
         x=encode_bytes(used, width),
         words=encode_words(used, vocabulary, words) if vocabulary else None,

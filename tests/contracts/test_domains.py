@@ -81,7 +81,8 @@ def test_words_come_from_the_training_classes_alone(domain: Domain) -> None:
         wordless = domain.name == "langid" or domain.name.startswith("planted-")
         assert domain.modality != "text" or wordless or not domain.trains
         return
-    from tasks.modality.text import LEAST, words_of
+    from metanas.data.words import words_of
+    from tasks.modality.text import LEAST
 
     texts, train = domain.store.extra["text"], set(domain.tables["train"].rows.tolist())
     if all(len(text) < 1000 for text in texts):  # pages keep the first 1,000 characters

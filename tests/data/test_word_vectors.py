@@ -12,9 +12,9 @@ from metanas.data.domain import Domain
 from metanas.data.episode import EpisodeShape
 from metanas.data.suite import DomainOptions
 from metanas.data.word_vectors import word_table
+from metanas.data.words import encode_words, vocabulary_of, words_of
 from metanas.models.network import init_weights
 from metanas.models.stem import Stem
-from tasks.modality.text import encode_words, vocabulary_of, words_of
 
 SHAPE = EpisodeShape(5, 1, 3)
 
@@ -28,7 +28,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_words_in_lower_case_most_frequent_first_unknown_is_one() -> None:
     assert words_of("Where's my CARD?") == ["where", "s", "my", "card"]
-    vocabulary = vocabulary_of(["a b b", "b a c"])
+    vocabulary = vocabulary_of(["a b b", "b a c"], least=2)
     assert vocabulary == ["b", "a"]  # c occurs once
     assert encode_words(["a b c d", "b"], vocabulary, 3).tolist() == [[3, 2, 1], [2, 0, 0]]
 
@@ -65,18 +65,32 @@ def test_a_stem_projects_frozen_vectors_and_learns_only_the_projection(file: Pat
     )
     assert len({plain.fingerprint, frozen.fingerprint, plain.store.fingerprint}) == 3
     spec, x = frozen.spec(5), frozen.episodes("test", SHAPE, 0, [0]).support.x[0]
-    assert spec.lexicon == "banking77" and spec.vocabulary == plain.store.words + 2
+    ours = vocabulary_of(frozen.store.extra["text"])
+    assert spec.lexicon == "banking77" and spec.vocabulary == len(ours) + 2 > plain.spec(5).vocabulary
     stem = Stem(spec, 8)
     names = {name for name, _ in stem.named_parameters()}
     assert "projection" in names and "embedding" not in names and "vectors" not in names
     weights = init_weights(stem, generator(0, "stem"))
     features, mask = torch.func.functional_call(stem, weights, (x,))
     assert features.shape[:2] == (5, 8) and torch.isfinite(features).all() and mask is not None
-    ours = frozen.store.extra["vocabulary"]
     row = torch.tensor([[ours.index("card") + 2]])
     expected = torch.tensor([3.0, 4.0]) / np.sqrt(7.5) @ weights["projection"].T
     projected = torch.func.functional_call(_Embed(stem), {f"stem.{k}": v for k, v in weights.items()}, (row,))
     torch.testing.assert_close(projected[0, 0], expected.float())
+
+
+def test_words_of_other_classes_have_their_vectors_too(tmp_path: Path, shared: Path) -> None:
+    plain = Domain.open("banking77", shared, DomainOptions(tokens="words"))
+    texts, test = plain.store.extra["text"], plain.tables["test"]
+    new = vocabulary_of(texts[row] for row in test.rows)
+    word = next(w for w in new if w not in plain.store.extra["vocabulary"])
+    (path := tmp_path / "one.vec").write_text(f"{word} 3 4\n", encoding="utf-8")
+    frozen = Domain.open("banking77", shared, DomainOptions(tokens="words", vectors=path))
+    row = next(int(r) for r in test.rows if word in words_of(texts[r]))
+    ids = frozen.gather(np.array([[row]]))[0, 0].tolist()
+    assert 1 not in ids and 1 in plain.gather(np.array([[row]]))[0, 0].tolist()
+    table = np.load(frozen.spec(5).vectors)
+    assert [i for i in ids if table[i].any()] == [ids[words_of(texts[row]).index(word)]]
 
 
 class _Embed(torch.nn.Module):
