@@ -32,8 +32,9 @@ from metanas.base.ranges import (
 )
 from metanas.base.seeding import generator
 from metanas.choice.beam import beam
+from metanas.choice.calibration import SCALES, fitted_scales, losses_at, losses_at_all
 from metanas.choice.candidates import affordable, candidates
-from metanas.choice.evidence import shots_of
+from metanas.choice.evidence import mean_loss, shots_of
 from metanas.choice.heads import HeadName, head_of
 from metanas.choice.judged import judged, recorded
 from metanas.choice.paths import Paths, embed_all
@@ -66,17 +67,19 @@ class LooNas(Method):
     transductive = False
     trains = True
 
-    before = {"voices": 0.0, "letters": 0.0}
+    before = {"voices": 0.0, "letters": 0.0, "calibrated": False}
 
     @dataclass(frozen=True)
     class Settings:
         """rule: how a task's architecture is chosen (`choice/rules.py`). count: candidates. macs: the most a
         candidate may cost on an example; 0: no limit. rounds: of beam search beyond the candidates, by a
-        task's own evidence (`choice/beam.py`). head: `choice/heads.py`.
+        task's own evidence (`choice/beam.py`). head: `choice/heads.py`. calibrated: whether candidates are
+        judged at the confidence that suits each (`choice/calibration.py`).
 
         steps, test_steps: learned steps on the weights after the choice, 0 for none; steps_from: the share of
         meta-training after which they are trained. rate: their first rate. sharpness, amount: of the head.
-        voices, letters: shares of meta-training tasks that are augmented (`meta/augmented.py`).
+        voices, letters: shares of meta-training tasks that are augmented; masks: of those in other voices
+        (`meta/augmented.py`).
         paths: architectures that an iteration trains on a domain's tasks; their gradients are averaged.
         focus: the share of meta-training after which paths come from the candidates instead of the whole
         space; 1: never. judgements: so often, at equal distances from then on, candidates are judged, and
@@ -92,6 +95,7 @@ class LooNas(Method):
         macs: NonNegative = 0.0
         rounds: Number = 0
         head: HeadName = "mahalanobis"
+        calibrated: bool = True
         steps: Steps = 0
         test_steps: Steps = 0
         steps_from: Share = 0.5
@@ -100,6 +104,7 @@ class LooNas(Method):
         amount: Amount = 1.0
         voices: Share = 1.0
         letters: Share = 0.25
+        masks: Share = 1.0
         paths: Count = 1
         focus: Share = 0.25
         spread: NonNegative = 0.05
@@ -140,7 +145,7 @@ class LooNas(Method):
         s, learned = self.settings, leaves(state, ("weights", "rates", "classifier", "head"))
         names = sorted(learned)  # a checkpoint may change the order
         steps = s.steps if progress.iteration >= s.steps_from * progress.total else 0
-        shares, seed = Augmentation(s.voices, s.letters), int(state["seed"])
+        shares, seed = Augmentation(s.voices, s.letters, s.masks), int(state["seed"])
         batch = [augmented(episodes, shares, seed, progress.iteration) for episodes in batch]
 
         def of_path(episodes: Episodes, path: Architecture) -> tuple[Tensors, Tensor]:
@@ -187,23 +192,25 @@ class LooNas(Method):
         found: Tensors = {}
         for episodes in tasks:
             parts = [self._losses_of_all(state, paths, e) for e in by_task(episodes)]
-            loo, query = (torch.cat(rows) for rows in zip(*parts, strict=True))
-            found |= recorded(episodes.spec.name, loo, query)
+            loo, query = (torch.cat(rows).cpu() for rows in zip(*parts, strict=True))  # (n, scales, K)
+            at = fitted_scales(loo) if self.settings.calibrated else torch.tensor(SCALES.index(1.0))
+            at = at.expand(len(self.candidates))
+            loo, query = (rows.gather(1, at.expand(len(rows), 1, -1))[:, 0] for rows in (loo, query))
+            found |= recorded(episodes.spec.name, loo, query, torch.tensor(SCALES, dtype=torch.float64)[at])
         return state | found
 
     @torch.no_grad()
     def _losses_of_all(self, state: State, paths: Paths, episodes: Episodes) -> tuple[Tensor, Tensor]:
-        """Leave-one-out and query losses (T, K) of T tasks under each candidate; at one shot twice the
-        latter."""
+        """Leave-one-out and query losses (T, len(SCALES), K) of T tasks under each candidate; at one shot
+        twice the latter."""
         spec, support, query = episodes.spec, episodes.support, episodes.query
         features = embed_all(paths, state.group("weights"), spec, torch.cat([support.x, query.x], 1))
         known, asked = features.tensor_split([support.y.shape[1]], 2)  # (K, T, B, F)
         weight, bias = self.head.fit(state, known, support, spec.ways)
-        logits = asked @ weight.mT + bias[..., None, :]
-        losses = torch.stack([cross_entropy(one, query.y) for one in logits], 1)
+        losses = losses_at_all(asked @ weight.mT + bias[..., None, :], query.y)
         if shots_of(support.y, spec.ways) == 1:
             return losses, losses
-        return self.head.loo(state, known, support.y, spec.ways).T, losses
+        return losses_at_all(self.head.loo(state, known, support.y, spec.ways), support.y), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         if self.settings.rounds and shots_of(support.y, spec.ways) > 1:
@@ -216,10 +223,13 @@ class LooNas(Method):
     def _refined(self, state: State, spec: TaskSpec, support: Batch) -> list[Architecture]:
         """The architecture of each task by beam search from the candidates, by its own evidence alone."""
         s, weights = self.settings, state.group("weights")
+        scales = judged(state, spec, self.specs, len(self.candidates)).scales
+        usual = scales[self._within[spec.name]].log().mean().exp()  # new architectures have none of their own
 
         def fitness(architectures: Sequence[Architecture]) -> Tensor:
             features = embed_all(Paths(self.net, architectures), weights, spec, support.x)
-            return self.head.loo(state, features, support.y, spec.ways)
+            logits = self.head.loo(state, features, support.y, spec.ways)
+            return losses_at(logits, support.y, usual.expand(len(architectures))).T
 
         start = [self.candidates[i] for i in self._within[spec.name]]
         rng = generator(int(state["seed"]), "beam", spec.name)
@@ -246,13 +256,16 @@ class LooNas(Method):
         affords = affords if macs is None else affordable(self.candidates, spec, macs)
         within = torch.tensor(affords)
         evidence = features = None
+        prior = judged(state, spec, self.specs, len(self.candidates))
         if rule in NEEDS_EVIDENCE and shots_of(support.y, spec.ways) > 1:
             paths = self._paths(affords)
             with torch.no_grad():
                 values = embed_all(paths, state.group("weights"), spec, support.x)
-                evidence = self.head.loo(state, values, support.y, spec.ways).T.cpu()
-            features = Features(values, lambda f: self.head.loo(state, f, support.y, spec.ways))
-        prior = judged(state, spec, self.specs, len(self.candidates))
+                logits = self.head.loo(state, values, support.y, spec.ways)
+                evidence = losses_at(logits, support.y, prior.scales[within]).cpu()
+            features = Features(
+                values, lambda f: mean_loss(self.head.loo(state, f, support.y, spec.ways), support.y)
+            )
         rng = generator(int(state["seed"]), "choice", spec.name)
         known = Known(
             evidence, prior.domain[within], prior.shared[within], prior.weight, len(support.y), rng, features

@@ -44,7 +44,8 @@ class ProtoNet(Method):
         """weight_rate, arch_rate: of Adam. decay: linear to 0, or halved `halvings` times in equal stretches.
 
         sharpness: factor on the distances (see above). voices, letters: shares of meta-training tasks that
-        are augmented (`meta/augmented.py`). clip: the largest norm of a gradient.
+        are augmented; masks: of those in other voices (`meta/augmented.py`). clip: the largest norm of a
+        gradient.
         """
 
         network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -56,6 +57,7 @@ class ProtoNet(Method):
         halvings: Number = 5
         voices: Share = 0.0
         letters: Share = 0.0
+        masks: Share = 1.0
         clip: Limit = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
@@ -68,7 +70,8 @@ class ProtoNet(Method):
         return pack(self.net.init(generator))
 
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
-        s, shares = self.settings, Augmentation(self.settings.voices, self.settings.letters)
+        s = self.settings
+        shares = Augmentation(s.voices, s.letters, s.masks)
         batch = [augmented(episodes, shares, 0, progress.iteration) for episodes in batch]
 
         def compute(learned: State, episodes: Episodes) -> tuple[Tensors, Tensor]:

@@ -1,4 +1,4 @@
-"""How well an architecture fits a task, from the support set alone: leave-one-out losses in closed form.
+"""How well an architecture fits a task, from the support set alone: leave-one-out logits in closed form.
 
 Every support example is classified by a head that was fitted to the others. For the heads here this needs no
 second fit: a class mean without one of its examples is known from the mean, and ridge regression's
@@ -22,9 +22,9 @@ def shots_of(y: Tensor, ways: int) -> int:
 
 @full_precision
 def prototype_loo(features: Tensor, y: Tensor, ways: int, sharpness: float) -> Tensor:
-    """Mean leave-one-out cross-entropy (..., T) of nearest-mean classifiers on features (..., T, B, F).
+    """Leave-one-out logits (..., T, B, ways) of nearest-mean classifiers on features (..., T, B, F).
 
-    y (T, B): labels. Logits are as in ProtoNet, -sharpness times the mean squared distance (Snell et al.,
+    y (T, B): labels. They are as in ProtoNet, -sharpness times the mean squared distance (Snell et al.,
     2017, eq. 2), to the class means without the example itself. InvalidValue for a class with one example.
     """
     _at_least_two(y, ways)
@@ -34,12 +34,12 @@ def prototype_loo(features: Tensor, y: Tensor, ways: int, sharpness: float) -> T
     squares = (features[..., :, None, :] - means[..., None, :, :]).square().mean(-1)  # (..., T, B, ways)
     # an example is n / (n - 1) times as far from the mean of its n - 1 companions as from the mean of all n
     stretch = 1 + of_class * ((count / (count - 1)).square() - 1)[:, None]
-    return _cross_entropy(-sharpness * squares * stretch, y)
+    return -sharpness * squares * stretch
 
 
 @full_precision
 def ridge_loo(features: Tensor, y: Tensor, ways: int, penalty: Tensor, scale: Tensor) -> Tensor:
-    """Mean leave-one-out cross-entropy (..., T) of ridge heads on features (..., T, B, F) (`meta/ridge.py`).
+    """Leave-one-out logits (..., T, B, ways) of ridge heads on features (..., T, B, F) (`meta/ridge.py`).
 
     penalty, scale: () as there. The prediction without example i is y_i - (y_i - p_i) / (1 - h_i) with the
     prediction p_i and the leverage h_i of the fit to all.
@@ -51,12 +51,12 @@ def ridge_loo(features: Tensor, y: Tensor, ways: int, penalty: Tensor, scale: Te
     hat = torch.linalg.solve_ex(kernel + penalty * eye, kernel)[0]  # K (K + p I)^-1, symmetric
     leverage = hat.diagonal(dim1=-2, dim2=-1)[..., None]
     without = target - (target - hat @ target) / (1 - leverage)
-    return _cross_entropy(scale * without, y)
+    return scale * without
 
 
 @full_precision
 def mahalanobis_loo(features: Tensor, y: Tensor, ways: int, sharpness: float, amount: float) -> Tensor:
-    """Mean leave-one-out cross-entropy (..., T) of Mahalanobis heads on features (..., T, B, F).
+    """Leave-one-out logits (..., T, B, ways) of Mahalanobis heads on features (..., T, B, F).
 
     sharpness, amount: as in `meta/mahalanobis.py`. Without an example, n / (n - 1) times the square of its
     residual r is missing from the scatter of its class of n, so the metric follows from the one of all
@@ -79,11 +79,12 @@ def mahalanobis_loo(features: Tensor, y: Tensor, ways: int, sharpness: float, am
     squares = squares + factor[..., None] * slope.square()
     # an example is n / (n - 1) times as far from the mean of its n - 1 companions as from the mean of all n
     stretch = 1 + of_class * (ratio.square() - 1)[..., None]
-    return _cross_entropy(-sharpness / features.shape[-1] * squares * stretch, y)
+    return -sharpness / features.shape[-1] * squares * stretch
 
 
-def _cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """Mean over B of the cross-entropy of logits (..., T, B, ways) with labels y (T, B)."""
+@full_precision
+def mean_loss(logits: Tensor, y: Tensor) -> Tensor:
+    """Mean over B of the cross-entropy of logits (..., T, B, ways) with labels y (T, B): (..., T)."""
     picked = logits.log_softmax(-1).gather(-1, y.expand(logits.shape[:-1])[..., None])
     return -picked[..., 0].mean(-1)
 

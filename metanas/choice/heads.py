@@ -1,4 +1,4 @@
-"""Closed-form heads on support features, each with its leave-one-out loss: what a choice can be judged by.
+"""Closed-form heads on support features, each with its leave-one-out logits: what a choice can be judged by.
 
 A head is a linear classifier that follows from the support set without a step: nearest class means (Snell et
 al., 2017), the same by Mahalanobis distance (`meta/mahalanobis.py`), ridge regression (`meta/ridge.py`).
@@ -26,7 +26,8 @@ class Head(NamedTuple):
 
     start: its learned numbers before meta-training, as tensors of a state under head/. fit: from state,
     features, support set and ways to weight (..., T, ways, F) and bias (..., T, ways). trained: the same in
-    meta-training. loo: from state, features, labels (T, B) and ways to the mean leave-one-out loss (..., T).
+    meta-training. loo: from state, features, labels (T, B) and ways to leave-one-out logits (..., T, B,
+    ways).
     """
 
     start: Tensors

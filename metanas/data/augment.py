@@ -24,7 +24,7 @@ from metanas.data.episode import Ints
 Bits = NDArray[np.uint32]
 BANDS, FRAMES = 8, 16  # the widest mask: a fifth of 40 bands, a quarter of 64 frames
 MASKS = 2  # of each kind
-VOICE, TEMPO = 0.2, 0.25  # the most that `new_voices` stretches bands and frames, as a share
+VOICE, TEMPO = 0.1, 0.1  # the most that `new_voices` stretches bands and frames, as a share
 
 
 def spec_augment(x: Tensor, key: int, episodes: Ints) -> Tensor:

@@ -4,17 +4,22 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from metanas.base import philox
 from metanas.data.augment import drawn, new_letters, new_voices, spec_augment
-from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.data.episode import Batch, Episodes, Ints, TaskSpec
 
 
 class Augmentation(NamedTuple):
-    """Shares of meta-training tasks, in [0, 1]: of speech in new voices, of text with new letters."""
+    """Shares of meta-training tasks, in [0, 1]: of speech in new voices, of text with new letters.
+
+    masks: the share of the tasks in new voices whose spectrograms are masked, too.
+    """
 
     voices: float = 0.0
     letters: float = 0.0
+    masks: float = 1.0
 
 
 def augmented(episodes: Episodes, shares: Augmentation, seed: int, iteration: int) -> Episodes:
@@ -36,14 +41,23 @@ def augmented(episodes: Episodes, shares: Augmentation, seed: int, iteration: in
     x = torch.cat([episodes.support.x, episodes.query.x], 1)
     rows, numbers = torch.from_numpy(which).to(x.device), numbers[which]
     if spec.modality == "speech":
-        changed = new_voices(x[rows], philox.key(*address, "voices"), numbers)
-        changed = spec_augment(changed, philox.key(*address, "masks"), numbers)
+        changed = _spoken_by_others(x[rows], address, numbers, shares.masks)
     else:
         changed = new_letters(x[rows], spec.vocabulary, philox.key(*address, "letters"), numbers)
     support, query = x.index_copy(0, rows, changed).tensor_split([episodes.support.y.shape[1]], 1)
     return Episodes(
         spec, Batch(support, episodes.support.y), Batch(query, episodes.query.y), episodes.classes
     )
+
+
+def _spoken_by_others(x: Tensor, address: tuple[object, ...], numbers: Ints, masks: float) -> Tensor:
+    """Spectrograms x (T, B, bands, frames) in other voices, and those of a share of the tasks masked."""
+    x = new_voices(x, philox.key(*address, "voices"), numbers)
+    which = np.flatnonzero(drawn(philox.key(*address, "masked"), numbers, masks))
+    if not len(which):
+        return x
+    rows = torch.from_numpy(which).to(x.device)
+    return x.index_copy(0, rows, spec_augment(x[rows], philox.key(*address, "masks"), numbers[which]))
 
 
 def _share(spec: TaskSpec, shares: Augmentation) -> float:

@@ -2,7 +2,7 @@
 
 import torch
 
-from metanas.choice.evidence import prototype_loo
+from metanas.choice.evidence import mean_loss, prototype_loo
 from metanas.choice.judged import judged, recorded
 from metanas.choice.rules import RULES, WEIGHTS, Features, Known, choose, fitted_weight
 from metanas.data.episode import TaskSpec
@@ -41,9 +41,9 @@ def test_the_gradient_finds_the_features_that_tell_the_classes() -> None:
     values = noise.clone()
     for task, k in enumerate(best.tolist()):
         values[k, task] = 4 * told[task] + 0.1 * noise[k, task]
-    features = Features(values, lambda f: prototype_loo(f, y, 2, 8.0))
+    features = Features(values, lambda f: mean_loss(prototype_loo(f, y, 2, 8.0), y))
     assert choose("gradient", known()._replace(features=features, tasks=3)).tolist() == best.tolist()
-    evidence = prototype_loo(values, y, 2, 8.0).T
+    evidence = mean_loss(prototype_loo(values, y, 2, 8.0), y).T
     assert choose("task", known(evidence)._replace(tasks=3)).tolist() == best.tolist()
 
 

@@ -91,6 +91,18 @@ def test_text_of_one_task_has_the_same_letters_in_support_and_query() -> None:
     assert torch.equal(found.support.x, found.query.x)
 
 
+def test_tasks_in_other_voices_are_masked_or_not() -> None:
+    x = speech()
+    plain, masked = (augmented(task(SPEECH, x), Augmentation(1.0, masks=m), 1, 2).query.x for m in (0.0, 1.0))
+    hidden = (masked == 0) & (plain != 0)
+    assert hidden.any() and torch.equal(plain[~hidden].nan_to_num(), masked[~hidden].nan_to_num())
+    count = 0
+    for iteration in range(200):
+        a, b = (augmented(task(SPEECH, x), Augmentation(1.0, masks=m), 1, iteration) for m in (0.0, 0.5))
+        count += int((a.query.x.nan_to_num() != b.query.x.nan_to_num()).flatten(1).any(1).sum())
+    assert 140 <= count <= 260, "half of 400 tasks, but for masks of no width"
+
+
 def test_a_share_of_the_tasks_is_changed() -> None:
     x = text()
     changed = 0
