@@ -15,6 +15,7 @@ from torch import Tensor
 
 from baselines.maml import Maml
 from metanas.base.ranges import Rate, Share, Steps
+from metanas.choice.candidates import pure
 from metanas.data.episode import Batch, Episodes, TaskSpec
 from metanas.meta.given_arch import start_with
 from metanas.meta.inner import ParamGroups, adapt, adapted_predictor
@@ -25,7 +26,7 @@ from metanas.meta.outer import descend, over_domains
 from metanas.method import METHODS, Adapted, Metrics, Progress, State
 from metanas.models.supernet import SuperNet
 from metanas.params import Params, Tensors, detach, expand_tasks, group_of
-from metanas.search.discretize import discretize, single
+from metanas.search.discretize import discretize, logits_of, single
 from metanas.space.space import SearchSpace
 
 
@@ -72,6 +73,14 @@ class TNas(Maml):
     def phases(self) -> Sequence[float]:
         """Where training on the decoded architecture begins."""
         return (1 - self.settings.decoded,)
+
+    def may_select(self, state: State) -> Sequence[State]:
+        """Those whose meta-architecture has one operation in all layers."""
+        space, found = self.settings.space, []
+        for architecture in pure(space):
+            logits = {f"arch/{name}": t for name, t in logits_of(space, architecture).items()}
+            found += [State(state) | logits] if logits.keys() <= state.keys() else []
+        return found
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         s, start = self.settings, expand_tasks(state.params, len(support.y))

@@ -153,6 +153,13 @@ class Method(Protocol):
         """Fractions of meta-training, ascending, at which the cost of an iteration changes; mostly none."""
         return ()
 
+    def may_select(self, state: State) -> Sequence[State]:
+        """States that select what a later phase might train, of which a FLOP budget pays for the dearest.
+
+        As here none: what iterations cost does not depend on what was learned.
+        """
+        return ()
+
     def selects_at(self) -> Sequence[float]:
         """Fractions of meta-training at which `select` is also called, between iterations; mostly none."""
         return ()

@@ -125,11 +125,11 @@ def _only_one_new_folder(changed: Sequence[Change], kind: Kind) -> list[Problem]
 
 def _place_and_owner(members: Members, path: str, base: Path) -> list[Problem]:
     """The folder must be named after its content, and a known method needs one of its first authors."""
-    expected, actual = results.place(members), PurePosixPath(path).parent
+    expected, actual = results.places(members), PurePosixPath(path).parent
     problems = []
-    if expected != actual:
+    if actual not in expected:
         problems.append(
-            Problem("", f"lies in {actual}", hint=f"belongs in {expected}; use metanas leaderboard stage")
+            Problem("", f"lies in {actual}", hint=f"belongs in {expected[0]}; use metanas leaderboard stage")
         )
     method, authors = parse(members[SUBMISSION]).method, _authors(members)
     for other in results.bundles(base):

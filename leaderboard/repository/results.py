@@ -1,7 +1,8 @@
 """Results that are committed to git: the folder of each bundle, and a board that is filled from all of them.
 
 `leaderboard/results/<suite>/<method>/<digits>/` holds the files of a bundle; the digits are the first 12 of
-the SHA-256 of its predictions. Next: `admin/pull_request.py` checks a pull request that adds one.
+the SHA-256 of its predictions, followed by the budget where another track's result has the same predictions
+(methods that do not meta-train). Next: `admin/pull_request.py` checks a pull request that adds one.
 """
 
 from datetime import datetime
@@ -26,10 +27,12 @@ BROKEN = (ResultError, ScorerDied, OSError, ValueError, KeyError, TypeError, Rec
 SHOWN = 5  # broken ones that a message names
 
 
-def place(members: Members) -> PurePosixPath:
-    """The folder that a valid bundle belongs in, relative to the repository's root."""
+def places(members: Members) -> tuple[PurePosixPath, PurePosixPath]:
+    """The folder that a valid bundle belongs in, relative to the repository's root, and the one if that is
+    taken by another track's result."""
     document = parse(members[SUBMISSION])
-    return ROOT / document.suite / document.method / document.predictions_sha256[:DIGITS]
+    folder, digits = ROOT / document.suite / document.method, document.predictions_sha256[:DIGITS]
+    return folder / digits, folder / f"{digits}-{document.budget['name']}"
 
 
 def bundles(folder: Path = FOLDER) -> list[Path]:
@@ -41,11 +44,18 @@ def bundles(folder: Path = FOLDER) -> list[Path]:
 def stage(members: Members, repository: Path) -> Path:
     """Write a bundle to its folder below `repository`; returns the folder. BundleError if it is invalid."""
     validate(members)
-    folder = repository / place(members)
+    first, second = (repository / place for place in places(members))
+    folder = second if _holds_another(first, members) else first
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in members.items():
         write_atomically(folder / name, content)
     return folder
+
+
+def _holds_another(folder: Path, members: Members) -> bool:
+    """Whether a folder holds a result of another budget."""
+    held = folder / SUBMISSION
+    return held.exists() and parse(held.read_bytes()).budget != parse(members[SUBMISSION]).budget
 
 
 def open_with(store: Store, folder: Path = FOLDER, scorer: Scorer = score_files) -> int:

@@ -24,7 +24,7 @@ def candidates(space: SearchSpace, count: int) -> tuple[Architecture, ...]:
         raise InvalidValue(f"a choice needs at least one candidate, got {count}")
     if count >= size(space):
         return tuple(at(space, number) for number in range(size(space)))
-    found = dict.fromkeys(_pure(space)[:count])
+    found = dict.fromkeys(pure(space)[:count])
     uniform, iteration = replace(space, sampling="uniform"), 0
     while len(found) < count:
         found.setdefault(draw(uniform, _ANY, 0, iteration))
@@ -46,7 +46,8 @@ def affordable(architectures: Sequence[Architecture], spec: TaskSpec, budget: fl
     return within
 
 
-def _pure(space: SearchSpace) -> list[Architecture]:
+def pure(space: SearchSpace) -> list[Architecture]:
+    """Chains of one op in all layers with the first activation, all layers deep, then one; none of cells."""
     if space.nodes:
         return []
     depths = dict.fromkeys((space.exits[-1] + 1, space.exits[0] + 1))

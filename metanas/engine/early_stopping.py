@@ -41,10 +41,14 @@ def affordable(method: Method, state: State, batches: Sequence[list[Episodes]], 
     """How many meta-training iterations a budget of `flops` pays for.
 
     batches: one meta-batch per number of shots; training cycles through them. FLOPs are counted on the
-    initial `state`: a phase that trains a selected architecture (T-NAS) is counted with the one this state
-    selects. Validation is not counted. ConfigError if the budget does not pay for one iteration.
+    initial `state`; what a later phase selects (T-NAS) is not known before, so the dearest of
+    `Method.may_select` counts. Validation is not counted. ConfigError if the budget does not pay for one
+    iteration.
     """
-    per_iteration = train_flops(method, state, batches, _COUNTED_ITERATIONS) / _COUNTED_ITERATIONS
+    per_iteration = max(
+        train_flops(method, possible, batches, _COUNTED_ITERATIONS) / _COUNTED_ITERATIONS
+        for possible in (state, *method.may_select(state))
+    )
     if per_iteration > flops:
         raise ConfigError(
             f"budget.flops={flops:g} does not pay for one iteration, which takes {per_iteration:g}"

@@ -18,6 +18,8 @@ from metanas.engine.early_stopping import EarlyStop, affordable
 from metanas.engine.seed_run import SeedRun
 from metanas.engine.trainer import meta_train
 from metanas.method import METHODS, Method, Metrics, Progress, State
+from metanas.search.discretize import logits_of
+from metanas.space.enumeration import at, size
 from tests import tiny
 
 TINY = (
@@ -99,6 +101,24 @@ class Phased(Method):
 def test_operations_are_counted_in_every_phase() -> None:
     assert flops.train_flops(Phased(), {"value": torch.zeros(1)}, [[]], 10) == (5 * 1 + 5 * 2) * 2000
     assert affordable(Phased(), {"value": torch.zeros(1)}, [[]], 30_000) == 10
+
+
+def test_what_a_phase_selects_later_never_costs_more_than_was_planned() -> None:
+    """T-NAS trains what its logits select at half time, which may be dearer than what they begin with."""
+    overrides = (*TINY, "space.layers=2")
+    made = config.resolve("tnas", "mini-v1", domains=("langid",), seeds=(0,), overrides=overrides)
+    data = Datasets.open(made.suite)
+    method = seed_run.build(made, data.values())
+    batches = run.sample_batches(made, run.meta_batches(made, data, 0))
+    state = method.start(generator(0, "start"))
+    budget = 40 * flops.train_flops(method, state, batches, 1)
+    planned = affordable(method, state, batches, budget)
+    assert planned < 40, "what it selects at the start is cheaper"
+    space, spent = method.settings.space, []
+    for number in range(size(space)):
+        selected = {f"arch/{name}": t for name, t in logits_of(space, at(space, number)).items()}
+        spent.append(flops.train_flops(method, state | selected, batches, planned))
+    assert 0.9 * budget < max(spent) <= budget
 
 
 def test_convolutions_of_tasks_side_by_side_count_as_those_in_turn() -> None:

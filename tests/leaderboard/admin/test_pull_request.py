@@ -8,6 +8,8 @@ import yaml
 from typer.testing import CliRunner
 
 from leaderboard.admin.pull_request import Change, changes, check
+from leaderboard.bundle import reading
+from leaderboard.bundle.names import PREDICTIONS, Members
 from leaderboard.bundle.pack import collect
 from leaderboard.repository import results
 from metanas.base.errors import InvalidValue
@@ -79,6 +81,20 @@ def test_a_folder_of_another_name_is_refused(tmp_path: Path) -> None:
     folder = results.stage(bundles.good(), tmp_path / "pull")
     folder.rename(folder.with_name("0" * 12))
     assert "use metanas leaderboard stage" in check(tmp_path / "pull", added(tmp_path / "pull")).text
+
+
+def test_the_same_answers_on_two_tracks_are_two_results(tmp_path: Path) -> None:
+    def read(root: Path) -> list[Members]:
+        return [reading.read_folder(path) for path in sorted((root / "mini-v1/chance").iterdir())]
+
+    found = read(results.FOLDER)
+    assert len(found) == 2 and found[0][PREDICTIONS] == found[1][PREDICTIONS]
+    for members in (*found, *found):  # a second time each lies in its own folder
+        folder = results.stage(members, tmp_path)
+        assert reading.read_folder(folder) == members
+        mine = [change for change in added(tmp_path) if Path(change.path).parent.name == folder.name]
+        assert check(tmp_path, mine).problems == ()
+    assert read(tmp_path / results.ROOT) == found
 
 
 def test_a_method_of_others_is_refused(pull: Path, tmp_path: Path) -> None:
