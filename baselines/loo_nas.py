@@ -67,7 +67,7 @@ class LooNas(Method):
     transductive = False
     trains = True
 
-    before = {"voices": 0.0, "letters": 0.0, "calibrated": False}
+    before = {"voices": 0.0, "letters": 0.0, "bands": 0.2, "tempo": 0.25, "calibrated": False}
 
     @dataclass(frozen=True)
     class Settings:
@@ -78,8 +78,8 @@ class LooNas(Method):
 
         steps, test_steps: learned steps on the weights after the choice, 0 for none; steps_from: the share of
         meta-training after which they are trained. rate: their first rate. sharpness, amount: of the head.
-        voices, letters: shares of meta-training tasks that are augmented; masks: of those in other voices
-        (`meta/augmented.py`).
+        voices, letters: shares of meta-training tasks that are augmented; masks: of those in other voices;
+        bands, tempo: by what share these are stretched at most (`meta/augmented.py`).
         paths: architectures that an iteration trains on a domain's tasks; their gradients are averaged.
         focus: the share of meta-training after which paths come from the candidates instead of the whole
         space; 1: never. judgements: so often, at equal distances from then on, candidates are judged, and
@@ -105,6 +105,8 @@ class LooNas(Method):
         voices: Share = 1.0
         letters: Share = 0.25
         masks: Share = 1.0
+        bands: Share = 0.1
+        tempo: Share = 0.1
         paths: Count = 1
         focus: Share = 0.25
         spread: NonNegative = 0.05
@@ -145,7 +147,7 @@ class LooNas(Method):
         s, learned = self.settings, leaves(state, ("weights", "rates", "classifier", "head"))
         names = sorted(learned)  # a checkpoint may change the order
         steps = s.steps if progress.iteration >= s.steps_from * progress.total else 0
-        shares, seed = Augmentation(s.voices, s.letters, s.masks), int(state["seed"])
+        shares, seed = Augmentation(s.voices, s.letters, s.masks, s.bands, s.tempo), int(state["seed"])
         batch = [augmented(episodes, shares, seed, progress.iteration) for episodes in batch]
 
         def of_path(episodes: Episodes, path: Architecture) -> tuple[Tensors, Tensor]:

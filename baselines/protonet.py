@@ -39,13 +39,15 @@ class ProtoNet(Method):
     transductive = False
     trains = True
 
+    before = {"bands": 0.2, "tempo": 0.25}
+
     @dataclass(frozen=True)
     class Settings:
         """weight_rate, arch_rate: of Adam. decay: linear to 0, or halved `halvings` times in equal stretches.
 
         sharpness: factor on the distances (see above). voices, letters: shares of meta-training tasks that
-        are augmented; masks: of those in other voices (`meta/augmented.py`). clip: the largest norm of a
-        gradient.
+        are augmented; masks: of those in other voices; bands, tempo: by what share these are stretched at
+        most (`meta/augmented.py`). clip: the largest norm of a gradient.
         """
 
         network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -58,6 +60,8 @@ class ProtoNet(Method):
         voices: Share = 0.0
         letters: Share = 0.0
         masks: Share = 1.0
+        bands: Share = 0.1
+        tempo: Share = 0.1
         clip: Limit = 1.0
 
     def __init__(self, specs: Sequence[TaskSpec], settings: Settings) -> None:
@@ -71,7 +75,7 @@ class ProtoNet(Method):
 
     def step(self, state: State, progress: Progress, batch: Sequence[Episodes]) -> tuple[State, Metrics]:
         s = self.settings
-        shares = Augmentation(s.voices, s.letters, s.masks)
+        shares = Augmentation(s.voices, s.letters, s.masks, s.bands, s.tempo)
         batch = [augmented(episodes, shares, 0, progress.iteration) for episodes in batch]
 
         def compute(learned: State, episodes: Episodes) -> tuple[Tensors, Tensor]:

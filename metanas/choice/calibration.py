@@ -1,9 +1,11 @@
-"""How confident a candidate may be: the scale of its logits, fitted on judged tasks (temperature scaling).
+"""Temperature scaling of candidates: the factor of a candidate's logits, fitted on judged tasks.
 
 A leave-one-out loss measures confidence beside accuracy: where tasks are hard, it prefers a candidate that is
 sure of nothing to one that is more often right and too sure. So each candidate is judged with its logits
-times the factor that gives it the least mean loss on the domain's judged tasks (Guo et al., On Calibration of
-Modern Neural Networks, ICML 2017). Which class is answered does not change.
+times the factor (an inverse temperature) that gives it the least mean loss on the domain's judged tasks (Guo
+et al., On Calibration of Modern Neural Networks, ICML 2017). No factor is above 1: for a candidate without an
+error on these few tasks the best one is infinite, and its first error elsewhere would then cost most. Which
+class is answered does not change.
 """
 
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from metanas.choice.evidence import mean_loss
 
-SCALES = tuple(2.0 ** (i / 2) for i in range(-12, 9))  # 1/64 to 16
+SCALES = tuple(2.0 ** (i / 2) for i in range(-12, 1))  # 1/64 to 1
 
 
 def losses_at(logits: Tensor, y: Tensor, scales: Tensor) -> Tensor:

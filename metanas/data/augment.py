@@ -24,7 +24,6 @@ from metanas.data.episode import Ints
 Bits = NDArray[np.uint32]
 BANDS, FRAMES = 8, 16  # the widest mask: a fifth of 40 bands, a quarter of 64 frames
 MASKS = 2  # of each kind
-VOICE, TEMPO = 0.1, 0.1  # the most that `new_voices` stretches bands and frames, as a share
 
 
 def spec_augment(x: Tensor, key: int, episodes: Ints) -> Tensor:
@@ -45,17 +44,18 @@ def spec_augment(x: Tensor, key: int, episodes: Ints) -> Tensor:
     return torch.where(masked, 0.0, x)
 
 
-def new_voices(x: Tensor, key: int, episodes: Ints) -> Tensor:
+def new_voices(x: Tensor, key: int, episodes: Ints, bands_by: float, tempo_by: float) -> Tensor:
     """Stretch bands and frames of x (T, B, bands, frames), normalised, NaN where padded; same shape.
 
     episodes: (T,) numbers of the tasks. Each example gets a vocal tract of another length, by a factor from
-    1 - VOICE to 1 + VOICE on its mel bands from the lowest on (Jaitly and Hinton, 2013), and another tempo,
-    by 1 - TEMPO to 1 + TEMPO (Ko et al., 2015). Bands beyond the highest repeat it; frames beyond the last
-    are padding, and what does not fit is cut off. Values between bands and frames are interpolated.
+    1 - bands_by to 1 + bands_by on its mel bands from the lowest on (Jaitly and Hinton, 2013), and another
+    tempo, by 1 - tempo_by to 1 + tempo_by (Ko et al., 2015). Bands beyond the highest repeat it; frames
+    beyond the last are padding, and what does not fit is cut off. Values between bands and frames are
+    interpolated.
     """
     tasks, examples, bands, frames = x.shape
     rows = _rows(episodes, examples)
-    factors = 1 + (2 * philox.uniform(philox.words(key, rows, 2)) - 1) * np.array([VOICE, TEMPO])
+    factors = 1 + (2 * philox.uniform(philox.words(key, rows, 2)) - 1) * np.array([bands_by, tempo_by])
     # pixel i of n has its centre at 2 (i + 1/2) / n - 1
     at = [
         torch.from_numpy(factor[:, None] * 2 * (np.arange(size) + 0.5) / size - 1).to(x)

@@ -14,12 +14,15 @@ from metanas.data.episode import Batch, Episodes, Ints, TaskSpec
 class Augmentation(NamedTuple):
     """Shares of meta-training tasks, in [0, 1]: of speech in new voices, of text with new letters.
 
-    masks: the share of the tasks in new voices whose spectrograms are masked, too.
+    masks: the share of the tasks in new voices whose spectrograms are masked, too. bands, tempo: by what
+    share new voices stretch bands and frames at most.
     """
 
     voices: float = 0.0
     letters: float = 0.0
     masks: float = 1.0
+    bands: float = 0.1
+    tempo: float = 0.1
 
 
 def augmented(episodes: Episodes, shares: Augmentation, seed: int, iteration: int) -> Episodes:
@@ -41,7 +44,7 @@ def augmented(episodes: Episodes, shares: Augmentation, seed: int, iteration: in
     x = torch.cat([episodes.support.x, episodes.query.x], 1)
     rows, numbers = torch.from_numpy(which).to(x.device), numbers[which]
     if spec.modality == "speech":
-        changed = _spoken_by_others(x[rows], address, numbers, shares.masks)
+        changed = _spoken_by_others(x[rows], address, numbers, shares)
     else:
         changed = new_letters(x[rows], spec.vocabulary, philox.key(*address, "letters"), numbers)
     support, query = x.index_copy(0, rows, changed).tensor_split([episodes.support.y.shape[1]], 1)
@@ -50,10 +53,10 @@ def augmented(episodes: Episodes, shares: Augmentation, seed: int, iteration: in
     )
 
 
-def _spoken_by_others(x: Tensor, address: tuple[object, ...], numbers: Ints, masks: float) -> Tensor:
+def _spoken_by_others(x: Tensor, address: tuple[object, ...], numbers: Ints, shares: Augmentation) -> Tensor:
     """Spectrograms x (T, B, bands, frames) in other voices, and those of a share of the tasks masked."""
-    x = new_voices(x, philox.key(*address, "voices"), numbers)
-    which = np.flatnonzero(drawn(philox.key(*address, "masked"), numbers, masks))
+    x = new_voices(x, philox.key(*address, "voices"), numbers, shares.bands, shares.tempo)
+    which = np.flatnonzero(drawn(philox.key(*address, "masked"), numbers, shares.masks))
     if not len(which):
         return x
     rows = torch.from_numpy(which).to(x.device)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from baselines import loo_nas
 from baselines.loo_nas import LooNas
 from metanas.base.seeding import generator
 from metanas.choice.calibration import SCALES, fitted_scales, losses_at, losses_at_all
@@ -46,7 +47,13 @@ def test_the_fitted_scale_is_the_best_of_its_grid() -> None:
         found = minimize_scalar(
             lambda t, k=k: float(mean_loss(2.0**t * logits[k], Y).mean()), (-6, 4), tol=1e-9
         )
-        assert abs(torch.tensor(SCALES[number]).log2() - found.x) <= 0.25 + 1e-6
+        assert abs(torch.tensor(SCALES[number]).log2() - min(found.x, 0)) <= 0.25 + 1e-6
+
+
+def test_a_candidate_without_an_error_is_not_made_surer() -> None:
+    """Its best scale is infinite, at which one error elsewhere would cost more than many of another."""
+    solved = 3 * F.one_hot(Y, 3).double()[None]
+    assert SCALES[int(fitted_scales(losses_at_all(solved, Y)))] == max(SCALES) == 1.0
 
 
 def test_losses_at_scales_are_cross_entropies() -> None:
@@ -93,6 +100,20 @@ def test_a_task_is_judged_at_the_scales_that_were_fitted() -> None:
     assert torch.equal(method.choose(state, tiny.SPEC, support, "task"), losses.argmin(1))
     plain = LooNas([tiny.SPEC], replace(SETTINGS, calibrated=False))
     assert not torch.equal(plain.choose(selected(plain), tiny.SPEC, support, "task"), losses.argmin(1))
+
+
+def test_new_architectures_of_a_beam_are_judged_at_the_mean_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    method = LooNas([tiny.SPEC], replace(SETTINGS, rounds=1))
+    state, used = selected(method), []
+
+    def spy(logits: Tensor, y: Tensor, scales: Tensor) -> Tensor:
+        used.append(scales)
+        return losses_at(logits, y, scales)
+
+    monkeypatch.setattr(loo_nas, "losses_at", spy)
+    method.adapt(state, tiny.SPEC, told(3).support)
+    expected = float(state[f"judged/scale/{tiny.SPEC.name}"].log().mean().exp())
+    assert used and all(torch.allclose(s, torch.tensor(expected, dtype=s.dtype)) for s in used)
 
 
 def test_a_state_of_before_is_judged_as_it_was() -> None:

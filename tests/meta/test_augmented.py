@@ -6,7 +6,6 @@ import torch
 from scipy.interpolate import RegularGridInterpolator
 
 from metanas.base import philox
-from metanas.data import augment
 from metanas.data.adapter import DOMAINS
 from metanas.data.augment import drawn, new_letters, new_voices
 from metanas.data.episode import Batch, Episodes, TaskSpec
@@ -38,10 +37,10 @@ def task(spec: TaskSpec, x: torch.Tensor) -> Episodes:
 
 def test_voices_are_stretched_as_an_independent_interpolation_says() -> None:
     x, key = speech(), 5
-    found = new_voices(x, key, NUMBERS)
+    found = new_voices(x, key, NUMBERS, 0.2, 0.25)
     for task_number, number in enumerate(NUMBERS):
         bits = philox.words(key, number * 4 + np.arange(4), 2) / 2.0**32
-        for example, (voice, tempo) in enumerate(1 + (2 * bits - 1) * [augment.VOICE, augment.TEMPO]):
+        for example, (voice, tempo) in enumerate(1 + (2 * bits - 1) * [0.2, 0.25]):
             spectrogram = x[task_number, example].numpy()
             length = 9 if example % 2 else 12
             bands = np.clip((np.arange(8) + 0.5) * voice - 0.5, 0, 7)
@@ -55,10 +54,8 @@ def test_voices_are_stretched_as_an_independent_interpolation_says() -> None:
             )
 
 
-def test_without_stretching_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(augment, "VOICE", 0.0)
-    monkeypatch.setattr(augment, "TEMPO", 0.0)
-    torch.testing.assert_close(new_voices(speech(), 5, NUMBERS), speech(), equal_nan=True)
+def test_without_stretching_nothing_changes() -> None:
+    torch.testing.assert_close(new_voices(speech(), 5, NUMBERS, 0.0, 0.0), speech(), equal_nan=True)
 
 
 def test_letters_are_exchanged_within_a_task() -> None:
