@@ -36,7 +36,8 @@ class Examples:
     source: SHA-256 of what was read, before any floating point (which differs between machines).
     sample: this is only a part of the data set; its scores are never ranked with those of the full set.
     vocabulary: number of byte token ids, 0 where x is not text.
-    extra: JSON values that are loaded only on use: "text" (n,) and "clip" (n,), for `episode_page.py`;
+    extra: JSON values that are loaded only on use: "text" (n,), for `episode_page.py` and the words of frozen
+    vectors; "clip" (n,), for `episode_page.py`;
     "vocabulary", the words behind `words`.
     """
 

@@ -37,7 +37,7 @@ from metanas.data.store import Store, open_store
 from metanas.data.suite import DomainOptions
 from metanas.data.tasks import TaskDataset
 from metanas.data.word_vectors import word_table
-from metanas.data.words import FIRST, encode_words, vocabulary_of
+from metanas.data.words import FIRST, KEPT, encode_words, vocabulary_of, words_of
 
 # Mean and standard deviation where there are no meta-train classes to measure them on: pixels to [-1, 1], and
 # log-mels of speech at a usual level, from silence (log 1e-6, about -14) to loud vowels (about 2); series,
@@ -100,7 +100,20 @@ class Domain:
             return examples.x
         if options.vectors is None:
             return examples.words
-        return encode_words(self.store.extra["text"], self._vocabulary, examples.words.shape[1])
+        return self._words(examples.words.shape[1])
+
+    def _words(self, width: int) -> NDArray[np.int32]:
+        """Word tokens (n, width) over all words of the texts. InvalidValue if the store has less of them."""
+        texts = self.store.extra.get("text")
+        if texts is None:
+            raise InvalidValue(f'{self.name} keeps no texts (extra["text"]), and vectors are of their words')
+        for text in texts:
+            if len(text) >= KEPT and len(words_of(text)) <= width:
+                raise InvalidValue(
+                    f"{self.name}: vectors are looked up in the first {KEPT:,} characters of a text; one has "
+                    f"not all of the {width} words there that are read; read fewer"
+                )
+        return encode_words(texts, self._vocabulary, width)
 
     @cached_property
     def _vocabulary(self) -> list[str]:

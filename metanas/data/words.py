@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 PADDING, UNKNOWN = 0, 1
 FIRST = 2  # the id of a vocabulary's first word
+KEPT = 1000  # characters of a text that a store keeps as text: for pages, and for words of frozen vectors
 
 
 def words_of(text: str) -> list[str]:

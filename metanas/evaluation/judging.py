@@ -4,6 +4,7 @@ Mean accuracy over episodes hides whether an estimate made on one task's support
 task (Shimabucoro et al., "Evaluating the Evaluators", 2023). A method that chooses per task keeps, for every
 meta-validation task, what it estimated of each candidate (the leave-one-out loss) and what each then lost on
 the queries: judged/loo/DOMAIN and judged/query/DOMAIN (n tasks, K candidates) of `seedN/state.safetensors`.
+Both are losses at the temperature at which the method judges a candidate, not at that of its answers.
 From them, per domain, over tasks and trainings:
 
 - ranks: Spearman's correlation of the two over the candidates of a task;

@@ -1,7 +1,8 @@
 """The mean of a task's tokens, frames or image patches: a bag, which no layer orders or mixes.
 
 For words the baseline of few-shot text classification (AVG of Bao et al., ICLR 2020); elsewhere what a
-network of layers has to beat. With frozen word vectors only their projection is learned.
+network of layers has to beat. Text has two linear maps, of words and of their mean; with frozen word vectors
+these alone are learned.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """Input layers of the fixed networks: raw input to a feature map (`Entry`) or to tokens (`Patches`).
 
-conv4 and resnet12 read a map, gru and transformer read tokens. Images and spectrograms are passed on
+conv4 and resnet12 read a map; gru, transformer and average read tokens. Images and spectrograms are passed on
 unchanged; text is embedded. Padding is set to 0 and marked with 0 in a mask; None without padding.
 """
 

@@ -1,8 +1,8 @@
 """Text as token ids: bytes, which all domains share, and words of a domain's own vocabulary.
 
 A word vocabulary is counted on the texts of the meta-train classes alone, so that nothing of the meta-test
-classes leaks into it; a domain without meta-train classes has none. Frozen word vectors bring a vocabulary
-of their own (`metanas/data/word_vectors.py`).
+classes leaks into it; a domain without meta-train classes has none. With frozen word vectors the
+words of all classes count (`metanas/data/domain.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from metanas.base.errors import DataError
 from metanas.data.adapter import Examples
 from metanas.data.episode import Split
-from metanas.data.words import encode_words, vocabulary_of
+from metanas.data.words import KEPT, encode_words, vocabulary_of
 from tasks.files import digest
 
 BYTES = 257  # 256 byte values, shifted by one; 0 is padding
 LEAST, MOST = 2, 20_000  # occurrences of a word in a vocabulary; words in a vocabulary
-SHOWN = 1000  # characters of a text that are stored for `data/episode_page.py`
 
 
 def encode_bytes(texts: Sequence[str], width: int) -> NDArray[np.int16]:
@@ -61,5 +60,5 @@ def text_examples(
         source=digest(part.encode() for pair in zip(texts, names, strict=True) for part in pair),
         sample=len(texts) != items,
         vocabulary=BYTES,
-        extra={"text": [text[:SHOWN] for text in used], "vocabulary": vocabulary},
+        extra={"text": [text[:KEPT] for text in used], "vocabulary": vocabulary},
     )

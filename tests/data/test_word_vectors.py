@@ -1,12 +1,13 @@
 """Word tokens and frozen word vectors from a user's file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from metanas.base.errors import DataError
+from metanas.base.errors import DataError, InvalidValue
 from metanas.base.seeding import generator
 from metanas.data.domain import Domain
 from metanas.data.episode import EpisodeShape
@@ -91,6 +92,19 @@ def test_words_of_other_classes_have_their_vectors_too(tmp_path: Path, shared: P
     assert 1 not in ids and 1 in plain.gather(np.array([[row]]))[0, 0].tolist()
     table = np.load(frozen.spec(5).vectors)
     assert [i for i in ids if table[i].any()] == [ids[words_of(texts[row]).index(word)]]
+
+
+def test_texts_that_are_not_kept_are_an_error(file: Path, shared: Path) -> None:
+    store = Domain.open("banking77", shared).store
+    options = DomainOptions(tokens="words", vectors=file)
+    for texts, message in (
+        (None, "banking77 keeps no texts"),
+        (["word " * 200, "w" * 1000], "first 1,000 characters of a text; one has not all of the 32 words"),
+    ):
+        changed = replace(store)
+        changed.__dict__["extra"] = {} if texts is None else {"text": texts}
+        with pytest.raises(InvalidValue, match=message):
+            Domain(changed, options)
 
 
 class _Embed(torch.nn.Module):
