@@ -68,7 +68,8 @@ def gradient(known: Known, steps: int = 15, rate: float = 2.0) -> Tensor:
     """The strongest candidate of a mixture of features, after steps on its leave-one-out loss.
 
     Exponentiated gradient from equal weights (Kivinen and Warmuth, 1997; GAEA, Li et al., 2021): the
-    differentiable counterpart of `task`, which judges each candidate alone.
+    differentiable counterpart of `task`, which judges each candidate alone. The mixture's loss is taken at
+    temperature 1.
     """
     if known.features is None:
         return domain(known)
