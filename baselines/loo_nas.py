@@ -74,7 +74,7 @@ class LooNas(Method):
         """rule: how a task's architecture is chosen (`choice/rules.py`). count: candidates. macs: the most a
         candidate may cost on an example; 0: no limit. rounds: of beam search beyond the candidates, by a
         task's own evidence (`choice/beam.py`). head: `choice/heads.py`. calibrated: whether candidates are
-        judged at the confidence that suits each (`choice/calibration.py`).
+        judged at the temperature that suits each (`choice/calibration.py`).
 
         steps, test_steps: learned steps on the weights after the choice, 0 for none; steps_from: the share of
         meta-training after which they are trained. rate: their first rate. sharpness, amount: of the head.

@@ -59,7 +59,7 @@ def open_board(url: str, data: Path, results: Path, moment: float) -> tuple[str,
 
 
 def test_servers_that_start_on_a_new_board_at_once_all_open_it(empty_url: str, tmp_path: Path) -> None:
-    shutil.copytree(FOLDER / "mini-v1/chance", tmp_path / "results")
+    shutil.copytree(FOLDER / "mini-v1/chance/020a1320a88f", tmp_path / "results/mini-v1/chance/020a1320a88f")
     moment = time.time() + 0.3
     with multiprocessing.get_context("fork").Pool(4) as pool:
         words = [(empty_url, tmp_path / "data", tmp_path / "results", moment)] * 4
