@@ -125,6 +125,7 @@ class LooNas(Method):
         self._drawn = settings.space if even else replace(settings.space, sampling="uniform")
         self.candidates = candidates(settings.space, settings.count)
         self.head = head_of(settings.head, settings.sharpness, settings.amount)
+        self.scales = SCALES if settings.calibrated else (1.0,)
         self._within = {spec.name: affordable(self.candidates, spec, settings.macs) for spec in self.specs}
         self._modules: dict[tuple[int, ...], Paths] = {}
 
@@ -195,24 +196,25 @@ class LooNas(Method):
         for episodes in tasks:
             parts = [self._losses_of_all(state, paths, e) for e in by_task(episodes)]
             loo, query = (torch.cat(rows).cpu() for rows in zip(*parts, strict=True))  # (n, scales, K)
-            at = fitted_scales(loo) if self.settings.calibrated else torch.tensor(SCALES.index(1.0))
-            at = at.expand(len(self.candidates))
+            at = fitted_scales(loo)
             loo, query = (rows.gather(1, at.expand(len(rows), 1, -1))[:, 0] for rows in (loo, query))
-            found |= recorded(episodes.spec.name, loo, query, torch.tensor(SCALES, dtype=torch.float64)[at])
+            scales = torch.tensor(self.scales, dtype=torch.float64)[at]
+            found |= recorded(episodes.spec.name, loo, query, scales)
         return state | found
 
     @torch.no_grad()
     def _losses_of_all(self, state: State, paths: Paths, episodes: Episodes) -> tuple[Tensor, Tensor]:
-        """Leave-one-out and query losses (T, len(SCALES), K) of T tasks under each candidate; at one shot
+        """Leave-one-out and query losses (T, len(scales), K) of T tasks under each candidate; at one shot
         twice the latter."""
         spec, support, query = episodes.spec, episodes.support, episodes.query
         features = embed_all(paths, state.group("weights"), spec, torch.cat([support.x, query.x], 1))
         known, asked = features.tensor_split([support.y.shape[1]], 2)  # (K, T, B, F)
         weight, bias = self.head.fit(state, known, support, spec.ways)
-        losses = losses_at_all(asked @ weight.mT + bias[..., None, :], query.y)
+        losses = losses_at_all(asked @ weight.mT + bias[..., None, :], query.y, self.scales)
         if shots_of(support.y, spec.ways) == 1:
             return losses, losses
-        return losses_at_all(self.head.loo(state, known, support.y, spec.ways), support.y), losses
+        logits = self.head.loo(state, known, support.y, spec.ways)
+        return losses_at_all(logits, support.y, self.scales), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         if self.settings.rounds and shots_of(support.y, spec.ways) > 1:

@@ -8,6 +8,8 @@ error on these few tasks the best one is infinite, and its first error elsewhere
 class is answered does not change.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -21,11 +23,11 @@ def losses_at(logits: Tensor, y: Tensor, scales: Tensor) -> Tensor:
     return mean_loss(logits * scales.to(logits)[:, None, None, None], y).T
 
 
-def losses_at_all(logits: Tensor, y: Tensor) -> Tensor:
-    """Mean losses (T, len(SCALES), K) of K candidates' logits (K, T, B, ways) times each of SCALES."""
-    return torch.stack([mean_loss(scale * logits, y).T for scale in SCALES], 1)
+def losses_at_all(logits: Tensor, y: Tensor, scales: Sequence[float] = SCALES) -> Tensor:
+    """Mean losses (T, len(scales), K) of K candidates' logits (K, T, B, ways) times each of the scales."""
+    return torch.stack([mean_loss(scale * logits, y).T for scale in scales], 1)
 
 
 def fitted_scales(losses: Tensor) -> Tensor:
-    """The number in SCALES (K,) of each candidate's scale, from losses (n, len(SCALES), K) of n tasks."""
+    """The number (K,) of each candidate's scale, from losses (n, number of scales, K) of n tasks."""
     return losses.mean(0).argmin(0)

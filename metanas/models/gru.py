@@ -3,40 +3,25 @@
 Cho et al. (2014). The recurrent cell is the supernet's op `gru`.
 """
 
-from collections.abc import Mapping, Sequence
+from torch import Tensor
 
-import torch
-from torch import Tensor, nn
-
-from metanas.data.episode import TaskSpec
-from metanas.models.network import Head, Network, stem_name
-from metanas.models.tokens import Patches, mean_token
+from metanas.models.tokens import TokenNet, mean_token
 from metanas.space.candidates import OPS
 from metanas.space.network_config import NETWORKS, NetworkConfig
 
 
 @NETWORKS.register("gru")
-class GruNet(Network):
+class GruNet(TokenNet):
     """A gated recurrent unit over tokens, frames or image rows (Cho et al., 2014)."""
 
-    def __init__(self, specs: Sequence[TaskSpec], config: NetworkConfig) -> None:
-        super().__init__()
-        entries = {stem_name(spec): Patches(spec, config.width, patch=0) for spec in specs}
-        self.entries = nn.ModuleDict(entries)
-        self.project = nn.ParameterDict(
-            {name: torch.empty(config.width, entry.features) for name, entry in entries.items()}
-        )
+    patch = 0
+
+    def add_layers(self, config: NetworkConfig) -> None:
+        """As of `TokenNet`."""
         self.cell = OPS["gru"](config.width)
-        self.heads = nn.ModuleDict({f"ways{n}": Head(config.width, n) for n in {s.ways for s in specs}})
 
-    def forward(self, x: Tensor, arch: Mapping[str, Tensor], spec: TaskSpec, *, head: bool = True) -> Tensor:
-        """x (B, *input_shape) to logits (B, ways), or without the head to features (B, width).
-
-        `arch` is not used.
-        """
-        name = stem_name(spec)
-        tokens, mask = self.entries[name](x)
-        sequence = (tokens @ self.project[name].T).transpose(1, 2)[:, :, None]  # (B, width, 1, S)
+    def features(self, tokens: Tensor, mask: Tensor | None, project: Tensor) -> Tensor:
+        """As of `TokenNet`."""
+        sequence = (tokens @ project.T).transpose(1, 2)[:, :, None]  # (B, width, 1, S)
         states = self.cell(sequence, None if mask is None else mask[:, None, None])
-        features = mean_token(states.squeeze(2).transpose(1, 2), mask)
-        return self.heads[f"ways{spec.ways}"](features) if head else features
+        return mean_token(states.squeeze(2).transpose(1, 2), mask)

@@ -1,17 +1,25 @@
 """Input layers of the fixed networks: raw input to a feature map (`Entry`) or to tokens (`Patches`).
 
-conv4 and resnet12 read a map; gru, transformer and average read tokens. Images and spectrograms are passed on
-unchanged; text is embedded. Padding is set to 0 and marked with 0 in a mask; None without padding.
+conv4 and resnet12 read a map; gru, transformer and average read tokens, as `TokenNet`s. Images and
+spectrograms are passed on unchanged; text is embedded. Padding is set to 0 and marked with 0 in a mask; None
+without padding.
 """
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metanas.data.episode import TaskSpec
+from metanas.models.network import Head, Network, stem_name
 from metanas.models.ops import Mask
 from metanas.models.stem import Words
+from metanas.space.network_config import NetworkConfig
 from metanas.space.sizes import input_channels
+
+PATCH = 4  # side of an image patch in pixels, frames or steps per token
 
 
 class Entry(nn.Module):
@@ -79,6 +87,42 @@ class Patches(nn.Module):
         h = F.pad(h, (0, -h.shape[-1] % step, 0, -h.shape[-2] % step))
         squares = h.unflatten(3, (-1, step)).unflatten(2, (-1, step))  # (B, C, H', p, W', p)
         return squares.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2), None
+
+
+class TokenNet(Network):
+    """A network that reads tokens, with a projection for each kind of input and a head for each of the ways.
+
+    What lies between them, subclasses say.
+    """
+
+    patch: ClassVar[int] = PATCH  # of `Patches`
+
+    def __init__(self, specs: Sequence[TaskSpec], config: NetworkConfig) -> None:
+        super().__init__()
+        entries = {stem_name(spec): Patches(spec, config.width, self.patch) for spec in specs}
+        self.entries = nn.ModuleDict(entries)
+        self.project = nn.ParameterDict(
+            {name: torch.empty(config.width, entry.features) for name, entry in entries.items()}
+        )
+        self.add_layers(config)  # before the heads: initial weights are drawn in the order of parameters
+        self.heads = nn.ModuleDict({f"ways{n}": Head(config.width, n) for n in {s.ways for s in specs}})
+
+    def add_layers(self, config: NetworkConfig) -> None:
+        """Add the layers between tokens and head as submodules; here none."""
+
+    def features(self, tokens: Tensor, mask: Tensor | None, project: Tensor) -> Tensor:
+        """Tokens (B, S, F), mask (B, S) or None, projection (width, F), to features (B, width)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, arch: Mapping[str, Tensor], spec: TaskSpec, *, head: bool = True) -> Tensor:
+        """x (B, *input_shape) to logits (B, ways), or without the head to features (B, width).
+
+        `arch` is not used.
+        """
+        name = stem_name(spec)
+        tokens, mask = self.entries[name](x)
+        features = self.features(tokens, mask, self.project[name])
+        return self.heads[f"ways{spec.ways}"](features) if head else features
 
 
 def mean_token(tokens: Tensor, mask: Tensor | None) -> Tensor:

@@ -4,50 +4,32 @@ Vaswani et al. (2017) with the norm before each sub-layer (Xiong et al., 2020); 
 Dosovitskiy et al. (2021). The attention is the supernet's op `attn`.
 """
 
-from collections.abc import Mapping, Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metanas.data.episode import TaskSpec
-from metanas.models.network import Head, Network, stem_name
-from metanas.models.tokens import Patches, mean_token
+from metanas.models.tokens import TokenNet, mean_token
 from metanas.space.candidates import OPS
 from metanas.space.network_config import NETWORKS, NetworkConfig
 
-PATCH = 4  # side of an image patch in pixels, frames per token
-
 
 @NETWORKS.register("transformer")
-class Transformer(Network):
+class Transformer(TokenNet):
     """A pre-norm transformer encoder over tokens, frames or image patches (Vaswani et al., 2017)."""
 
     shares_gradients = False  # torch's layer norm loses a term there: up to 1 % of a second-order gradient
 
-    def __init__(self, specs: Sequence[TaskSpec], config: NetworkConfig) -> None:
-        super().__init__()
-        entries = {stem_name(spec): Patches(spec, config.width, PATCH) for spec in specs}
-        self.entries = nn.ModuleDict(entries)
-        self.project = nn.ParameterDict(
-            {name: torch.empty(config.width, entry.features) for name, entry in entries.items()}
-        )
+    def add_layers(self, config: NetworkConfig) -> None:
+        """As of `TokenNet`."""
         self.blocks = nn.ModuleList(_Encoder(config.width) for _ in range(config.depth))
         self.last = _TokenNorm(config.width)
-        self.heads = nn.ModuleDict({f"ways{n}": Head(config.width, n) for n in {s.ways for s in specs}})
 
-    def forward(self, x: Tensor, arch: Mapping[str, Tensor], spec: TaskSpec, *, head: bool = True) -> Tensor:
-        """x (B, *input_shape) to logits (B, ways), or without the head to features (B, width).
-
-        `arch` is not used.
-        """
-        name = stem_name(spec)
-        tokens, mask = self.entries[name](x)
-        tokens = tokens @ self.project[name].T
+    def features(self, tokens: Tensor, mask: Tensor | None, project: Tensor) -> Tensor:
+        """As of `TokenNet`."""
+        tokens = tokens @ project.T
         for block in self.blocks:
             tokens = block(tokens, mask)
-        features = mean_token(self.last(tokens), mask)
-        return self.heads[f"ways{spec.ways}"](features) if head else features
+        return mean_token(self.last(tokens), mask)
 
 
 class _Encoder(nn.Module):
