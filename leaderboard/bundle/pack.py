@@ -23,14 +23,17 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # time stamp of every member, so that a zip does 
 def collect(run: Path, about: Mapping[str, Any]) -> Members:
     """The files of a bundle for the finished run in folder `run`.
 
-    about: the fields of entry.json except `files`; `meta_train_domains` defaults to the run's domains.
+    about: the fields of entry.json except `files`; `meta_train_domains` defaults to the run's domains, or
+    to none where meta-training took no operations.
     BundleError if the run is not finished or a field is wrong.
     """
     members = {name: (run / name).read_bytes() for name in FILES if name != ENTRY and (run / name).is_file()}
     for name in (result.SUBMISSION, result.PREDICTIONS):
         if name not in members:
             raise refuse(name, f"missing in {run}, or no file", hint="give the folder of a finished run")
-    domains = sorted({task.domain for task in result.parse(members[result.SUBMISSION]).tasks})
+    submission = result.parse(members[result.SUBMISSION])
+    trained = submission.costs.train_flops != 0  # None: not counted
+    domains = sorted({task.domain for task in submission.tasks}) if trained else []
     files = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         for name, content in members.items()

@@ -23,7 +23,7 @@ def test_an_outcome_that_nobody_waited_for_is_not_the_next_command_s(tmp_path: P
         with pytest.raises(TimeoutError):
             signal.setitimer(signal.ITIMER_REAL, 0.05)
             commands("list", "rows", cwd=tmp_path, env=env)
-        assert commands("list", "suites", cwd=tmp_path, env=env).stdout.startswith("core-v1")
+        assert commands("list", "suites", cwd=tmp_path, env=env).stdout.startswith("core-lite-v1")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from leaderboard.bundle import reading
-from leaderboard.bundle.names import bundle_digest
+from leaderboard.bundle.names import ENTRY, bundle_digest
 from leaderboard.bundle.pack import collect, to_zip
 from leaderboard.bundle.problem import BundleError
 from metanas.cli.app import main
+from metanas.evaluation import result
 from tests.leaderboard import bundles
 
 Program = Callable[..., tuple[object, str, str]]
@@ -60,6 +61,17 @@ def test_what_is_wrong_comes_with_file_field_and_hint_and_code_3(metanas: Progra
     assert (code, json.loads(out)["problems"][0]["file"]) == (3, "README.md")
     code, _, error = metanas("pack", "run", *ABOUT[2:])
     assert code == 3 and "entry.json: authors: Field required" in error
+
+
+@pytest.mark.parametrize(("operations", "domains"), [(0, []), (5, ["digits", "langid", "spoken-words"])])
+def test_a_run_that_meta_trained_on_nothing_says_so(
+    tmp_path: Path, operations: int, domains: list[str]
+) -> None:
+    run = bundles.run(tmp_path / "run")
+    costs = run.costs.model_copy(update={"train_flops": operations})
+    result.write(tmp_path / "run", run.model_copy(update={"costs": costs}))
+    entry = json.loads(collect(tmp_path / "run", bundles.ABOUT)[ENTRY])
+    assert entry["meta_train_domains"] == domains
 
 
 def test_a_folder_and_any_zip_of_it_are_the_same_bundle(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def track(board: Served) -> str:
 
 def test_benchmarks_are_the_suites_and_say_what_can_be_challenged(board: Served) -> None:
     suites = [b["name"] for b in get(board, "benchmarks").json()["benchmarks"]]
-    assert suites == ["core-v1", "mini-v1", "planted-v1", "series-v1"]
+    assert suites == ["core-lite-v1", "core-v1", "mini-v1", "planted-v1", "series-v1"]
     mini = get(board, "benchmarks/mini-v1").json()
     assert mini["challenges"] == ["langid", "spoken-words"]
     assert set(mini["pinned"]) == set(mini["suite"]["domains"])
@@ -48,7 +48,7 @@ def test_benchmarks_are_the_suites_and_say_what_can_be_challenged(board: Served)
     wrong = get(board, "benchmarks/nope")
     assert (
         wrong.status_code == 404
-        and "there are: core-v1, mini-v1, planted-v1, series-v1" in wrong.json()["detail"]
+        and "there are: core-lite-v1, core-v1, mini-v1, planted-v1, series-v1" in wrong.json()["detail"]
     )
 
 
