@@ -37,7 +37,13 @@ def test_its_own_episodes_are_answered_as_before_and_the_curve_passes_through_th
     trained: Path, tmp_path: Path
 ) -> None:
     again = reevaluate.reevaluate(
-        trained, "mini-v1", ("langid",), "smoke", tmp_path / "on", None, curves=True
+        trained,
+        "",  # on its own suite: the domains of the run alone
+        (),
+        "smoke",
+        tmp_path / "on",
+        None,
+        curves=True,
     )
     before, after = result.read(trained), result.read(again)
     assert after.submission.predictions_sha256 == before.submission.predictions_sha256
