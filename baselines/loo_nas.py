@@ -32,7 +32,7 @@ from metanas.base.ranges import (
 )
 from metanas.base.seeding import generator
 from metanas.choice.beam import beam
-from metanas.choice.calibration import SCALES, fitted_scales, losses_at, losses_at_all
+from metanas.choice.calibration import fitted_scales, losses_at, losses_at_all, scales_of
 from metanas.choice.candidates import affordable, candidates
 from metanas.choice.evidence import mean_loss, shots_of
 from metanas.choice.heads import HeadName, head_of
@@ -67,14 +67,15 @@ class LooNas(Method):
     transductive = False
     trains = True
 
-    before = {"voices": 0.0, "letters": 0.0, "bands": 0.2, "tempo": 0.25, "calibrated": False}
+    before = {"voices": 0.0, "letters": 0.0, "bands": 0.2, "tempo": 0.25, "calibrated": False, "lapse": 0.0}
 
     @dataclass(frozen=True)
     class Settings:
         """rule: how a task's architecture is chosen (`choice/rules.py`). count: candidates. macs: the most a
         candidate may cost on an example; 0: no limit. rounds: of beam search beyond the candidates, by a
         task's own evidence (`choice/beam.py`). head: `choice/heads.py`. calibrated: whether candidates are
-        judged at the temperature that suits each (`choice/calibration.py`).
+        judged at the temperature that suits each; lapse: the share of answers that count as drawn evenly
+        then, 0: no candidate is judged surer than it is (`choice/calibration.py`).
 
         steps, test_steps: learned steps on the weights after the choice, 0 for none; steps_from: the share of
         meta-training after which they are trained. rate: their first rate. sharpness, amount: of the head.
@@ -96,6 +97,7 @@ class LooNas(Method):
         rounds: Number = 0
         head: HeadName = "mahalanobis"
         calibrated: bool = True
+        lapse: Share = 0.02
         steps: Steps = 0
         test_steps: Steps = 0
         steps_from: Share = 0.5
@@ -125,7 +127,7 @@ class LooNas(Method):
         self._drawn = settings.space if even else replace(settings.space, sampling="uniform")
         self.candidates = candidates(settings.space, settings.count)
         self.head = head_of(settings.head, settings.sharpness, settings.amount)
-        self.scales = SCALES if settings.calibrated else (1.0,)
+        self.scales = scales_of(settings.calibrated, settings.lapse)
         self._within = {spec.name: affordable(self.candidates, spec, settings.macs) for spec in self.specs}
         self._modules: dict[tuple[int, ...], Paths] = {}
 
@@ -196,7 +198,7 @@ class LooNas(Method):
         for episodes in tasks:
             parts = [self._losses_of_all(state, paths, e) for e in by_task(episodes)]
             loo, query = (torch.cat(rows).cpu() for rows in zip(*parts, strict=True))  # (n, scales, K)
-            at = fitted_scales(loo)
+            at = fitted_scales(loo, self.scales)
             loo, query = (rows.gather(1, at.expand(len(rows), 1, -1))[:, 0] for rows in (loo, query))
             scales = torch.tensor(self.scales, dtype=torch.float64)[at]
             found |= recorded(episodes.spec.name, loo, query, scales)
@@ -207,14 +209,15 @@ class LooNas(Method):
         """Leave-one-out and query losses (T, len(scales), K) of T tasks under each candidate; at one shot
         twice the latter."""
         spec, support, query = episodes.spec, episodes.support, episodes.query
+        lapse = self.settings.lapse
         features = embed_all(paths, state.group("weights"), spec, torch.cat([support.x, query.x], 1))
         known, asked = features.tensor_split([support.y.shape[1]], 2)  # (K, T, B, F)
         weight, bias = self.head.fit(state, known, support, spec.ways)
-        losses = losses_at_all(asked @ weight.mT + bias[..., None, :], query.y, self.scales)
+        losses = losses_at_all(asked @ weight.mT + bias[..., None, :], query.y, self.scales, lapse)
         if shots_of(support.y, spec.ways) == 1:
             return losses, losses
         logits = self.head.loo(state, known, support.y, spec.ways)
-        return losses_at_all(logits, support.y, self.scales), losses
+        return losses_at_all(logits, support.y, self.scales, lapse), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         if self.settings.rounds and shots_of(support.y, spec.ways) > 1:
@@ -233,7 +236,7 @@ class LooNas(Method):
         def fitness(architectures: Sequence[Architecture]) -> Tensor:
             features = embed_all(Paths(self.net, architectures), weights, spec, support.x)
             logits = self.head.loo(state, features, support.y, spec.ways)
-            return losses_at(logits, support.y, usual.expand(len(architectures))).T
+            return losses_at(logits, support.y, usual.expand(len(architectures)), s.lapse).T
 
         start = [self.candidates[i] for i in self._within[spec.name]]
         rng = generator(int(state["seed"]), "beam", spec.name)
@@ -266,7 +269,8 @@ class LooNas(Method):
             with torch.no_grad():
                 values = embed_all(paths, state.group("weights"), spec, support.x)
                 logits = self.head.loo(state, values, support.y, spec.ways)
-                evidence = losses_at(logits, support.y, prior.scales[within]).cpu()
+                scales, lapse = prior.scales[within], self.settings.lapse
+                evidence = losses_at(logits, support.y, scales, lapse).cpu()
             features = Features(
                 values, lambda f: mean_loss(self.head.loo(state, f, support.y, spec.ways), support.y)
             )

@@ -83,10 +83,17 @@ def mahalanobis_loo(features: Tensor, y: Tensor, ways: int, sharpness: float, am
 
 
 @full_precision
-def mean_loss(logits: Tensor, y: Tensor) -> Tensor:
-    """Mean over B of the cross-entropy of logits (..., T, B, ways) with labels y (T, B): (..., T)."""
-    picked = logits.log_softmax(-1).gather(-1, y.expand(logits.shape[:-1])[..., None])
-    return -picked[..., 0].mean(-1)
+def mean_loss(logits: Tensor, y: Tensor, lapse: float = 0.0) -> Tensor:
+    """Mean over B of the cross-entropy of logits (..., T, B, ways) with labels y (T, B): (..., T).
+
+    lapse: the share of answers that count as drawn evenly from the classes, in [0, 1]; so p = (1 - lapse)
+    softmax + lapse / ways, and no answer costs more than log(ways / lapse).
+    """
+    picked = logits.log_softmax(-1).gather(-1, y.expand(logits.shape[:-1])[..., None])[..., 0]
+    if lapse:
+        known, even = torch.tensor([1 - lapse, lapse / logits.shape[-1]], dtype=torch.float64).log().tolist()
+        picked = torch.logaddexp(picked + known, torch.full_like(picked, even))
+    return -picked.mean(-1)
 
 
 def _at_least_two(y: Tensor, ways: int) -> None:

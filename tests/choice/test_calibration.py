@@ -1,5 +1,6 @@
 """Candidates are judged at the confidence that suits each of them."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor
 from baselines import loo_nas
 from baselines.loo_nas import LooNas
 from metanas.base.seeding import generator
-from metanas.choice.calibration import SCALES, fitted_scales, losses_at, losses_at_all
+from metanas.choice.calibration import NEAR, SCALES, fitted_scales, losses_at, losses_at_all, scales_of
 from metanas.choice.evidence import mean_loss
 from metanas.choice.judged import judged, recorded
 from metanas.choice.paths import Paths, embed_all
@@ -30,30 +31,85 @@ def candidates() -> Tensor:
     return torch.stack([40 * (noise[0] + 1.5 * told), 0.3 * (noise[1] + 0.5 * told)])
 
 
-def test_the_better_candidate_wins_at_its_own_scale_alone() -> None:
+DOWN = scales_of(calibrated=True, lapse=0)
+
+
+def fitted(logits: Tensor, scales: tuple[float, ...], lapse: float) -> Tensor:
+    at = fitted_scales(losses_at_all(logits, Y, scales, lapse), scales)
+    return torch.tensor(scales, dtype=torch.float64)[at]
+
+
+def judged_loss(logits: Tensor, calibrated: bool, lapse: float) -> Tensor:
+    """The mean loss of each candidate at the scale that is fitted to it."""
+    return losses_at(logits, Y, fitted(logits, scales_of(calibrated, lapse), lapse), lapse).mean(0)
+
+
+def accuracies(logits: Tensor) -> Tensor:
+    return (logits.argmax(-1) == Y).double().mean((1, 2))
+
+
+@pytest.mark.parametrize("lapse", [0, 0.02])
+def test_a_better_candidate_that_is_too_sure_wins_at_its_own_scale_alone(lapse: float) -> None:
     logits = candidates()
-    right = (logits.argmax(-1) == Y).double().mean((1, 2))
+    right = accuracies(logits)
     assert right[0] > right[1] + 0.1
-    as_they_are = losses_at(logits, Y, torch.ones(2)).mean(0)
-    at = fitted_scales(losses_at_all(logits, Y))
-    calibrated = losses_at(logits, Y, torch.tensor(SCALES)[at]).mean(0)
-    assert as_they_are.argmin() == 1 and calibrated.argmin() == 0
+    assert judged_loss(logits, calibrated=False, lapse=lapse).argmin() == 1
+    assert judged_loss(logits, calibrated=True, lapse=lapse).argmin() == 0
 
 
-def test_the_fitted_scale_is_the_best_of_its_grid() -> None:
-    logits = candidates()
-    at = fitted_scales(losses_at_all(logits, Y))
-    for k, number in enumerate(at.tolist()):
-        found = minimize_scalar(
-            lambda t, k=k: float(mean_loss(2.0**t * logits[k], Y).mean()), (-6, 4), tol=1e-9
-        )
-        assert abs(torch.tensor(SCALES[number]).log2() - min(found.x, 0)) <= 0.25 + 1e-6
+def test_a_better_candidate_that_is_sure_of_nothing_wins_with_a_lapse_rate_alone() -> None:
+    """As max pooling on planted-clump: 97 % right, and a loss of 1.40 where chance has 1.61."""
+    sure, _ = candidates()
+    unsure = 0.01 * (sure + 40 * F.one_hot(Y, 3))
+    logits = torch.stack([unsure, 0.05 * sure])
+    right = accuracies(logits)
+    assert right[0] > right[1] + 0.1
+    assert judged_loss(logits, calibrated=True, lapse=0).argmin() == 1
+    assert judged_loss(logits, calibrated=True, lapse=0.02).argmin() == 0
 
 
-def test_a_candidate_without_an_error_is_not_made_surer() -> None:
+@pytest.mark.parametrize("factor", [1, 1 / 300])
+@pytest.mark.parametrize("lapse", [0, 0.02])
+def test_the_fitted_scale_is_the_best_one_or_nearly_as_good_and_nearest_1(
+    factor: float, lapse: float
+) -> None:
+    """Against scipy's minimiser."""
+    logits, scales = factor * candidates(), scales_of(calibrated=True, lapse=lapse)
+    for one, scale in zip(logits, fitted(logits, scales, lapse), strict=True):
+
+        def loss(t: float, one: Tensor = one) -> float:
+            return float(mean_loss(2.0**t * one, Y, lapse).mean())
+
+        best = minimize_scalar(loss, bounds=(-6, 10), method="bounded", options={"xatol": 1e-9})
+        if lapse:
+            nearer = [s for s in SCALES if abs(math.log(s)) < abs(math.log(scale)) - 1e-9]
+            assert loss(math.log2(scale)) <= best.fun + NEAR + 1e-3  # the grid's steps
+            assert all(loss(math.log2(s)) > best.fun + NEAR for s in nearer)
+        else:
+            assert abs(torch.log2(scale) - min(best.x, 0)) <= 0.25 + 1e-6
+
+
+def test_a_candidate_without_an_error_is_not_made_surer_without_a_lapse_rate() -> None:
     """Its best scale is infinite, at which one error elsewhere would cost more than many of another."""
     solved = 3 * F.one_hot(Y, 3).double()[None]
-    assert SCALES[int(fitted_scales(losses_at_all(solved, Y)))] == max(SCALES) == 1.0
+    assert fitted(solved, DOWN, 0).tolist() == [max(DOWN)] == [1.0]
+
+
+def test_with_a_lapse_rate_one_error_costs_little() -> None:
+    solved, lapse = 3 * F.one_hot(Y, 3).double()[None], 0.02
+    scale = fitted(solved, SCALES, lapse)
+    assert 1 < scale < max(SCALES)  # as sure as makes a difference
+    wrong = solved.roll(1, -1)
+    assert losses_at(wrong, Y, scale, lapse).max() <= math.log(3 / lapse)
+
+
+def test_a_loss_with_lapses_is_that_of_the_mixed_probabilities() -> None:
+    logits = candidates()
+    expected = -(0.9 * logits.softmax(-1) + 0.1 / 3).log().gather(-1, Y.expand(2, -1, -1)[..., None])
+    torch.testing.assert_close(mean_loss(logits, Y, 0.1), expected[..., 0].mean(-1), rtol=1e-12, atol=0)
+    plain = F.cross_entropy(logits[0].flatten(0, 1), Y.flatten(), reduction="none").view(Y.shape).mean(1)
+    torch.testing.assert_close(mean_loss(logits, Y)[0], plain, rtol=1e-12, atol=0)
+    torch.testing.assert_close(mean_loss(logits, Y, 1.0), torch.full((2, 40), math.log(3)).double())
 
 
 def test_losses_at_scales_are_cross_entropies() -> None:
@@ -63,7 +119,7 @@ def test_losses_at_scales_are_cross_entropies() -> None:
         for scale, one in zip(scales.double(), logits, strict=True)
     ]
     torch.testing.assert_close(losses_at(logits, Y, scales), torch.stack(expected, 1), rtol=1e-12, atol=0)
-    everywhere = losses_at_all(logits, Y)
+    everywhere = losses_at_all(logits, Y, SCALES)
     assert everywhere.shape == (40, len(SCALES), 2)
     torch.testing.assert_close(everywhere[:, SCALES.index(0.5), 0], expected[0], rtol=1e-12, atol=0)
 
@@ -96,7 +152,7 @@ def test_a_task_is_judged_at_the_scales_that_were_fitted() -> None:
     assert len(scales.unique()) > 1 and set(scales.tolist()) <= set(SCALES)
     paths = Paths(method.net, method.candidates)
     features = embed_all(paths, state.group("weights"), tiny.SPEC, support.x)
-    losses = losses_at(method.head.loo(state, features, support.y, 2), support.y, scales)
+    losses = losses_at(method.head.loo(state, features, support.y, 2), support.y, scales, SETTINGS.lapse)
     assert torch.equal(method.choose(state, tiny.SPEC, support, "task"), losses.argmin(1))
     plain = LooNas([tiny.SPEC], replace(SETTINGS, calibrated=False))
     assert not torch.equal(plain.choose(selected(plain), tiny.SPEC, support, "task"), losses.argmin(1))
@@ -106,9 +162,9 @@ def test_new_architectures_of_a_beam_are_judged_at_the_mean_scale(monkeypatch: p
     method = LooNas([tiny.SPEC], replace(SETTINGS, rounds=1))
     state, used = selected(method), []
 
-    def spy(logits: Tensor, y: Tensor, scales: Tensor) -> Tensor:
+    def spy(logits: Tensor, y: Tensor, scales: Tensor, lapse: float) -> Tensor:
         used.append(scales)
-        return losses_at(logits, y, scales)
+        return losses_at(logits, y, scales, lapse)
 
     monkeypatch.setattr(loo_nas, "losses_at", spy)
     method.adapt(state, tiny.SPEC, told(3).support)
