@@ -21,7 +21,7 @@ from torch import Tensor
 from metanas.choice.evidence import mean_loss
 
 SCALES = tuple(2.0 ** (i / 2) for i in range(-12, 21))  # 1/64 to 1024
-NEAR = 0.01  # nats: losses this near the least are as good; the factor nearest 1 among them is taken
+NEAR = 0.001  # nats: losses this near the least are as good; the factor nearest 1 among them is taken
 
 
 def scales_of(calibrated: bool, lapse: float) -> tuple[float, ...]:
