@@ -24,6 +24,7 @@ from metanas.base.ranges import (
     Limit,
     NonNegative,
     Number,
+    Part,
     Positive,
     Rate,
     Share,
@@ -97,7 +98,7 @@ class LooNas(Method):
         rounds: Number = 0
         head: HeadName = "mahalanobis"
         calibrated: bool = True
-        lapse: Share = 0.02
+        lapse: Part = 0.02
         steps: Steps = 0
         test_steps: Steps = 0
         steps_from: Share = 0.5
@@ -127,7 +128,8 @@ class LooNas(Method):
         self._drawn = settings.space if even else replace(settings.space, sampling="uniform")
         self.candidates = candidates(settings.space, settings.count)
         self.head = head_of(settings.head, settings.sharpness, settings.amount)
-        self.scales = scales_of(settings.calibrated, settings.lapse)
+        self.lapse = settings.lapse if settings.calibrated else 0.0
+        self.scales = scales_of(settings.calibrated, self.lapse)
         self._within = {spec.name: affordable(self.candidates, spec, settings.macs) for spec in self.specs}
         self._modules: dict[tuple[int, ...], Paths] = {}
 
@@ -209,15 +211,14 @@ class LooNas(Method):
         """Leave-one-out and query losses (T, len(scales), K) of T tasks under each candidate; at one shot
         twice the latter."""
         spec, support, query = episodes.spec, episodes.support, episodes.query
-        lapse = self.settings.lapse
         features = embed_all(paths, state.group("weights"), spec, torch.cat([support.x, query.x], 1))
         known, asked = features.tensor_split([support.y.shape[1]], 2)  # (K, T, B, F)
         weight, bias = self.head.fit(state, known, support, spec.ways)
-        losses = losses_at_all(asked @ weight.mT + bias[..., None, :], query.y, self.scales, lapse)
+        losses = losses_at_all(asked @ weight.mT + bias[..., None, :], query.y, self.scales, self.lapse)
         if shots_of(support.y, spec.ways) == 1:
             return losses, losses
         logits = self.head.loo(state, known, support.y, spec.ways)
-        return losses_at_all(logits, support.y, self.scales, lapse), losses
+        return losses_at_all(logits, support.y, self.scales, self.lapse), losses
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         if self.settings.rounds and shots_of(support.y, spec.ways) > 1:
@@ -236,7 +237,7 @@ class LooNas(Method):
         def fitness(architectures: Sequence[Architecture]) -> Tensor:
             features = embed_all(Paths(self.net, architectures), weights, spec, support.x)
             logits = self.head.loo(state, features, support.y, spec.ways)
-            return losses_at(logits, support.y, usual.expand(len(architectures)), s.lapse).T
+            return losses_at(logits, support.y, usual.expand(len(architectures)), self.lapse).T
 
         start = [self.candidates[i] for i in self._within[spec.name]]
         rng = generator(int(state["seed"]), "beam", spec.name)
@@ -269,8 +270,7 @@ class LooNas(Method):
             with torch.no_grad():
                 values = embed_all(paths, state.group("weights"), spec, support.x)
                 logits = self.head.loo(state, values, support.y, spec.ways)
-                scales, lapse = prior.scales[within], self.settings.lapse
-                evidence = losses_at(logits, support.y, scales, lapse).cpu()
+                evidence = losses_at(logits, support.y, prior.scales[within], self.lapse).cpu()
             features = Features(
                 values, lambda f: mean_loss(self.head.loo(state, f, support.y, spec.ways), support.y)
             )

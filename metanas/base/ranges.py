@@ -79,6 +79,7 @@ NonNegative = Annotated[float, Range(least=0)]
 Amount = Annotated[float, Range(least=0, most=1_000_000)]  # beside 1, in float32
 Number = Annotated[int, Range(least=0, most=MANY)]
 Share = Annotated[float, Range(least=0, most=1)]
+Part = Annotated[float, Range(least=0, below=1)]  # never all of it
 Positive = Annotated[float, Range(above=0)]
 Limit = Annotated[float, Range(above=0, finite=False)]  # of a norm; infinity: no limit
 Seed = Annotated[int, Range(least=0, most=30_000)]

@@ -12,7 +12,7 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder with checkpoints.")],
     suite: Annotated[str, typer.Option(help="Suite of the test episodes. Default: the run's own.")] = "",
     domains: Annotated[
-        str, typer.Option(help="Domains: a,b. Default: all of the suite; on its own, the run's.")
+        str, typer.Option(help="Domains: a,b. Default: all of the suite; without --suite the run's.")
     ] = "",
     budget: Annotated[
         str, typer.Option(help="Gives the number of episodes: smoke | demo | small | full | small-2T ...")

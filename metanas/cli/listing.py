@@ -112,7 +112,7 @@ def _repeats(name: str, about: "store.About") -> str:
     from metanas.data import duplicates, manifest, suite
 
     pinned = (manifest.pinned_repeats(s, name, about["fingerprint"]) for s in suite.names())
-    episodes = [f"{shape} {words}" for shapes in pinned for shape, words in shapes.items()]
+    episodes = dict.fromkeys(f"{shape} {words}" for shapes in pinned for shape, words in shapes.items())
     return "; ".join(filter(None, (duplicates.examples_shown(about["repeats"]), *episodes)))
 
 

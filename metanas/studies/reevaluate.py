@@ -51,7 +51,7 @@ def reevaluate(
 ) -> Path:
     """Predict the test episodes of a suite with the checkpoints of `run`; returns the new run folder.
 
-    suite: empty for the run's own. domains: empty for all of the suite, or on its own suite for those of the
+    suite: empty for the run's own. domains: empty for all of the suite, or without `suite` for those of the
     run. budget: gives the number of test episodes. out: the new run folder, None for RUN/on-SUITE. root: the
     data folder. curves: also write curves.parquet. regret: also answer under every candidate of a choice.
     ConfigError; DataError; ResultError if a result in either folder is on other episodes than the suite pins.

@@ -160,11 +160,36 @@ def test_a_task_is_judged_at_the_scales_that_were_fitted() -> None:
     assert not torch.equal(plain.choose(selected(plain), tiny.SPEC, support, "task"), losses.argmin(1))
 
 
+def test_tasks_are_judged_with_the_lapse_rate_they_are_chosen_with() -> None:
+    method, tasks = LooNas([tiny.SPEC], SETTINGS), told(20)
+    state, name = selected(method), tiny.SPEC.name
+    paths = Paths(method.net, method.candidates)
+    for plain in (method, LooNas([tiny.SPEC], replace(SETTINGS, calibrated=False))):
+        found = State(plain.select(state, [tasks]))
+        scales = found[f"judged/scale/{name}"]
+        features = embed_all(paths, state.group("weights"), tiny.SPEC, tasks.support.x)
+        logits = plain.head.loo(state, features, tasks.support.y, 2)
+        expected = losses_at(logits, tasks.support.y, scales, SETTINGS.lapse if plain is method else 0)
+        torch.testing.assert_close(found[f"judged/loo/{name}"], expected.double(), rtol=1e-5, atol=1e-6)
+
+
+def test_without_calibration_a_lapse_rate_changes_nothing() -> None:
+    states = [
+        selected(LooNas([tiny.SPEC], replace(SETTINGS, calibrated=False, lapse=lapse))) for lapse in (0, 0.5)
+    ]
+    assert all(torch.equal(states[0][name], t) for name, t in states[1].items())
+
+
+def test_a_setting_that_came_later_means_what_runs_did_before() -> None:
+    assert LooNas.before["lapse"] == 0 and not LooNas.before["calibrated"]
+
+
 def test_new_architectures_of_a_beam_are_judged_at_the_mean_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     method = LooNas([tiny.SPEC], replace(SETTINGS, rounds=1))
     state, used = selected(method), []
 
     def spy(logits: Tensor, y: Tensor, scales: Tensor, lapse: float) -> Tensor:
+        assert lapse == SETTINGS.lapse
         used.append(scales)
         return losses_at(logits, y, scales, lapse)
 

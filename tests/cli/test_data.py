@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from metanas.cli import listing
 from metanas.cli.app import app
+from metanas.data import manifest
 from metanas.data.store import folder_of
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +78,14 @@ def test_data_that_every_run_refuses_is_not_called_full(tmp_path: Path, shared: 
     row = {row["name"]: row for row in json.loads(output)}["sst2"]
     assert (row["state"], row["data"]) == ("refused", "other")
     assert "core-v1 was pinned on ccec8d2e5578" in row["next"]
+
+
+def test_repeats_in_episodes_that_two_suites_share_are_told_once() -> None:
+    pinned = manifest.read("core-v1")["clinc150"]["full"]
+    assert manifest.read("core-lite-v1")["clinc150"]["full"]["test"] == pinned["test"]
+    none = {"examples": 1, "twice": 0, "train": 0}
+    told = listing._repeats("clinc150", {"fingerprint": pinned["fingerprint"], "repeats": none})  # type: ignore[typeddict-item]
+    assert told.count("5w5s15q") == 1 and told.count(";") == 0
 
 
 def test_a_damaged_store_is_said_to_be(shared: Path) -> None:

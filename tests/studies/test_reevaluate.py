@@ -57,6 +57,18 @@ def test_its_own_episodes_are_answered_as_before_and_the_curve_passes_through_th
             np.testing.assert_allclose(there.accuracy, answers.accuracy[seed][: len(there)])
 
 
+@pytest.mark.parametrize(
+    ("suite", "domains"), [("", ("langid",)), ("mini-v1", ("digits", "langid", "spoken-words"))]
+)
+def test_a_suite_that_is_named_is_taken_whole(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suite: str, domains: tuple[str, ...]
+) -> None:
+    asked = []
+    monkeypatch.setattr(reevaluate, "prepare", lambda config, *_, **__: asked.append(config) or [])
+    reevaluate.reevaluate(trained, suite, (), "smoke", tmp_path / "on", None, curves=False)
+    assert asked[0].suite.domains == domains
+
+
 def test_a_domain_it_never_saw_is_answered_from_a_fresh_stem(trained: Path, tmp_path: Path) -> None:
     found = reevaluate.reevaluate(
         trained, "mini-v1", ("digits",), "smoke", tmp_path / "on", None, curves=True

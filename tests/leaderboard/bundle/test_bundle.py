@@ -63,9 +63,12 @@ def test_what_is_wrong_comes_with_file_field_and_hint_and_code_3(metanas: Progra
     assert code == 3 and "entry.json: authors: Field required" in error
 
 
-@pytest.mark.parametrize(("operations", "domains"), [(0, []), (5, ["digits", "langid", "spoken-words"])])
+@pytest.mark.parametrize(
+    ("operations", "domains"),
+    [(0, []), (5, ["digits", "langid", "spoken-words"]), (None, ["digits", "langid", "spoken-words"])],
+)
 def test_a_run_that_meta_trained_on_nothing_says_so(
-    tmp_path: Path, operations: int, domains: list[str]
+    tmp_path: Path, operations: int | None, domains: list[str]
 ) -> None:
     run = bundles.run(tmp_path / "run")
     costs = run.costs.model_copy(update={"train_flops": operations})
