@@ -148,9 +148,15 @@ class Asked:
         return {control: self._repeated(self._decoded(logits)) for control, logits in archs.items()}
 
     def _decoded(self, logits: Tensors) -> Chosen:
-        """One architecture of hard logits without T, as one episode."""
+        """One architecture of logits without T, as one episode.
+
+        In float32, as choices are kept: what ties there must not be told apart here.
+        """
         assert self.space is not None
-        p = {name: t.double().softmax(-1).numpy(force=True)[None] for name, t in logits.items()}
+        p = {
+            name: t.double().softmax(-1).numpy(force=True)[None].astype(np.float32)
+            for name, t in logits.items()
+        }
         return decoding.decode(self.space, p)
 
     def _swapped(self, domain: Domain) -> dict[str, Chosen]:

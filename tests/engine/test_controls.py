@@ -15,14 +15,15 @@ from metanas.data.episode import Batch, TaskSpec
 from metanas.engine import config as configs
 from metanas.engine import flops
 from metanas.engine.collect import task_of
-from metanas.engine.controls import score_controls
+from metanas.engine.controls import Asked, score_controls
 from metanas.engine.predict import predict_tasks
 from metanas.engine.seed_run import SeedRun, task_name
-from metanas.evaluation import controls, result
+from metanas.evaluation import choices, controls, result
 from metanas.method import Adapted, Method, State
 from metanas.params import Tensors
 from metanas.search.discretize import logits_of
 from metanas.space.architecture import parse
+from metanas.space import decoding
 from metanas.space.space import SearchSpace
 
 SETTINGS = ["space.layers=1", "space.reductions=[]", "suite.shots=[5]", "budget.eval_episodes=30"]
@@ -125,6 +126,20 @@ def test_where_it_does_not_the_difference_is_exactly_0_and_nothing_is_asked(
         for task, own in found["answers"].items():
             assert (found[control][task] == own).all()
     assert method.asked <= 2 + 60  # the first question of each task, and the random architectures
+
+
+def test_what_is_kept_as_a_tie_is_decoded_alike_by_the_controls(tmp_path: Path, space: SearchSpace) -> None:
+    """After one iteration candidates differ by 1e-9, which float32 does not hold."""
+    asked = object.__new__(Asked)
+    asked.space = space
+    logits = {
+        name: 1e-9 * torch.arange(t.numel(), dtype=torch.float64).view(t.shape).flip(-1).roll(1, -1)
+        for name, t in logits_of(space, parse("conv3/relu", space)).items()
+    }
+    choices.keep(tmp_path, "a/5w1s", 0, {name: t[None] for name, t in logits.items()})
+    kept = decoding.decode(space, choices.of_task(tmp_path, "a/5w1s"))
+    fixed = asked._decoded(logits)
+    assert all(np.array_equal(kept[name], fixed[name]) for name in kept)
 
 
 def test_a_mixture_is_decoded_once_and_differences_are_between_discrete_ones(
