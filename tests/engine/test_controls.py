@@ -22,8 +22,8 @@ from metanas.evaluation import choices, controls, result
 from metanas.method import Adapted, Method, State
 from metanas.params import Tensors
 from metanas.search.discretize import logits_of
-from metanas.space.architecture import parse
 from metanas.space import decoding
+from metanas.space.architecture import parse
 from metanas.space.space import SearchSpace
 
 SETTINGS = ["space.layers=1", "space.reductions=[]", "suite.shots=[5]", "budget.eval_episodes=30"]
