@@ -198,27 +198,28 @@ class LooNas(Method):
         paths = Paths(self.net, self.candidates)
         found: Tensors = {}
         for episodes in tasks:
-            parts = [self._losses_of_all(state, paths, e) for e in by_task(episodes)]
-            loo, query = (torch.cat(rows).cpu() for rows in zip(*parts, strict=True))  # (n, scales, K)
-            at = fitted_scales(loo, self.scales)
-            loo, query = (rows.gather(1, at.expand(len(rows), 1, -1))[:, 0] for rows in (loo, query))
+            spec, support, query = episodes.spec, episodes.support.y.cpu(), episodes.query.y.cpu()
+            parts = [self._logits_of_all(state, paths, e) for e in by_task(episodes)]
+            left_out, asked = (torch.cat(rows, 1).cpu() for rows in zip(*parts, strict=True))
+            labels = query if shots_of(support, spec.ways) == 1 else support
+            at = fitted_scales(losses_at_all(left_out, labels, self.scales, self.lapse), self.scales)
             scales = torch.tensor(self.scales, dtype=torch.float64)[at]
-            found |= recorded(episodes.spec.name, loo, query, scales)
+            loo = losses_at(left_out, labels, scales, self.lapse)
+            found |= recorded(spec.name, loo, losses_at(asked, query, scales, self.lapse), scales)
         return state | found
 
     @torch.no_grad()
-    def _losses_of_all(self, state: State, paths: Paths, episodes: Episodes) -> tuple[Tensor, Tensor]:
-        """Leave-one-out and query losses (T, len(scales), K) of T tasks under each candidate; at one shot
-        twice the latter."""
+    def _logits_of_all(self, state: State, paths: Paths, episodes: Episodes) -> tuple[Tensor, Tensor]:
+        """Leave-one-out and query logits (K, T, B, ways) of T tasks under each candidate; at one shot twice
+        the latter."""
         spec, support, query = episodes.spec, episodes.support, episodes.query
         features = embed_all(paths, state.group("weights"), spec, torch.cat([support.x, query.x], 1))
         known, asked = features.tensor_split([support.y.shape[1]], 2)  # (K, T, B, F)
         weight, bias = self.head.fit(state, known, support, spec.ways)
-        losses = losses_at_all(asked @ weight.mT + bias[..., None, :], query.y, self.scales, self.lapse)
+        logits = asked @ weight.mT + bias[..., None, :]
         if shots_of(support.y, spec.ways) == 1:
-            return losses, losses
-        logits = self.head.loo(state, known, support.y, spec.ways)
-        return losses_at_all(logits, support.y, self.scales, self.lapse), losses
+            return logits, logits
+        return self.head.loo(state, known, support.y, spec.ways), logits
 
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         if self.settings.rounds and shots_of(support.y, spec.ways) > 1:
