@@ -150,14 +150,10 @@ class Asked:
     def _decoded(self, logits: Tensors) -> Chosen:
         """One architecture of logits without T, as one episode.
 
-        In float32, as choices are kept: what ties there must not be told apart here.
+        From what would be kept of it: what ties there must not be told apart here.
         """
         assert self.space is not None
-        p = {
-            name: t.double().softmax(-1).numpy(force=True)[None].astype(np.float32)
-            for name, t in logits.items()
-        }
-        return decoding.decode(self.space, p)
+        return decoding.decode(self.space, {name: p[None] for name, p in choices.kept(logits).items()})
 
     def _swapped(self, domain: Domain) -> dict[str, Chosen]:
         """The most frequent decoded architecture of the next domain in the order of `tasks`, if any."""

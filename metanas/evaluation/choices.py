@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
 
 from metanas.base import json_text
@@ -47,16 +48,24 @@ class Choices(NamedTuple):
         return self.values[:, first : first + int(np.prod(shape))].reshape(-1, *shape)
 
 
+def kept(arch: "Mapping[str, Tensor]") -> dict[str, NDArray[np.float32]]:
+    """Logits (..., options) by group as the probabilities that are kept of them, in float32."""
+    return {
+        name: t.cpu().double().softmax(-1).numpy(force=True).astype(np.float32)
+        for name, t in sorted(arch.items())
+    }
+
+
 def keep(folder: Path, task: str, seed: int, arch: "Mapping[str, Tensor] | None") -> None:
     """Write a task's choices. arch: logits (E, ..., options) by group; without any the table is empty."""
-    probabilities = {name: t.cpu().double().softmax(-1).numpy() for name, t in sorted((arch or {}).items())}
+    probabilities = kept(arch or {})
     groups, column = {}, 0
     for name, values in probabilities.items():
         groups[name] = [column, list(values.shape[1:])]
         column += int(np.prod(values.shape[1:]))
     episodes = len(next(iter(probabilities.values()))) if probabilities else 0
     flat = [v.reshape(episodes, -1) for v in probabilities.values()]
-    rows = np.concatenate(flat, axis=1).astype(np.float32) if flat else np.zeros((0, 0), np.float32)
+    rows = np.concatenate(flat, axis=1) if flat else np.zeros((0, 0), np.float32)
     table = pa.table(
         {
             "task": [task] * episodes,
