@@ -7,6 +7,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,25 @@ from pydantic import ValidationError
 
 from leaderboard.bundle.entry import Entry, from_pydantic
 from leaderboard.bundle.names import ENTRY, FILES, Members
-from leaderboard.bundle.problem import BundleError, refuse
+from leaderboard.bundle.problem import BundleError, Problem, refuse
 from metanas.evaluation import result
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # time stamp of every member, so that a zip does not depend on the clock
+OPTIONS = {  # of `metanas pack`, by field of entry.json
+    "authors": "--author NAME",
+    "contact": "--contact ADDRESS",
+    "family": "--family FAMILY",
+    "summary": "--summary TEXT",
+    "hparam_trials": "--trials N",
+    "meta_train_domains": "--meta-train a,b",
+}
 
 
 def collect(run: Path, about: Mapping[str, Any]) -> Members:
     """The files of a bundle for the finished run in folder `run`.
 
-    about: the fields of entry.json except `files`; `meta_train_domains` defaults to the run's domains, or
-    to none where meta-training took no operations.
+    about: the fields of entry.json except `files`. `meta_train_domains` defaults to the run's domains, or to
+    none where meta-training took no operations; a run of `metanas evaluate` does not know them.
     BundleError if the run is not finished or a field is wrong.
     """
     members = {name: (run / name).read_bytes() for name in FILES if name != ENTRY and (run / name).is_file()}
@@ -32,16 +41,18 @@ def collect(run: Path, about: Mapping[str, Any]) -> Members:
         if name not in members:
             raise refuse(name, f"missing in {run}, or no file", hint="give the folder of a finished run")
     submission = result.parse(members[result.SUBMISSION])
-    trained = submission.costs.train_flops != 0  # None: not counted
-    domains = sorted({task.domain for task in submission.tasks}) if trained else []
+    if (flops := submission.costs.train_flops) is not None:  # None: trained by another run, or not counted
+        domains = sorted({task.domain for task in submission.tasks}) if flops else []
+        about = {"meta_train_domains": domains, **about}
     files = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         for name, content in members.items()
     }
     try:
-        entry = Entry.model_validate({"meta_train_domains": domains, **about, "files": files})
+        entry = Entry.model_validate({**about, "files": files})
     except ValidationError as error:
-        raise BundleError(from_pydantic(ENTRY, error)) from error
+        problems = from_pydantic(ENTRY, error)
+        raise BundleError([_with_option(p) if p.field not in about else p for p in problems]) from error
     text = entry.model_dump_json(indent=1, exclude_none=True) + "\n"
     return {**members, ENTRY: text.encode()}
 
@@ -57,3 +68,8 @@ def to_zip(members: Members) -> bytes:
             info.external_attr = 0o644 << 16
             archive.writestr(info, content, compress_type=method)
     return sink.getvalue()
+
+
+def _with_option(missing: Problem) -> Problem:
+    """The problem of a field that was not given, with how to give it."""
+    return replace(missing, hint=f"give {OPTIONS[missing.field]}, or {missing.field} in the file of --about")

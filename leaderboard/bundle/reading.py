@@ -16,7 +16,7 @@ from leaderboard.bundle.problem import refuse
 
 RATIO = 200  # largest inflated size / compressed size of one member
 LOCAL_HEADER = 30  # bytes of a zip member's header before its name
-EXPECTED = f"a bundle holds only {', '.join(FILES)}"
+EXPECTED = f"a bundle holds only {', '.join(FILES)}; `metanas pack RUN` makes one of a run folder"
 
 
 def read(path: Path) -> Members:

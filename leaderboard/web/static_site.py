@@ -81,21 +81,28 @@ def _tables(board: Board, width: int) -> list[Table]:
 
 
 def _table(board: Board, columns: Mapping[str, Sequence[str]], *, first: bool = True) -> Table:
-    """Ranks, methods, means and `columns`: heading -> a text per line. The first of a board has the gains."""
+    """Ranks, methods, means and `columns`: heading -> a text per line. The first of a board has the gains.
+
+    It has the numbers of seeds, too, where they differ.
+    """
     gained = first and any(line.standing.gain for line in board.lines)
+    seeds = [str(len(line.standing.document.seeds)) for line in board.lines]
+    seeded = first and len(set(seeds)) > 1
     note = f"{NOTE}{GAINED}" if gained else NOTE
     title = board.track if first else f"{board.track} (continued)"
     table = Table(title=title, caption=f"accuracy in %, 95 % intervals; {note}")
     table.add_column("rank", justify="right")
     table.add_column("method")
     table.add_column("mean")
+    if seeded:
+        table.add_column("seeds", justify="right")
     if gained:
         table.add_column("architecture gain")
     for name in columns:
         table.add_column(name)
-    for line, *cells in zip(board.lines, *columns.values(), strict=True):
-        gains = (gain(line),) if gained else ()
-        table.add_row(line.ranks, line.method, line.overall.percent(), *gains, *cells)
+    for line, count, *cells in zip(board.lines, seeds, *columns.values(), strict=True):
+        extra = [count] * seeded + [gain(line)] * gained
+        table.add_row(line.ranks, line.method, line.overall.percent(), *extra, *cells)
     return table
 
 

@@ -14,7 +14,7 @@ from metanas.base import yaml_text
 from metanas.base.atomic import write_atomically
 from metanas.base.plugins import load
 from metanas.base.ranges import MANY, STORED
-from metanas.cli.common import AsJson, fail, warn
+from metanas.cli.common import AsJson, fail, names, warn
 
 if TYPE_CHECKING:
     from metanas.data.suite import Suite
@@ -53,6 +53,10 @@ def pack(
     trials: Annotated[
         int | None, typer.Option(min=1, max=MANY, help="Number of configurations tried before this one.")
     ] = None,
+    meta_train: Annotated[
+        str | None,
+        typer.Option(help="Domains of meta-training: a,b. Default: the run's, but for one of `evaluate`."),
+    ] = None,
 ) -> None:
     """Make the bundle of a finished run, for `metanas submit`."""
     entry = _about(about)
@@ -62,6 +66,7 @@ def pack(
         "family": family,
         "summary": summary,
         "hparam_trials": trials,
+        "meta_train_domains": None if meta_train is None else list(names(meta_train)),
     }
     entry |= {key: value for key, value in options.items() if value is not None}
     packing = load("leaderboard.bundle.pack")
@@ -181,9 +186,9 @@ def _known(suite: "Suite | None") -> Any:
 
 def _tell_of_an_unknown_suite(name: str) -> None:
     """Say on stderr that only a board with the suite can tell whether the result is on its episodes."""
-    from metanas.data.suite import names
+    from metanas.data.suite import names as suites
 
-    if name not in names():
+    if name not in suites():
         warn(
             f"{name} is not a suite that everybody has: data and episodes are checked by a board that has it "
             "(metanas leaderboard suite add), or here with metanas validate --suite FILE.yaml"

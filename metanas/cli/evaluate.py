@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from metanas.cli.common import Device, Precision, Regret, Roots, data_root, names
+from metanas.cli.common import Device, Precision, Regret, Roots, data_root, names, print_rows
 
 
 def evaluate(
@@ -24,13 +24,31 @@ def evaluate(
     precision: Precision = "float32",
     root: Roots = None,
 ) -> None:
-    """Predict pinned test episodes with the checkpoints of a run; writes a new run folder."""
+    """Predict pinned test episodes with the checkpoints of a run; writes a new run folder.
+
+    Prints accuracies in % with 95 % intervals, then the folder; progress goes to stderr.
+    """
+    from rich.console import Console
+
     from metanas.engine.runtime import Runtime
+    from metanas.evaluation.load_runs import load_runs
     from metanas.studies import reevaluate
 
-    runtime = Runtime(device, precision)
-    chosen = names(domains)
     folder = reevaluate.reevaluate(
-        run, suite, chosen, budget, out, data_root(root), curves=curves, regret=regret, runtime=runtime
+        run,
+        suite,
+        names(domains),
+        budget,
+        out,
+        data_root(root),
+        curves=curves,
+        regret=regret,
+        runtime=Runtime(device, precision),
+        console=Console(stderr=True),
     )
+    (answered,) = load_runs([folder]).values()
+    scores = {task: answered.scores.task_interval(task) for task in answered.scores.tasks}
+    rows = [{"task": task, "accuracy": interval.percent()} for task, interval in scores.items()]
+    rows.append({"task": "mean", "accuracy": answered.scores.mean().percent()})
+    print_rows(rows, ("task", "accuracy"), as_json=False)
     print(folder)

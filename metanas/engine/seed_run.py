@@ -56,7 +56,7 @@ class SeedRun:
     @property
     def steps(self) -> int:
         """Units of progress: meta-training (`training_steps`) and test episodes."""
-        return self.training_steps + self._test_episodes
+        return self.training_steps + self.test_episodes
 
     @property
     def training_steps(self) -> int:
@@ -67,10 +67,11 @@ class SeedRun:
         budget = self.config.budget
         if not METHODS[self.config.method].trains:
             return 0
-        return budget.iterations if budget.flops is None else self._test_episodes
+        return budget.iterations if budget.flops is None else self.test_episodes
 
     @property
-    def _test_episodes(self) -> int:
+    def test_episodes(self) -> int:
+        """Test episodes of all tasks."""
         suite = self.config.suite
         return self.config.budget.eval_episodes * len(suite.tested) * len(suite.shots)
 

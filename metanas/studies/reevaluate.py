@@ -6,10 +6,12 @@ another modality, a head with another number of ways) keep their random initiali
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from rich.console import Console
 
 from metanas.base.seeding import generator
 from metanas.data import manifest
@@ -27,11 +29,12 @@ from metanas.engine.controls import score_controls
 from metanas.engine.predict import evaluate, predict_tasks
 from metanas.engine.run import prepare
 from metanas.engine.runtime import CPU, Runtime
-from metanas.engine.seed_run import SeedRun, build, task_name
+from metanas.engine.seed_run import ProgressCallback, SeedRun, build, task_name
 from metanas.evaluation import result
 from metanas.evaluation.curves import CURVES, SCHEMA, STEPS
 from metanas.evaluation.result import ResultError
 from metanas.method import State
+from metanas.studies import progress
 from metanas.studies.outputs import check_outputs
 
 _CURVE_EPISODES = 50  # per task
@@ -48,12 +51,14 @@ def reevaluate(
     curves: bool,
     regret: bool = False,
     runtime: Runtime = CPU,
+    console: Console | None = None,
 ) -> Path:
     """Predict the test episodes of a suite with the checkpoints of `run`; returns the new run folder.
 
     suite: empty for the run's own. domains: empty for all of the suite, or without `suite` for those of the
     run. budget: gives the number of test episodes. out: the new run folder, None for RUN/on-SUITE. root: the
     data folder. curves: also write curves.parquet. regret: also answer under every candidate of a choice.
+    console: where progress is shown, None for nowhere.
     ConfigError; DataError; ResultError if a result in either folder is on other episodes than the suite pins.
     """
     trained = configs.of_run(run)
@@ -74,9 +79,11 @@ def reevaluate(
         return folder
     trained_data = Datasets.open(trained.suite, root)  # the checkpoints need the stems of all its domains
     domains_of_both = [*(domain for name, domain in trained_data.items() if name not in data), *data.values()]
+    names, steps = [s.name for s in seed_runs], [s.test_episodes for s in seed_runs]
     with runtime.active():
-        for seed_run in seed_runs:
-            _predict(seed_run, run, domains_of_both)
+        with progress.shown(names, steps, console or Console(quiet=True)) as on_progress:
+            for index, seed_run in enumerate(seed_runs):
+                _predict(seed_run, run, domains_of_both, partial(on_progress, index))
         if seed_runs:
             finish(config, folder, data)
         if curves:
@@ -101,7 +108,7 @@ def _check_pins(folder: Path, config: RunConfig, data: Datasets) -> None:
                 )
 
 
-def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain]) -> None:
+def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain], report: ProgressCallback) -> None:
     """Write predictions and costs from the checkpoint of `run`. domains: those the network is built for."""
     method = build(seed_run.config, domains)
     trained = checkpoint(run, seed_run.seed)
@@ -111,11 +118,12 @@ def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain]) -> None:
     state = seed_run.runtime.take(method, state)
     seed_run.path.mkdir(exist_ok=True)
     tasks = seed_run.data.tasks()
-    predict_tasks(seed_run, method, state, tasks, lambda doing, done: None)
+    predict_tasks(seed_run, method, state, tasks, report)
     (seed_run.path / "metrics.jsonl").touch()
-    score_controls(seed_run, method, state, tasks, lambda doing, done: None)
-    score_candidates(seed_run, method, state, tasks, lambda doing, done: None)
+    score_controls(seed_run, method, state, tasks, report)
+    score_candidates(seed_run, method, state, tasks, report)
     keep_costs(seed_run, method, replace(trained, state=state), tasks, None)
+    report(progress.DONE, seed_run.test_episodes)
 
 
 def _curves(

@@ -26,6 +26,7 @@ ABOUT = {
     "family": "baseline",
     "summary": "Right with a fixed probability.",
     "hparam_trials": 1,
+    "meta_train_domains": ["digits", "langid", "spoken-words"],
 }
 
 

@@ -14,7 +14,9 @@ from metanas.engine import collect, config, run
 from metanas.engine.config import ConfigError
 from metanas.evaluation import result
 from metanas.evaluation.curves import CURVES, SCHEMA, STEPS
+from metanas.evaluation.load_runs import load_runs
 from metanas.studies import reevaluate
+from tests.cli.program import metanas
 
 SMALL = ("space.layers=1", "space.channels=8", "space.ops=[conv3,skip]", "steps=1", "test_steps=2")
 
@@ -100,3 +102,18 @@ def test_a_wrong_manifest_hash_names_both_and_ends_with_code_3(trained: Path, tm
 def test_what_is_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not a run folder: it has no config.yaml"):
         reevaluate.reevaluate(tmp_path, "mini-v1", (), "smoke", None, None, curves=False)
+
+
+def test_the_command_prints_scores_and_the_folder_and_shows_progress_elsewhere(
+    trained: Path, tmp_path: Path
+) -> None:
+    done = metanas("evaluate", str(trained), "--budget", "smoke", "--out", "on", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    answered = load_runs([trained])["reptile"].scores  # the same episodes, hence the same answers
+    *tasks, mean, folder = done.stdout.splitlines()
+    assert [line.split(None, 1) for line in tasks] == [
+        [task, answered.task_interval(task).percent()] for task in answered.tasks
+    ]
+    assert mean.split(None, 1) == ["mean", answered.mean().percent()]
+    assert folder == "on"
+    assert [f"seed {seed}: done, 100 %" in done.stderr for seed in (0, 1)] == [True, True]

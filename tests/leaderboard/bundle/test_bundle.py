@@ -15,7 +15,9 @@ from metanas.evaluation import result
 from tests.leaderboard import bundles
 
 Program = Callable[..., tuple[object, str, str]]
-ABOUT = "--author Ada --contact ada@example.org --family baseline --summary fixed --trials 1".split()
+ABOUT = (
+    "--author Ada --contact ada@example.org --family baseline --summary fixed --trials 1 --meta-train digits"
+).split()
 
 
 @pytest.fixture
@@ -59,22 +61,39 @@ def test_what_is_wrong_comes_with_file_field_and_hint_and_code_3(metanas: Progra
     assert metanas("validate", "wrong.zip") == (3, "", "metanas: README.md: not UTF-8: byte 0")
     code, out, _ = metanas("validate", "wrong.zip", "--json")
     assert (code, json.loads(out)["problems"][0]["file"]) == (3, "README.md")
-    code, _, error = metanas("pack", "run", *ABOUT[2:])
-    assert code == 3 and "entry.json: authors: Field required" in error
+    assert metanas("pack", "run", *ABOUT[2:]) == (
+        3,
+        "",
+        "metanas: entry.json: authors: Field required; give --author NAME, or authors in the file of --about",
+    )
+    (tmp_path / "run" / "config.yaml").touch()
+    code, _, error = metanas("validate", "run")
+    assert code == 3 and "`metanas pack RUN` makes one of a run folder" in error
 
 
-@pytest.mark.parametrize(
-    ("operations", "domains"),
-    [(0, []), (5, ["digits", "langid", "spoken-words"]), (None, ["digits", "langid", "spoken-words"])],
-)
-def test_a_run_that_meta_trained_on_nothing_says_so(
-    tmp_path: Path, operations: int | None, domains: list[str]
+@pytest.mark.parametrize(("operations", "domains"), [(0, []), (5, ["digits", "langid", "spoken-words"])])
+def test_meta_training_is_on_the_runs_domains_or_on_none_where_it_took_no_operations(
+    tmp_path: Path, operations: int, domains: list[str]
 ) -> None:
     run = bundles.run(tmp_path / "run")
     costs = run.costs.model_copy(update={"train_flops": operations})
     result.write(tmp_path / "run", run.model_copy(update={"costs": costs}))
-    entry = json.loads(collect(tmp_path / "run", bundles.ABOUT)[ENTRY])
+    about = {key: value for key, value in bundles.ABOUT.items() if key != "meta_train_domains"}
+    entry = json.loads(collect(tmp_path / "run", about)[ENTRY])
     assert entry["meta_train_domains"] == domains
+
+
+def test_a_run_whose_training_another_run_did_is_packed_with_domains_that_are_given(
+    metanas: Program, tmp_path: Path
+) -> None:
+    assert bundles.run(tmp_path / "run").costs.train_flops is None
+    *about, _, domain = ABOUT
+    code, _, error = metanas("pack", "run", *about)
+    assert (code, error.count("\n")) == (3, 0)
+    assert "meta_train_domains: Field required; give --meta-train a,b, or" in error
+    assert metanas("pack", "run", *about, "--meta-train", f"{domain}, langid")[0] == 0
+    entry = json.loads(reading.read(tmp_path / "run.zip")[ENTRY])
+    assert entry["meta_train_domains"] == [domain, "langid"]
 
 
 def test_a_folder_and_any_zip_of_it_are_the_same_bundle(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Boards: who is ranked with whom and how, and how a board is printed."""
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +138,16 @@ def test_a_board_that_fits_shows_every_task_with_its_interval(store: Store, tmp_
     (line,) = boards(store)[0].lines
     text = "\n".join(printed(store, 120))
     assert "digits 1-shot" in text and line.tasks["digits/5w1s"].percent() in text
+
+
+@SQLITE
+def test_numbers_of_seeds_are_shown_where_they_differ(store: Store, tmp_path: Path) -> None:
+    for name, seeds in (("a", 3), ("b", 3)):
+        runs.make(tmp_path / name, name, 0.5, seeds=seeds)
+        store.add(tmp_path / name)
+    assert "seeds" not in "\n".join(printed(store, 120))
+    runs.make(tmp_path / "c", "c", 0.7, seeds=4)
+    store.add(tmp_path / "c")
+    cells = [[cell.strip() for cell in re.split("[│┃]", line)] for line in printed(store, 120)]
+    (column,) = {line.index("seeds") for line in cells if "seeds" in line}
+    assert [line[column] for name in "abc" for line in cells if name in line] == ["3", "3", "4"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from leaderboard.bundle import reading
+from leaderboard.bundle.names import ENTRY
 from leaderboard.ranking import standing
 from leaderboard.repository import results
 from leaderboard.scoring.validate import validate
@@ -118,3 +119,11 @@ def test_every_committed_result_is_valid(tmp_path: Path) -> None:
         validate(reading.read(folder))
     for path in results.FOLDER.rglob("*"):
         assert path.is_dir() or path.name == "README.md" or path.parent in results.bundles(), path
+
+
+def test_no_two_methods_are_described_alike() -> None:
+    described: dict[str, set[str]] = {}
+    for folder in results.bundles():
+        entry = json.loads((folder / ENTRY).read_bytes())
+        described.setdefault(entry["summary"], set()).add(folder.parent.name)
+    assert [methods for methods in described.values() if len(methods) > 1] == []
