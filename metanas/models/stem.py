@@ -16,7 +16,7 @@ from metanas.data.episode import TaskSpec
 from metanas.models.length import length
 from metanas.models.ops import Mask, conv, lookup
 from metanas.space.architecture import Architecture
-from metanas.space.sizes import HALVINGS, input_channels, patch_of
+from metanas.space.sizes import HALVINGS, input_channels, patch_of, reads_frames
 from metanas.space.space import SearchSpace
 
 
@@ -63,15 +63,21 @@ def make_stem(spec: TaskSpec, frame: SearchSpace | Architecture) -> "Stem | Lean
     """The stem for tasks of `spec` that a space or an architecture asks for."""
     if frame.stem == "lean":
         return LeanStem(spec, frame.channels, patch_of(spec.modality, frame.patch))
-    return Stem(spec, frame.channels)
+    return Stem(spec, frame.channels, frames=reads_frames(spec, frame))
 
 
 class Stem(Words):
-    """Blocks of 3x3 convolution with stride 2, norm and ReLU; for text after a token embedding."""
+    """Blocks of 3x3 convolution with stride 2, norm and ReLU; for text after a token embedding.
 
-    def __init__(self, spec: TaskSpec, channels: int) -> None:
+    frames: of speech, all bands of a frame are channels, so that the map has one row (TC-ResNet, Choi et al.,
+    2019).
+    """
+
+    def __init__(self, spec: TaskSpec, channels: int, *, frames: bool = False) -> None:
         super().__init__(spec, channels)
-        sizes = [input_channels(spec, channels)] + [channels] * HALVINGS[spec.modality]
+        self.frames = frames
+        inputs = spec.input_shape[0] if frames else input_channels(spec, channels)
+        sizes = [inputs] + [channels] * HALVINGS[spec.modality]
         self.weights = nn.ParameterList(
             torch.empty(after, before, 3, 3) for before, after in zip(sizes, sizes[1:], strict=False)
         )
@@ -80,6 +86,8 @@ class Stem(Words):
     def forward(self, x: Tensor) -> tuple[Tensor, Mask]:
         """x (B, *input_shape) to features (B, C, H, W) and their mask."""
         x, mask = self.read(x)
+        if self.frames:
+            x, mask = x.transpose(1, 2), None if mask is None else mask[:, :, :1]
         for weight, norm in zip(self.weights, self.norms, strict=True):
             x = conv(x, weight, stride=2)
             mask = None if mask is None else mask[..., ::2, ::2].contiguous()  # many later products read it

@@ -33,6 +33,11 @@ def input_channels(spec: TaskSpec, channels: int) -> int:
     ]
 
 
+def reads_frames(spec: TaskSpec, frame: SearchSpace | Architecture) -> bool:
+    """Whether a stem takes all bands of a frame as channels of a map of one row."""
+    return frame.stem == "frames" and spec.modality == "speech"
+
+
 def halved(size: Size) -> Size:
     """Both sides of a feature map halved and rounded up."""
     return -(-size[0] // 2), -(-size[1] // 2)
@@ -44,6 +49,8 @@ def stem_macs(spec: TaskSpec, frame: SearchSpace | Architecture) -> tuple[int, S
     if frame.stem == "lean":
         return _lean_macs(spec, channels, patch_of(spec.modality, frame.patch))
     inputs, size, total = input_channels(spec, channels), _map_size(spec), 0
+    if reads_frames(spec, frame):
+        inputs, size = size[0], (1, size[1])
     for _ in range(HALVINGS[spec.modality]):
         taps = 3 if size[0] == 1 else 9  # on a map of one row the middle row of the kernel alone
         size = halved(size)

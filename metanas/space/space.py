@@ -17,7 +17,7 @@ from metanas.space.cost_budget import Cost
 from metanas.space.strategy import Strategy, load
 
 RelaxationName = Literal["softmax", "sparsemax"]
-StemName = Literal["conv", "lean"]
+StemName = Literal["conv", "frames", "lean"]
 Sampling = Literal["mixture", "uniform", "fair", "posterior"]
 Levels = Literal["shared", "modality", "domain"]
 
@@ -38,7 +38,8 @@ class SearchSpace:
     architecture: the text form of a fixed architecture; then nothing is searched and only `channels`,
         `reductions` and `residual` matter (see space/architecture.py).
     merge: fold all linear candidates of a node into one convolution (same result; see models/mixed.py).
-    stem: conv (blocks of convolution, norm and ReLU) or lean, which only embeds, so that the layers matter.
+    stem: conv (blocks of convolution, norm and ReLU); frames, the same where speech is a map of one row with
+        all bands of a frame as its channels; or lean, which only embeds, so that the layers matter.
     patch: side of a lean stem's patches of an image; log-mels get twice as much, text single tokens.
     sampling: what meta-training computes in each iteration: the mixture of all candidates, or one
         architecture per domain, drawn as `space/sampling.py` says.

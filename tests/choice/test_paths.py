@@ -19,6 +19,7 @@ from tests import tiny
 SPACES = {
     "chain": SearchSpace(layers=3, channels=8, reductions=(1,)),
     "lean": SearchSpace(layers=2, channels=8, stem="lean", patch=2),
+    "frames": SearchSpace(layers=2, channels=8, stem="frames"),
     "cells": SearchSpace(layers=2, channels=8, nodes=2, ops=("conv3", "attn", "skip")),
 }
 

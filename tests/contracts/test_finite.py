@@ -53,6 +53,7 @@ def network(name: str, spec: TaskSpec) -> Network:
         "none": {"ops": ("none",)},
         "normed": {"ops": ("conv3", "none"), "normed": True, "relaxation": "sparsemax"},
         "lean": {"ops": ("gru", "attn"), "stem": "lean"},
+        "frames": {"stem": "frames"},
     }
     space = SearchSpace(**{"channels": C, "layers": 1, "reductions": (), **changes.get(name, {})})
     return build(NetworkConfig(), space, [spec])
@@ -91,7 +92,7 @@ def test_a_norm_is_differentiated_twice_where_only_some_examples_are_blank() -> 
 
 
 @pytest.mark.parametrize("kind", INPUTS)
-@pytest.mark.parametrize("name", ["supernet", "none", "normed", "lean"])
+@pytest.mark.parametrize("name", ["supernet", "none", "normed", "lean", "frames"])
 @pytest.mark.parametrize("modality", list(SPECS))
 def test_every_supernet_with_its_stem_and_loss(modality: str, name: str, kind: str) -> None:
     """A meta-gradient of second order of everything, the logits included; one input is odd."""

@@ -1,4 +1,4 @@
-"""Lean stems and standardised candidates: what a position sees, and equality with derived networks."""
+"""Stems and standardised candidates: what a position sees, and equality with derived networks and torch."""
 
 from dataclasses import replace
 
@@ -11,12 +11,12 @@ from metanas.models.derived import DerivedNet
 from metanas.models.macs import macs
 from metanas.models.network import apply
 from metanas.models.relaxation import one_hot
-from metanas.models.stem import LeanStem
+from metanas.models.stem import LeanStem, make_stem
 from metanas.models.supernet import SuperNet
 from metanas.params import Params, tree_map
 from metanas.space.architecture import Architecture, parse
 from metanas.space.sizes import patch_of
-from metanas.space.space import SearchSpace
+from metanas.space.space import SearchSpace, StemName
 from tests import tiny
 
 LEAN = SearchSpace(layers=3, channels=8, reductions=(1,), stem="lean", patch=2)
@@ -41,10 +41,43 @@ def test_a_position_of_a_lean_stem_reads_its_own_patch_only(spec: TaskSpec) -> N
     assert mask is None or mask.shape[-1] == x.shape[-1]
 
 
+def test_a_stem_of_frames_is_convolutions_over_time_of_all_bands() -> None:
+    spec = TaskSpec("words", "speech", (16, 40), 5)
+    stem = make_stem(spec, replace(LEAN, stem="frames")).double()
+    torch.manual_seed(0)
+    for p in stem.parameters():
+        torch.nn.init.normal_(p)
+    x = torch.randn(2, *spec.input_shape, dtype=torch.float64)
+    x[..., 32:] = torch.nan
+    h = x[..., :32]  # without the padding
+    for i in range(3):
+        kernel = stem.get_parameter(f"weights.{i}")[:, :, 1]
+        h = torch.nn.functional.conv1d(h, kernel, stride=2, padding=1)
+        scale, bias = (stem.get_parameter(f"norms.{i}.{name}") for name in ("scale", "bias"))
+        h = torch.nn.functional.group_norm(h, 1, scale, bias).relu()
+    found, mask = stem(x)
+    assert found.shape == (2, 8, 1, 5) and mask is not None
+    assert mask.tolist() == 2 * [[[[1, 1, 1, 1, 0]]]]
+    torch.testing.assert_close(found[:, :, 0, :4], h, rtol=1e-10, atol=1e-12)
+    assert not found[..., 4:].any()
+
+
+@pytest.mark.parametrize("spec", [s for s in tiny.SPECS if s.modality != "speech"], ids=lambda s: s.modality)
+def test_other_inputs_have_the_same_stem_with_frames(spec: TaskSpec) -> None:
+    frames, conv = (make_stem(spec, replace(LEAN, stem=stem)) for stem in ("frames", "conv"))
+    torch.manual_seed(0)
+    for p in conv.parameters():
+        torch.nn.init.normal_(p)
+    frames.load_state_dict(conv.state_dict())
+    x = tiny.inputs(spec, 2).float() if spec.modality != "text" else tiny.inputs(spec, 2)
+    assert torch.equal(frames(x)[0], conv(x)[0])
+
+
 @pytest.mark.parametrize("spec", tiny.SPECS, ids=lambda spec: spec.modality)
 @pytest.mark.parametrize("normed", [False, True])
-def test_a_single_path_equals_the_derived_network(spec: TaskSpec, normed: bool) -> None:
-    space = replace(LEAN, normed=normed)
+@pytest.mark.parametrize("stem", ["lean", "frames"])
+def test_a_single_path_equals_the_derived_network(spec: TaskSpec, normed: bool, stem: StemName) -> None:
+    space = replace(LEAN, normed=normed, stem=stem)
     net = SuperNet(space, tiny.SPECS)
     params = tree_map(lambda t: t.double(), net.init(torch.Generator().manual_seed(1)))
     architecture = parse("conv3/relu > attn/tanh > gru/relu", space)
@@ -79,12 +112,12 @@ def test_the_frame_survives_text_and_json() -> None:
     assert Architecture.from_json(old) == parse("fc/relu")
 
 
-@pytest.mark.parametrize("stem", ["lean", "conv"])
+@pytest.mark.parametrize("stem", ["lean", "frames", "conv"])
 @pytest.mark.parametrize(
     ("modality", "shape"),
     [("image", (1, 9, 8)), ("image", (3, 8, 8)), ("text", (12,)), ("speech", (16, 20)), ("series", (3, 21))],
 )
-def test_macs_of_networks_with_either_stem(modality: Modality, shape: tuple[int, ...], stem: str) -> None:
+def test_macs_of_networks_with_each_stem(modality: Modality, shape: tuple[int, ...], stem: str) -> None:
     architecture = parse(f"conv3/relu > fc/relu (stem={stem}, patch=2, channels=8)")
     spec = TaskSpec("x", modality, shape, 5, 257)
     net = DerivedNet(architecture, [spec])
