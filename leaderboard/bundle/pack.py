@@ -33,8 +33,8 @@ def collect(run: Path, about: Mapping[str, Any]) -> Members:
     """The files of a bundle for the finished run in folder `run`.
 
     about: the fields of entry.json except `files`. `meta_train_domains` defaults to the run's domains, or to
-    none where meta-training took no operations; a run of `metanas evaluate` does not know them.
-    BundleError if the run is not finished or a field is wrong.
+    none where meta-training took no operations; it has no default after `metanas evaluate`.
+    BundleError if the run is not finished, or a field is missing or wrong.
     """
     members = {name: (run / name).read_bytes() for name in FILES if name != ENTRY and (run / name).is_file()}
     for name in (result.SUBMISSION, result.PREDICTIONS):
@@ -52,7 +52,7 @@ def collect(run: Path, about: Mapping[str, Any]) -> Members:
         entry = Entry.model_validate({**about, "files": files})
     except ValidationError as error:
         problems = from_pydantic(ENTRY, error)
-        raise BundleError([_with_option(p) if p.field not in about else p for p in problems]) from error
+        raise BundleError([p if p.field in about else _with_option(p) for p in problems]) from error
     text = entry.model_dump_json(indent=1, exclude_none=True) + "\n"
     return {**members, ENTRY: text.encode()}
 
@@ -70,6 +70,8 @@ def to_zip(members: Members) -> bytes:
     return sink.getvalue()
 
 
-def _with_option(missing: Problem) -> Problem:
-    """The problem of a field that was not given, with how to give it."""
-    return replace(missing, hint=f"give {OPTIONS[missing.field]}, or {missing.field} in the file of --about")
+def _with_option(problem: Problem) -> Problem:
+    """The problem with how to give its field, where there is an option for it."""
+    if (option := OPTIONS.get(problem.field)) is None:
+        return problem
+    return replace(problem, hint=f"give {option}, or {problem.field} in the file of --about")

@@ -81,9 +81,9 @@ def _tables(board: Board, width: int) -> list[Table]:
 
 
 def _table(board: Board, columns: Mapping[str, Sequence[str]], *, first: bool = True) -> Table:
-    """Ranks, methods, means and `columns`: heading -> a text per line. The first of a board has the gains.
+    """Ranks, methods, means and `columns`: heading -> a text per line.
 
-    It has the numbers of seeds, too, where they differ.
+    The first table of a board also has gains, and numbers of seeds where they differ.
     """
     gained = first and any(line.standing.gain for line in board.lines)
     seeds = [str(len(line.standing.document.seeds)) for line in board.lines]

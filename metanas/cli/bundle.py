@@ -55,7 +55,7 @@ def pack(
     ] = None,
     meta_train: Annotated[
         str | None,
-        typer.Option(help="Domains of meta-training: a,b. Default: the run's, but for one of `evaluate`."),
+        typer.Option(help="Domains of meta-training: a,b. Needed after `metanas evaluate`; '' for none."),
     ] = None,
 ) -> None:
     """Make the bundle of a finished run, for `metanas submit`."""

@@ -2,7 +2,8 @@
 
 Convolutions of 8 bands x 20 frames and of 4 x 10 without padding, between them a maximum over 3 bands; then
 32 linear and 128 sigmoid units. The form is that of Parnami and Lee (2020), whose `width` is 64. Difference
-from them: `norm=layer` is the default. Padded frames are read as 0, and so is what a small map lacks.
+from them: `norm=layer` is the default. Padded frames are read as 0, and so is what a small map lacks. Each
+size of spectrograms has its own linear layer.
 """
 
 from collections.abc import Mapping, Sequence

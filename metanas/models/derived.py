@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from metanas.data.episode import TaskSpec
 from metanas.models.network import Head, Network, stem_name
 from metanas.models.ops import Mask
-from metanas.models.stem import Norm, halve, make_stem, standardised
+from metanas.models.stem import Norm, halve, make_stems, standardised
 from metanas.models.supernet import Exit
 from metanas.params import Params
 from metanas.space.architecture import Architecture
@@ -30,7 +30,7 @@ class DerivedNet(Network):
         channels = architecture.channels
         self.architecture = architecture
         self.specs = tuple(specs)
-        self.stems = nn.ModuleDict({stem_name(spec): make_stem(spec, architecture) for spec in specs})
+        self.stems = make_stems(specs, architecture)
         graphs = [layer.graph for layer in architecture.layers]
         self.nodes, self.norms = nn.ModuleDict(), nn.ModuleDict()
         for layer, graph in enumerate(graphs):

@@ -2,18 +2,22 @@
 
 `Stem` has convolutions with strides; `LeanStem` embeds patches and tokens and leaves all else to the layers.
 
-Feature maps are (B, C, H, W) for every modality: images H x W; text H = 1, W = tokens; speech H = mel bands,
-W = frames; series H = 1, W = steps. Each comes with a mask (B, 1, H, W), 1 at real positions and 0 at
-padding; None without padding.
+Feature maps are (B, C, H, W) for every modality: images H x W; text H = 1, W = tokens; speech H = mel bands
+(1 with `stem=frames`), W = frames; series H = 1, W = steps. Each comes with a mask (B, 1, H, W), 1 at real
+positions and 0 at padding; None without padding.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metanas.base.errors import InvalidValue
 from metanas.data.episode import TaskSpec
 from metanas.models.length import length
+from metanas.models.network import stem_name
 from metanas.models.ops import Mask, conv, lookup
 from metanas.space.architecture import Architecture
 from metanas.space.sizes import HALVINGS, input_channels, patch_of, reads_frames
@@ -57,6 +61,17 @@ class Words(nn.Module):
         if (vectors := self._buffers.get("vectors")) is not None:
             return F.linear(F.embedding(x, vectors), self.projection)
         return lookup(x, self.embedding)
+
+
+def make_stems(specs: Sequence[TaskSpec], frame: SearchSpace | Architecture) -> nn.ModuleDict:
+    """The stems for these tasks by name. InvalidValue if one would need two numbers of bands."""
+    bands = {spec.input_shape[0]: spec.name for spec in specs if reads_frames(spec, frame)}
+    if len(bands) > 1:
+        found = ", ".join(f"{number} of {name}" for number, name in bands.items())
+        raise InvalidValue(
+            f"space.stem=frames needs speech of one number of bands, there are {found}; take stem=conv"
+        )
+    return nn.ModuleDict({stem_name(spec): make_stem(spec, frame) for spec in specs})
 
 
 def make_stem(spec: TaskSpec, frame: SearchSpace | Architecture) -> "Stem | LeanStem":

@@ -19,7 +19,7 @@ from metanas.models.mixed import MixedOp
 from metanas.models.network import Head, Network, stem_name
 from metanas.models.ops import Mask, adaptive_mean
 from metanas.models.relaxation import Mixture, relaxed, single_path
-from metanas.models.stem import Norm, halve, make_stem
+from metanas.models.stem import Norm, halve, make_stems
 from metanas.params import Tensors
 from metanas.space.candidates import ACTIVATIONS
 from metanas.space.sampling import drawn
@@ -35,7 +35,7 @@ class SuperNet(Network):
         self.space = space
         self.levels = sorted({space.level(spec) for spec in specs} - {""})
         self.activations = [ACTIVATIONS[name] for name in space.activations]
-        self.stems = nn.ModuleDict({stem_name(spec): make_stem(spec, space) for spec in specs})
+        self.stems = make_stems(specs, space)
         self.nodes = nn.ModuleList(
             MixedOp(space.ops, space.channels, partial=space.partial, merge=space.merge, normed=space.normed)
             for _ in range(space.layers * space.edges)

@@ -3,8 +3,8 @@
 All bands of a frame are its channels, so each layer sees the whole spectrum. A convolution over 3 frames is
 followed by three residual blocks of two convolutions over 9 frames, the first with stride 2, and a mean over
 frames. The dilated form has no strides; its blocks have 7 taps that lie 1, 2 and 4 frames apart. The papers'
-`width` is 16. Differences from them: `norm=layer` is the default, and each kind of input has its own first
-convolution. Of an image a column is a frame.
+`width` is 16. Differences from them: `norm=layer` is the default, and each kind of input and number of bands
+has its own first convolution. Of an image a column is a frame.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,8 +35,8 @@ class TCResNet8(Network):
     def __init__(self, specs: Sequence[TaskSpec], config: NetworkConfig) -> None:
         super().__init__()
         widths = [int(config.width * ratio) for ratio in WIDTHS]
-        entries = {stem_name(spec): Entry(spec, config.width) for spec in specs}
-        self.entries = nn.ModuleDict(entries)
+        entries = {_first(spec): Entry(spec, config.width) for spec in specs}
+        self.entries = nn.ModuleDict({stem_name(spec): entries[_first(spec)] for spec in specs})
         self.first = nn.ParameterDict(
             {name: torch.empty(widths[0], e.channels * e.height, 1, 3) for name, e in entries.items()}
         )
@@ -55,10 +55,9 @@ class TCResNet8(Network):
 
         `arch` is not used.
         """
-        name = stem_name(spec)
-        h, mask = self.entries[name](x)
+        h, mask = self.entries[stem_name(spec)](x)
         mask = None if mask is None else mask[:, :, :1]  # (B, 1, 1, W)
-        h = _without_padding(conv(h.flatten(1, 2)[:, :, None], self.first[name]), mask)
+        h = _without_padding(conv(h.flatten(1, 2)[:, :, None], self.first[_first(spec)]), mask)
         for block in self.blocks:
             h, mask = block(h, mask)
         features = pool(h, mask)
@@ -94,6 +93,12 @@ class _Residual(nn.Module):
         h = first(conv(x, self.weight1, stride=self.stride, dilation=self.dilation), mask).relu()
         h = second(conv(h, self.weight2, dilation=self.dilation), mask)
         return (h + short(conv(x, self.short, stride=self.stride), mask).relu()).relu(), mask
+
+
+def _first(spec: TaskSpec) -> str:
+    """The name of the first convolution for a spec: one for each number of rows, which are its channels."""
+    rows = 1 if spec.modality in ("text", "series") else spec.input_shape[-2]
+    return f"{stem_name(spec)}x{rows}"
 
 
 def _without_padding(x: Tensor, mask: Mask) -> Tensor:

@@ -1,8 +1,8 @@
 """Input layers of the fixed networks: raw input to a feature map (`Entry`) or to tokens (`Patches`).
 
-conv4 and resnet12 read a map; gru, transformer and average read tokens, as `TokenNet`s. Images and
-spectrograms are passed on unchanged; text is embedded. Padding is set to 0 and marked with 0 in a mask; None
-without padding.
+conv4, resnet12, tc-resnet8 and cnn-trad-fpool3 read a map; gru, transformer and average read tokens, as
+`TokenNet`s. Images and spectrograms are passed on unchanged; text is embedded. Padding is set to 0 and marked
+with 0 in a mask; None without padding.
 """
 
 from collections.abc import Mapping, Sequence

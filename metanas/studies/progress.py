@@ -71,9 +71,9 @@ def shown(names: Sequence[str], totals: Sequence[int], console: Console) -> Iter
             yield update
 
 
-def tracked(items: Iterable[T], name: str, total: int) -> Iterator[T]:
+def tracked(items: Iterable[T], name: str, total: int, console: Console | None = None) -> Iterator[T]:
     """The items, one by one, while the number of those that are done is shown."""
-    with shown([name], [max(1, total)], Console()) as update:
+    with shown([name], [max(1, total)], console or Console()) as update:
         update(0, f"0 of {total}", 0)
         for done, item in enumerate(items, 1):
             yield item

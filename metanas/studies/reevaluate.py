@@ -7,6 +7,7 @@ another modality, a head with another number of ways) keep their random initiali
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,8 @@ from metanas.evaluation import result
 from metanas.evaluation.curves import CURVES, SCHEMA, STEPS
 from metanas.evaluation.result import ResultError
 from metanas.method import State
+from metanas.models.network import is_head
+from metanas.params import group_of
 from metanas.studies import progress
 from metanas.studies.outputs import check_outputs
 
@@ -69,6 +72,8 @@ def reevaluate(
     config = requested.model_copy(
         update={"settings": trained.settings, "seeds": trained.seeds, "trials": trained.trials}
     )
+    if curves and "test_steps" not in config.settings:
+        raise ConfigError(f"{config.method} has no setting test_steps, so it has no curve over steps")
     folder = out or run / f"on-{config.suite.name}"
     data = Datasets.open(config.suite, root)
     for result_folder in (run, folder):
@@ -77,17 +82,20 @@ def reevaluate(
     seed_runs = prepare(config, folder, data, regret=regret, runtime=runtime)
     if not seed_runs and not curves:
         return folder
+    console = console or Console(quiet=True)
     trained_data = Datasets.open(trained.suite, root)  # the checkpoints need the stems of all its domains
     domains_of_both = [*(domain for name, domain in trained_data.items() if name not in data), *data.values()]
     names, steps = [s.name for s in seed_runs], [s.test_episodes for s in seed_runs]
     with runtime.active():
-        with progress.shown(names, steps, console or Console(quiet=True)) as on_progress:
+        with progress.shown(names, steps, console) as on_progress:
             for index, seed_run in enumerate(seed_runs):
-                _predict(seed_run, run, domains_of_both, partial(on_progress, index))
+                untrained = _predict(seed_run, run, domains_of_both, partial(on_progress, index))
         if seed_runs:
             finish(config, folder, data)
+            if untrained:
+                console.print(f"{run} did not train these weights, they stay random: {', '.join(untrained)}")
         if curves:
-            _curves(config, folder, data, run, domains_of_both, runtime)
+            _curves(config, folder, data, run, domains_of_both, runtime, console)
     return folder
 
 
@@ -108,8 +116,11 @@ def _check_pins(folder: Path, config: RunConfig, data: Datasets) -> None:
                 )
 
 
-def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain], report: ProgressCallback) -> None:
-    """Write predictions and costs from the checkpoint of `run`. domains: those the network is built for."""
+def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain], report: ProgressCallback) -> list[str]:
+    """Write predictions and costs from the checkpoint of `run`; returns the weights that it lacks, not heads.
+
+    domains: those the network is built for.
+    """
     method = build(seed_run.config, domains)
     trained = checkpoint(run, seed_run.seed)
     start = State(method.start(generator(seed_run.seed, "start")))
@@ -124,32 +135,40 @@ def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain], report: Pr
     score_candidates(seed_run, method, state, tasks, report)
     keep_costs(seed_run, method, replace(trained, state=state), tasks, None)
     report(progress.DONE, seed_run.test_episodes)
+    lacking = (
+        name.partition("/")[2] for name in start.keys() - trained.state.keys() if group_of(name) == "weights"
+    )
+    return sorted({".".join(name.split(".")[:2]) for name in lacking if not is_head(name)})
 
 
 def _curves(
-    config: RunConfig, folder: Path, data: Datasets, run: Path, domains: Sequence[Domain], runtime: Runtime
+    config: RunConfig,
+    folder: Path,
+    data: Datasets,
+    run: Path,
+    domains: Sequence[Domain],
+    runtime: Runtime,
+    console: Console,
 ) -> None:
     """Write curves.parquet: accuracy per episode after each number of adaptation steps (`test_steps`)."""
-    if "test_steps" not in config.settings:
-        raise ConfigError(f"{config.method} has no setting test_steps, so it has no curve over steps")
     episodes = min(_CURVE_EPISODES, config.budget.eval_episodes)
     tables = []
-    for seed in config.seeds:
-        trained = checkpoint(run, seed).state
-        for steps in STEPS:
-            settings = {**config.settings, "test_steps": steps}
-            method = build(config.model_copy(update={"settings": settings}), domains)
-            state = runtime.take(method, State(method.start(generator(seed, "start"))) | trained)
-            for domain, shape in data.tasks():
-                probabilities = evaluate(method, state, domain, shape, episodes).probabilities
-                predicted = probabilities.astype(np.float16).argmax(-1)  # as predictions.parquet rounds
-                labels = query_labels(domain.name, "test", EVALUATION_SEED, shape, np.arange(episodes))
-                columns = {
-                    "task": [task_name(domain, shape)] * episodes,
-                    "seed": np.full(episodes, seed, np.int16),
-                    "episode": np.arange(episodes, dtype=np.int32),
-                    "steps": np.full(episodes, steps, np.int16),
-                    "accuracy": (predicted == labels).mean(1),
-                }
-                tables.append(pa.table(columns, schema=SCHEMA))
+    points = list(product(config.seeds, STEPS))
+    for seed, steps in progress.tracked(points, "curves", len(points), console):
+        settings = {**config.settings, "test_steps": steps}
+        method = build(config.model_copy(update={"settings": settings}), domains)
+        start = State(method.start(generator(seed, "start")))
+        state = runtime.take(method, start | checkpoint(run, seed).state)
+        for domain, shape in data.tasks():
+            probabilities = evaluate(method, state, domain, shape, episodes).probabilities
+            predicted = probabilities.astype(np.float16).argmax(-1)  # as predictions.parquet rounds
+            labels = query_labels(domain.name, "test", EVALUATION_SEED, shape, np.arange(episodes))
+            columns = {
+                "task": [task_name(domain, shape)] * episodes,
+                "seed": np.full(episodes, seed, np.int16),
+                "episode": np.arange(episodes, dtype=np.int32),
+                "steps": np.full(episodes, steps, np.int16),
+                "accuracy": (predicted == labels).mean(1),
+            }
+            tables.append(pa.table(columns, schema=SCHEMA))
     result.write_table(folder / CURVES, pa.concat_tables(tables))

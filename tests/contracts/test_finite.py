@@ -7,6 +7,7 @@ networks have it among their rules (`metanas/testing`).
 
 import math
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import pytest
@@ -92,8 +93,10 @@ def test_a_norm_is_differentiated_twice_where_only_some_examples_are_blank() -> 
 
 
 @pytest.mark.parametrize("kind", INPUTS)
-@pytest.mark.parametrize("name", ["supernet", "none", "normed", "lean", "frames"])
-@pytest.mark.parametrize("modality", list(SPECS))
+@pytest.mark.parametrize(
+    ("modality", "name"),
+    [*product(SPECS, ["supernet", "none", "normed", "lean"]), ("speech", "frames")],
+)
 def test_every_supernet_with_its_stem_and_loss(modality: str, name: str, kind: str) -> None:
     """A meta-gradient of second order of everything, the logits included; one input is odd."""
     differentiate_network(network(name, SPECS[modality]), SPECS[modality], kind)

@@ -60,7 +60,7 @@ def test_tc_resnet_is_one_dimensional_convolutions_of_the_bands(
         )
 
     x = clips(3, frames)
-    h = conv(x[..., :frames], "first.speech")  # a clip without its padding
+    h = conv(x[..., :frames], "first.speechx40")  # a clip without its padding
     for i, dilation in enumerate(dilations):
         block = f"blocks.{i}"
         assert weights[f"{block}.weight1"].shape[-1] == taps
@@ -73,9 +73,10 @@ def test_tc_resnet_is_one_dimensional_convolutions_of_the_bands(
 
 def test_tc_resnet8_has_the_papers_66_thousand_parameters() -> None:
     _, weights = made("tc-resnet8", 16)
-    channels = {t.shape[0] for name, t in weights.items() if name.endswith("weight2")}
-    assert channels == {24, 32, 48}
-    assert 64_500 < sum(t.numel() for t in weights.values()) < 66_500  # Choi et al. (2019), table 1
+    convolutions = 3 * 40 * 16 + sum(9 * a * b + 9 * b * b + a * b for a, b in ((16, 24), (24, 32), (32, 48)))
+    norms, head = 3 * 2 * (24 + 32 + 48), 48 * 12 + 12
+    total = sum(t.numel() for t in weights.values())
+    assert total == convolutions + norms + head == 65_148  # "66K" in table 1 of Choi et al. (2019)
 
 
 def test_cnn_trad_fpool3_is_torchs_layers_and_flattens_to_the_authors_11776() -> None:
@@ -88,6 +89,15 @@ def test_cnn_trad_fpool3_is_torchs_layers_and_flattens_to_the_authors_11776() ->
     h = F.linear(h, weights["linear.11776.weight"], weights["linear.11776.bias"]).relu()
     h = F.linear(h, weights["dense.weight"], weights["dense.bias"]).sigmoid()
     torch.testing.assert_close(answer(net, weights, x), h, rtol=1e-10, atol=1e-12)
+
+
+def test_tc_resnet_reads_inputs_of_several_heights() -> None:
+    specs = [TaskSpec("a", "image", (1, 28, 28), 5), TaskSpec("b", "image", (1, 32, 32), 5)]
+    net = build(NetworkConfig(kind="tc-resnet8", width=4), SearchSpace(), specs)
+    weights = net.init(generator(0, "net")).weights
+    assert weights["first.image1x28"].shape[1] == 28 and weights["first.image1x32"].shape[1] == 32
+    for spec in specs:
+        assert functional_call(net, weights, (torch.ones(2, *spec.input_shape), {}, spec)).shape == (2, 5)
 
 
 def test_cnn_trad_fpool3_says_that_it_takes_speech() -> None:

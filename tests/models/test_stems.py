@@ -1,11 +1,13 @@
 """Stems and standardised candidates: what a position sees, and equality with derived networks and torch."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from metanas.base.errors import InvalidValue
 from metanas.data.episode import Modality, TaskSpec
 from metanas.models.derived import DerivedNet
 from metanas.models.macs import macs
@@ -60,6 +62,15 @@ def test_a_stem_of_frames_is_convolutions_over_time_of_all_bands() -> None:
     assert mask.tolist() == 2 * [[[[1, 1, 1, 1, 0]]]]
     torch.testing.assert_close(found[:, :, 0, :4], h, rtol=1e-10, atol=1e-12)
     assert not found[..., 4:].any()
+
+
+@pytest.mark.parametrize("kind", [SuperNet, lambda space, specs: DerivedNet(parse("fc", space), specs)])
+def test_a_stem_of_frames_has_one_number_of_bands(kind: Callable[..., object]) -> None:
+    specs = [TaskSpec("a", "speech", (40, 64), 5), TaskSpec("b", "speech", (80, 64), 5)]
+    with pytest.raises(InvalidValue, match="needs speech of one number of bands, there are 40 of a, 80 of b"):
+        kind(SearchSpace(stem="frames"), specs)
+    kind(SearchSpace(), specs)
+    kind(SearchSpace(stem="frames"), [specs[0], TaskSpec("c", "speech", (40, 80), 5)])
 
 
 @pytest.mark.parametrize("spec", [s for s in tiny.SPECS if s.modality != "speech"], ids=lambda s: s.modality)

@@ -1,5 +1,6 @@
 """A trained run answers other pinned episodes: `metanas evaluate`."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from metanas.data.datasets import Datasets
 from metanas.engine import collect, config, run
@@ -71,10 +73,16 @@ def test_a_suite_that_is_named_is_taken_whole(
     assert asked[0].suite.domains == domains
 
 
-def test_a_domain_it_never_saw_is_answered_from_a_fresh_stem(trained: Path, tmp_path: Path) -> None:
+def test_a_domain_it_never_saw_is_answered_from_a_fresh_stem_and_that_is_said(
+    trained: Path, tmp_path: Path
+) -> None:
+    console = Console(file=io.StringIO(), width=200)
     found = reevaluate.reevaluate(
-        trained, "mini-v1", ("digits",), "smoke", tmp_path / "on", None, curves=True
+        trained, "mini-v1", ("digits",), "smoke", tmp_path / "on", None, curves=True, console=console
     )
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"{trained} did not train these weights, they stay random: stems.image1\n" in shown
+    assert "curves: done, 100 %" in shown
     assert set(result.read_table(found / CURVES, SCHEMA)["task"].to_pylist()) == {
         "digits/5w1s",
         "digits/5w5s",
@@ -117,3 +125,14 @@ def test_the_command_prints_scores_and_the_folder_and_shows_progress_elsewhere(
     assert mean.split(None, 1) == ["mean", answered.mean().percent()]
     assert folder == "on"
     assert [f"seed {seed}: done, 100 %" in done.stderr for seed in (0, 1)] == [True, True]
+
+
+def test_a_curve_that_cannot_be_is_refused_before_anything_is_answered(tmp_path: Path) -> None:
+    made = config.resolve("chance", "mini-v1", budget="smoke", domains=("langid",), seeds=(0,))
+    data = Datasets.open(made.suite)
+    (seed_run,) = run.prepare(made, tmp_path / "run", data)
+    run.work(seed_run, lambda what, done: None)
+    collect.finish(made, tmp_path / "run", data)
+    with pytest.raises(ConfigError, match="chance has no setting test_steps"):
+        reevaluate.reevaluate(tmp_path / "run", "", (), "smoke", tmp_path / "on", None, curves=True)
+    assert not (tmp_path / "on").exists()

@@ -66,6 +66,17 @@ def test_what_is_wrong_comes_with_file_field_and_hint_and_code_3(metanas: Progra
         "",
         "metanas: entry.json: authors: Field required; give --author NAME, or authors in the file of --about",
     )
+    assert metanas("pack", "run", "--author", "", *ABOUT[2:]) == (
+        3,
+        "",
+        "metanas: entry.json: authors.0.name: String should have at least 1 character, got ''",
+    )
+    (tmp_path / "about.yaml").write_text("code: {url: 'https://example.org/a'}")
+    code, _, error = metanas("pack", "run", *ABOUT, "--about", "about.yaml")
+    assert code == 3 and error.splitlines() == [
+        "metanas: entry.json: code.commit: Field required",
+        "entry.json: code.licence: Field required",
+    ]
     (tmp_path / "run" / "config.yaml").touch()
     code, _, error = metanas("validate", "run")
     assert code == 3 and "`metanas pack RUN` makes one of a run folder" in error
