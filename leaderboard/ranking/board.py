@@ -36,6 +36,11 @@ class Line:
         return self.standing.method
 
     @property
+    def num_seeds(self) -> int:
+        """How many seeds it was trained with."""
+        return len(self.standing.document.seeds)
+
+    @property
     def ranks(self) -> str:
         """Its rank or range of ranks, as text."""
         return self.place.ranks

@@ -87,7 +87,7 @@ def of_board(board: Board, repository: str = "") -> list[Column]:
             lambda line: count(line.standing.document.costs.parameters),
         ),
         _training(board),
-        _column("seeds", _seeds, lambda line: str(_seeds(line))),
+        _column("seeds", lambda line: line.num_seeds, lambda line: str(line.num_seeds)),
         _column(
             "attempts",
             lambda line: line.standing.attempts,
@@ -234,7 +234,3 @@ def _links(line: Line, repository: str) -> str:
 
 def _date(line: Line) -> str:
     return day(line.standing.accepted)
-
-
-def _seeds(line: Line) -> int:
-    return len(line.standing.document.seeds)

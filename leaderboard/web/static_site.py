@@ -86,7 +86,7 @@ def _table(board: Board, columns: Mapping[str, Sequence[str]], *, first: bool = 
     The first table of a board also has gains, and numbers of seeds where they differ.
     """
     gained = first and any(line.standing.gain for line in board.lines)
-    seeds = [str(len(line.standing.document.seeds)) for line in board.lines]
+    seeds = [str(line.num_seeds) for line in board.lines]
     seeded = first and len(set(seeds)) > 1
     note = f"{NOTE}{GAINED}" if gained else NOTE
     title = board.track if first else f"{board.track} (continued)"

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from metanas.base.errors import InvalidValue
 from metanas.data.episode import TaskSpec
@@ -42,8 +43,8 @@ class CnnTradFpool3(Network):
         self.second = nn.Parameter(torch.empty(width, width, *SECOND))
         self.norms = nn.ModuleList(norm(config, width) for _ in range(2))
         sizes = sorted({width * _positions(spec) for spec in specs})
-        self.linear = nn.ModuleDict({str(size): _Linear(size, LINEAR) for size in sizes})
-        self.dense = _Linear(LINEAR, DENSE)
+        self.linear = nn.ModuleDict({str(size): skip_init(nn.Linear, size, LINEAR) for size in sizes})
+        self.dense = skip_init(nn.Linear, LINEAR, DENSE)
         self.heads = nn.ModuleDict({f"ways{n}": Head(DENSE, n) for n in {s.ways for s in specs}})
 
     def forward(self, x: Tensor, arch: Mapping[str, Tensor], spec: TaskSpec, *, head: bool = True) -> Tensor:
@@ -59,18 +60,6 @@ class CnnTradFpool3(Network):
         h = self.norms[1](F.conv2d(h, self.second), None).relu().flatten(1)
         features = self.dense(self.linear[str(h.shape[1])](h).relu()).sigmoid()
         return self.heads[f"ways{spec.ways}"](features) if head else features
-
-
-class _Linear(nn.Module):
-    """x (B, inputs) to (B, outputs)."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(outputs, inputs))
-        self.bias = nn.Parameter(torch.empty(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
 
 
 def _positions(spec: TaskSpec) -> int:

@@ -20,7 +20,7 @@ from metanas.models.length import length
 from metanas.models.network import stem_name
 from metanas.models.ops import Mask, conv, lookup
 from metanas.space.architecture import Architecture
-from metanas.space.sizes import HALVINGS, input_channels, patch_of, reads_frames
+from metanas.space.sizes import HALVINGS, input_channels, patch_of, read_map, reads_frames
 from metanas.space.space import SearchSpace
 
 
@@ -91,7 +91,7 @@ class Stem(Words):
     def __init__(self, spec: TaskSpec, channels: int, *, frames: bool = False) -> None:
         super().__init__(spec, channels)
         self.frames = frames
-        inputs = spec.input_shape[0] if frames else input_channels(spec, channels)
+        inputs, _ = read_map(spec, channels, frames=frames)
         sizes = [inputs] + [channels] * HALVINGS[spec.modality]
         self.weights = nn.ParameterList(
             torch.empty(after, before, 3, 3) for before, after in zip(sizes, sizes[1:], strict=False)

@@ -36,7 +36,7 @@ class TCResNet8(Network):
         super().__init__()
         widths = [int(config.width * ratio) for ratio in WIDTHS]
         entries = {_first(spec): Entry(spec, config.width) for spec in specs}
-        self.entries = nn.ModuleDict({stem_name(spec): entries[_first(spec)] for spec in specs})
+        self.entries = nn.ModuleDict(entries)
         self.first = nn.ParameterDict(
             {name: torch.empty(widths[0], e.channels * e.height, 1, 3) for name, e in entries.items()}
         )
@@ -55,9 +55,10 @@ class TCResNet8(Network):
 
         `arch` is not used.
         """
-        h, mask = self.entries[stem_name(spec)](x)
+        name = _first(spec)
+        h, mask = self.entries[name](x)
         mask = None if mask is None else mask[:, :, :1]  # (B, 1, 1, W)
-        h = _without_padding(conv(h.flatten(1, 2)[:, :, None], self.first[_first(spec)]), mask)
+        h = _without_padding(conv(h.flatten(1, 2)[:, :, None], self.first[name]), mask)
         for block in self.blocks:
             h, mask = block(h, mask)
         features = pool(h, mask)

@@ -38,6 +38,12 @@ def reads_frames(spec: TaskSpec, frame: SearchSpace | Architecture) -> bool:
     return frame.stem == "frames" and spec.modality == "speech"
 
 
+def read_map(spec: TaskSpec, channels: int, *, frames: bool) -> tuple[int, Size]:
+    """Channels and size of the map that a convolutional stem reads. frames: bands are channels."""
+    size = _map_size(spec)
+    return (size[0], (1, size[1])) if frames else (input_channels(spec, channels), size)
+
+
 def halved(size: Size) -> Size:
     """Both sides of a feature map halved and rounded up."""
     return -(-size[0] // 2), -(-size[1] // 2)
@@ -48,9 +54,7 @@ def stem_macs(spec: TaskSpec, frame: SearchSpace | Architecture) -> tuple[int, S
     channels = frame.channels
     if frame.stem == "lean":
         return _lean_macs(spec, channels, patch_of(spec.modality, frame.patch))
-    inputs, size, total = input_channels(spec, channels), _map_size(spec), 0
-    if reads_frames(spec, frame):
-        inputs, size = size[0], (1, size[1])
+    (inputs, size), total = read_map(spec, channels, frames=reads_frames(spec, frame)), 0
     for _ in range(HALVINGS[spec.modality]):
         taps = 3 if size[0] == 1 else 9  # on a map of one row the middle row of the kernel alone
         size = halved(size)
