@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from leaderboard.bundle.entry import Entry, from_pydantic
 from leaderboard.bundle.names import ENTRY, FILES, Members
 from leaderboard.bundle.problem import BundleError, Problem, refuse
+from metanas.data.manifest import trains
 from metanas.evaluation import result
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # time stamp of every member, so that a zip does not depend on the clock
@@ -32,8 +33,9 @@ OPTIONS = {  # of `metanas pack`, by field of entry.json
 def collect(run: Path, about: Mapping[str, Any]) -> Members:
     """The files of a bundle for the finished run in folder `run`.
 
-    about: the fields of entry.json except `files`. `meta_train_domains` defaults to the run's domains, or to
-    none where meta-training took no operations; it has no default after `metanas evaluate`.
+    about: the fields of entry.json except `files`. `meta_train_domains` defaults to the run's domains with
+    meta-train classes, or to none where meta-training took no operations; it has no default after
+    `metanas evaluate`.
     BundleError if the run is not finished, or a field is missing or wrong.
     """
     members = {name: (run / name).read_bytes() for name in FILES if name != ENTRY and (run / name).is_file()}
@@ -42,8 +44,10 @@ def collect(run: Path, about: Mapping[str, Any]) -> Members:
             raise refuse(name, f"missing in {run}, or no file", hint="give the folder of a finished run")
     submission = result.parse(members[result.SUBMISSION])
     if (flops := submission.costs.train_flops) is not None:  # None: trained by another run, or not counted
-        domains = sorted({task.domain for task in submission.tasks}) if flops else []
-        about = {"meta_train_domains": domains, **about}
+        domains = {
+            task.domain for task in submission.tasks if flops and trains(task.domain, task.fingerprint)
+        }
+        about = {"meta_train_domains": sorted(domains), **about}
     files = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         for name, content in members.items()

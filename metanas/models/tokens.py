@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from metanas.base.errors import InvalidValue
 from metanas.data.episode import TaskSpec
 from metanas.models.network import Head, Network, stem_name
 from metanas.models.ops import Mask
@@ -92,14 +93,16 @@ class Patches(nn.Module):
 class TokenNet(Network):
     """A network that reads tokens, with a projection for each kind of input and a head for each of the ways.
 
-    What lies between them, subclasses say.
+    What lies between them, subclasses say. InvalidValue for inputs of one kind with tokens of two sizes.
     """
 
     patch: ClassVar[int] = PATCH  # of `Patches`
 
     def __init__(self, specs: Sequence[TaskSpec], config: NetworkConfig) -> None:
         super().__init__()
-        entries = {stem_name(spec): Patches(spec, config.width, self.patch) for spec in specs}
+        entries: dict[str, Patches] = {}
+        for spec in specs:
+            _add(entries, spec, Patches(spec, config.width, self.patch), config.kind)
         self.entries = nn.ModuleDict(entries)
         self.project = nn.ParameterDict(
             {name: torch.empty(config.width, entry.features) for name, entry in entries.items()}
@@ -123,6 +126,17 @@ class TokenNet(Network):
         tokens, mask = self.entries[name](x)
         features = self.features(tokens, mask, self.project[name])
         return self.heads[f"ways{spec.ways}"](features) if head else features
+
+
+def _add(entries: dict[str, Patches], spec: TaskSpec, patches: Patches, kind: str) -> None:
+    """Add the input layer of a spec under the name of its stem, whose tokens have one size."""
+    known = entries.setdefault(stem_name(spec), patches)
+    if known.features != patches.features:
+        raise InvalidValue(
+            f"network.kind={kind} needs inputs of {stem_name(spec)} with tokens of one size; those of "
+            f"{spec.name}, {list(spec.input_shape)}, have {patches.features} values, others "
+            f"{known.features}; take conv4 or supernet"
+        )
 
 
 def mean_token(tokens: Tensor, mask: Tensor | None) -> Tensor:

@@ -1,16 +1,20 @@
-"""The network that averages: a bag of tokens, against numpy."""
+"""The network that averages: a bag of tokens, against numpy; what all networks of tokens refuse."""
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from metanas.base.errors import InvalidValue
 from metanas.base.seeding import generator
 from metanas.data.episode import TaskSpec
 from metanas.models.average import Average
+from metanas.models.build import build
 from metanas.space.network_config import NetworkConfig
+from metanas.space.space import SearchSpace
 
 SPEC = TaskSpec("words", "text", (6,), ways=3, vocabulary=9, lexicon="words")
 
@@ -35,3 +39,31 @@ def test_the_mean_of_a_texts_words(tmp_path: Path, frozen: bool) -> None:
     expected /= np.sqrt(expected.var(1, keepdims=True) + 1e-5)
     np.testing.assert_allclose(features.numpy(), expected, rtol=1e-6, atol=1e-8)
     torch.testing.assert_close(features[0], features[2], rtol=1e-12, atol=1e-12)  # order does not matter
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes"),
+    [
+        ("average", [("speech", (40, 51)), ("speech", (64, 51))]),
+        ("transformer", [("speech", (40, 51)), ("speech", (64, 51))]),
+        ("gru", [("image", (1, 28, 28)), ("image", (1, 32, 32))]),
+    ],
+)
+def test_tokens_of_two_sizes_are_refused_with_both(
+    kind: str, shapes: list[tuple[Any, tuple[int, ...]]]
+) -> None:
+    specs = [
+        TaskSpec(name, modality, shape, 5)
+        for name, (modality, shape) in zip(("first", "second"), shapes, strict=True)
+    ]
+    with pytest.raises(
+        InvalidValue, match=rf"network.kind={kind} .*those of second, .*others \d+; take conv4"
+    ):
+        build(NetworkConfig(kind=kind), SearchSpace(), specs)
+    for spec in specs:
+        build(NetworkConfig(kind=kind), SearchSpace(), [spec])
+    net = build(NetworkConfig(kind="conv4"), SearchSpace(), specs)
+    weights = net.init(generator(0, "net")).weights
+    for spec in specs:
+        x = torch.ones(2, *spec.input_shape)
+        assert torch.func.functional_call(net, weights, (x, {}, spec)).shape == (2, 5)

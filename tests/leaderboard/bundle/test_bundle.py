@@ -11,6 +11,7 @@ from leaderboard.bundle.names import ENTRY, bundle_digest
 from leaderboard.bundle.pack import collect, to_zip
 from leaderboard.bundle.problem import BundleError
 from metanas.cli.app import main
+from metanas.data import manifest
 from metanas.evaluation import result
 from tests.leaderboard import bundles
 
@@ -92,6 +93,20 @@ def test_meta_training_is_on_the_runs_domains_or_on_none_where_it_took_no_operat
     about = {key: value for key, value in bundles.ABOUT.items() if key != "meta_train_domains"}
     entry = json.loads(collect(tmp_path / "run", about)[ENTRY])
     assert entry["meta_train_domains"] == domains
+
+
+def test_a_domain_that_only_tests_is_not_declared_as_meta_trained(tmp_path: Path) -> None:
+    run = bundles.run(tmp_path / "run")
+    pinned = manifest.read("core-v1")
+    tasks = [
+        run.tasks[0].model_copy(update={"domain": name, "fingerprint": pinned[name]["full"]["fingerprint"]})
+        for name in ("trec-fine", "trec-coarse")
+    ]
+    costs = run.costs.model_copy(update={"train_flops": 5})
+    result.write(tmp_path / "run", run.model_copy(update={"costs": costs, "tasks": (*tasks, run.tasks[0])}))
+    about = {key: value for key, value in bundles.ABOUT.items() if key != "meta_train_domains"}
+    entry = json.loads(collect(tmp_path / "run", about)[ENTRY])
+    assert entry["meta_train_domains"] == ["digits", "trec-fine"]
 
 
 def test_a_run_whose_training_another_run_did_is_packed_with_domains_that_are_given(
