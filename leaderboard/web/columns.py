@@ -221,7 +221,7 @@ def gain(line: Line) -> str:
 
 
 def _best(line: Line) -> str:
-    badge = Markup(' <span class="badge">may be best</span>') if line.place.best else ""
+    badge = Markup(' <span class="badge">{}</span>').format(line.place.verdict) if line.place.best else ""
     return Markup("{}{}").format(points(line.place.to_best), badge)
 
 

@@ -67,7 +67,7 @@ def show(
 
 @app.command()
 def derive(run: Run, domain: Domain, as_json: AsJson = False) -> None:
-    """List the architectures of a run for a domain: one per task, from the mean adapted probabilities."""
+    """List the architectures of a run for a domain: for each task the one that most episodes were given."""
     from metanas.evaluation.architectures import derived_texts
 
     if not (run / "architecture.json").exists():

@@ -58,7 +58,7 @@ def pack(
         typer.Option(help="Domains of meta-training: a,b. Needed after `metanas evaluate`; '' for none."),
     ] = None,
 ) -> None:
-    """Make the bundle of a finished run, for `metanas submit`."""
+    """Make the bundle of a finished run of at least three seeds, for `metanas submit`."""
     entry = _about(about)
     options = {
         "authors": [{"name": name} for name in author or ()] or None,

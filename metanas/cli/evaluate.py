@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from metanas.cli.common import Device, Precision, Regret, Roots, data_root, names, print_rows
+from metanas.cli.common import Controls, Device, Precision, Regret, Roots, data_root, names, print_rows
 
 
 def evaluate(
@@ -19,6 +19,7 @@ def evaluate(
     ] = "small",
     out: Annotated[Path | None, typer.Option(help="The new run folder. Default: RUN/on-SUITE.")] = None,
     curves: Annotated[bool, typer.Option(help="Also accuracy after 0,1,2,5,10,20 steps.")] = False,
+    controls: Controls = True,
     regret: Regret = False,
     device: Device = "auto",
     precision: Precision = "float32",
@@ -42,6 +43,7 @@ def evaluate(
         out,
         data_root(root),
         curves=curves,
+        controls=controls,
         regret=regret,
         runtime=Runtime(device, precision),
         console=Console(stderr=True),
@@ -50,5 +52,6 @@ def evaluate(
     scores = {task: answered.scores.task_interval(task) for task in answered.scores.tasks}
     rows = [{"task": task, "accuracy": interval.percent()} for task, interval in scores.items()]
     rows.append({"task": "mean", "accuracy": answered.scores.mean().percent()})
+    print("accuracy in %, with 95 % intervals")
     print_rows(rows, ("task", "accuracy"), as_json=False)
     print(folder)

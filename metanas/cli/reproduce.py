@@ -8,7 +8,7 @@ import typer
 from metanas.cli.common import BOARD, Database, Device, Precision, Roots, Workers, data_root, numbers
 
 if TYPE_CHECKING:
-    from metanas.studies.paper_rows import Figure, Row, Scale
+    from metanas.studies.paper_rows import Row, Scale
 
 
 def reproduce(
@@ -54,31 +54,33 @@ def reproduce(
             print(f"expected: {setup.hours} hours. {setup.note}")
         grid.run([(config, folder)], root=data_root(root), jobs=jobs, workers=workers, db=db, runtime=runtime)
         if is_first:
-            _show(loaded, scale, folder)
+            _show(loaded, scale, folder, changed=bool(overrides))
 
 
-def _show(row: "Row", scale: "Scale", folder: Path) -> None:
-    """Print a table of the row's tasks with verdicts."""
+def _show(row: "Row", scale: "Scale", folder: Path, *, changed: bool) -> None:
+    """Print a table of the row's tasks with verdicts. changed: settings of the row were changed."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from metanas.evaluation import result, statistics
     from metanas.studies import paper_rows as rows
 
-    table = Table("task", "published", "ours [95 %]", "verdict", title=f"{row.name}, {scale} scale")
+    small = f"The small scale is not the paper's protocol. {row.scales[scale].note}"
+    small += f" Also: {row.why_not}." if row.why_not else ""
+    table = Table(
+        Column("task", no_wrap=True),
+        *("published", "ours [95 %]", "verdict"),
+        title=f"{row.name}, {scale} scale",
+        caption=small if scale == "small" else None,
+    )
     for name, answers in result.read(folder).answers.items():
         ours = statistics.estimate({name: answers.accuracy}).interval()
-        verdict = rows.verdict(row, scale, name, 100 * ours.mean, 100 * ours.low, 100 * ours.high)
+        found = (100 * ours.mean, 100 * ours.low, 100 * ours.high)
+        verdict = rows.verdict(row, scale, name, *found, changed=changed)
         table.add_row(
             name,
-            _figure(verdict.published),
+            str(verdict.published or ""),
             f"{verdict.ours:.2f} [{verdict.low:.2f}, {verdict.high:.2f}]",
             verdict.word,
         )
     Console().print(table)
-
-
-def _figure(figure: "Figure | None") -> str:
-    if figure is None:
-        return ""
-    return f"{figure.accuracy:.2f}" + (f" +- {figure.interval:.2f}" if figure.interval is not None else "")

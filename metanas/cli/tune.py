@@ -1,12 +1,15 @@
 """`metanas tune METHOD`: hyperparameter search on meta-validation episodes."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from metanas.base.ranges import MANY
 from metanas.cli.common import Device, Precision, Roots, data_root, names
+
+if TYPE_CHECKING:
+    from metanas.studies.tune import Tuned
 
 
 def tune(
@@ -63,5 +66,14 @@ def tune(
             runtime=runtime,
             update=update,
         )
-    print(f"best of {best.trials} trials: {100 * best.accuracy:.2f} % on meta-validation")
+    print(f"best of {best.trials} trials: {100 * best.accuracy:.2f} % on meta-validation; {_of_first(best)}")
     print(" ".join(f"--set {key}={value}" for key, value in best.settings.items()))
+
+
+def _of_first(best: "Tuned") -> str:
+    """How the trial with the values that the search began with did."""
+    if best.first is None:
+        return "the first trial, with the settings given, diverged"
+    if best.first == best.accuracy:
+        return "that is the first trial, with the settings given"
+    return f"the first trial, with the settings given, had {100 * best.first:.2f} %"

@@ -35,7 +35,7 @@ from metanas.evaluation import choices, controls, regret, result
 from metanas.evaluation.result import Provenance
 from metanas.method import Method
 from metanas.space import decoding
-from metanas.space.architecture import derive
+from metanas.space.architecture import Architecture, derive
 from metanas.space.drawing import Values, draw
 from metanas.space.overview import Chosen, overview
 from metanas.space.space import SearchSpace
@@ -169,7 +169,10 @@ def _metric_rows(seed_runs: list[SeedRun]) -> Iterator[str]:
 
 
 def _finish_arch(seed_runs: list[SeedRun], names: list[str]) -> None:
-    """Write architecture.json and a drawing per task: mean probabilities, and how often each was chosen."""
+    """Write architecture.json, a drawing per task, and their overview.
+
+    A task has mean probabilities, how often each candidate was chosen, and the most frequent architecture.
+    """
     config, folder = seed_runs[0].config, seed_runs[0].folder
     space = SearchSpace(**config.settings["space"]) if "space" in config.settings else None
     tasks: dict[str, Any] = {}
@@ -180,7 +183,7 @@ def _finish_arch(seed_runs: list[SeedRun], names: list[str]) -> None:
         episodes = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
         mean = {k: p.mean(0).tolist() for k, p in episodes.items()}
         shares = {k: p.tolist() for k, p in decoding.shares(space, episodes).items()}
-        text = str(derive(space, **mean))
+        text = str(most_frequent(space, episodes))
         tasks[name] = {
             "text": text,
             "ops": space.ops,
@@ -198,6 +201,13 @@ def _finish_arch(seed_runs: list[SeedRun], names: list[str]) -> None:
         write_atomically(folder / OVERVIEW, overview(title, rows).encode())
     content = json.dumps({"schema_version": 1, "tasks": tasks}, indent=1)
     write_atomically(folder / "architecture.json", content.encode())
+
+
+def most_frequent(space: SearchSpace, probabilities: decoding.Probabilities) -> Architecture:
+    """The architecture that most episodes decode to, of a task and all seeds."""
+    chosen = decoding.decode(space, probabilities)
+    same = (decoding.flat(chosen) == decoding.flat(decoding.most_frequent(chosen))).all(1)
+    return derive(space, **{name: p[same.argmax()].tolist() for name, p in probabilities.items()})
 
 
 def provenance() -> Provenance | None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from metanas.base.ranges import Range
 from metanas.data.suite import Budget, DomainOptions, Suite
 
-_DERIVED = {"budgets", "options"}  # of a suite: mappings, whose fields are listed for themselves
+_DERIVED = {"budgets", "options", "origin"}  # of a suite: mappings, listed field by field, and its file
 _WORDS = {str: "text", bool: "true | false", int: "integer", float: "number", Path: "path"}
 
 
@@ -71,10 +71,11 @@ def _model_default(kind: type[Any], name: str) -> Any:
 def _described(hint: Any) -> tuple[Any, Range | None, str]:
     """Its type without annotations, the range of its numbers, and what it may be in words."""
     origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Annotated:
+    if origin is Annotated:  # with a range, or with what it may be in words
         base, bounds, words = _described(arguments[0])
         own = next((a for a in arguments[1:] if isinstance(a, Range)), None)
-        return base, own or bounds, str(own) if own else words
+        said = next((a for a in arguments[1:] if isinstance(a, str)), words)
+        return base, own or bounds, str(own) if own else said
     if origin is Literal:
         return str, None, " | ".join(map(str, arguments))
     if origin in (Union, UnionType):

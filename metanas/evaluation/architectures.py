@@ -1,4 +1,4 @@
-"""architecture.json of a finished run: the architecture that it derived for each task."""
+"""architecture.json of a finished run: the architecture that most episodes of each task were given."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ ARCHITECTURE = "architecture.json"
 
 
 def derived_texts(folder: Path) -> dict[str, str]:
-    """The text of the derived architecture by task; empty for a method without one.
+    """The text of the most frequent architecture by task; empty for a method without one.
 
     DamagedFile if the file is missing or is not as a run writes it.
     """

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from metanas.base import json_text
 from metanas.base.errors import InvalidValue
 from metanas.evaluation import controls, regret, result, track
 from metanas.evaluation.gains import Answers
@@ -30,6 +31,15 @@ class Run:
     def asked(self) -> Answers:
         """Its accuracies, and those of its weights under other architectures."""
         return Answers(self.scores.view(), self.controls, self.candidates)
+
+    @property
+    def trials(self) -> int | None:
+        """Settings tried before these, as a bundle's entry.json declares or else the run; None if neither."""
+        entry = self.folder / "entry.json"
+        declared = (
+            json_text.read(entry, "pack the run again").get("hparam_trials") if entry.is_file() else None
+        )
+        return declared if isinstance(declared, int) else self.submission.costs.trials
 
 
 def load_runs(
@@ -77,12 +87,15 @@ def _check(first: Run, other: Run) -> None:
     theirs = {task.name: task for task in other.submission.tasks}
     if tasks.keys() != theirs.keys():
         odd = sorted(tasks.keys() ^ theirs.keys())[0]
-        raise ResultError(
-            f"{other.folder}: tasks: {odd} was answered by one of {first.name}, {other.name} only"
-        )
+        raise ResultError(f"{other.folder}: tasks: {odd} was answered by one of {_both(first, other)} only")
     for name, task in tasks.items():
         if reason := track.other_episodes(task, theirs[name]):
             raise ResultError(
                 f"{other.folder}: {name}: not the test episodes of {first.name}: {reason}. Differences are "
-                "paired by episode, so all runs need the same"
+                f"paired by episode, so all runs need the same; these are {_both(first, other)}"
             )
+
+
+def _both(first: Run, other: Run) -> str:
+    """Names and tracks of two runs."""
+    return " and ".join(f"{run.name} ({track.named(run.submission)})" for run in (first, other))

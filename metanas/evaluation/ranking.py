@@ -40,6 +40,13 @@ class Ranked:
         """The range as text, see `rank_range`."""
         return rank_range(self.first, self.last)
 
+    @property
+    def verdict(self) -> str:
+        """Whether it is the best, in words; "the best" where no other family may be."""
+        if not self.best:
+            return "not the best"
+        return "the best" if self.to_best.high > self.to_best.low >= 0 else "may be the best"
+
 
 @dataclass(frozen=True)
 class Ranking:

@@ -14,7 +14,7 @@ from metanas.evaluation.paired import LEVEL
 from metanas.evaluation.result import Task
 from metanas.evaluation.statistics import Interval
 from metanas.evaluation.study import Study, Variant
-from metanas.evaluation.track import differences
+from metanas.evaluation.track import differences, named
 from metanas.evaluation.transfer import Cell, Matrix
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def scores(runs: Mapping[str, Run], comparison: Comparison) -> Table:
     tasks = tuple(heading(task) for task in first.submission.tasks)
     others = ("chance-norm.", "macro-F1", "log-loss", "ECE", "worst domain", "IQM", "mean rank")
     return Table(
-        f"{first.submission.suite} {first.submission.suite_version}, {first.submission.budget['name']}",
+        named(first.submission),
         ("rank", "method", "mean", *tasks, *others),
         tuple(rows),
         f"Accuracy in % with 95 % intervals: {comparison.methods[0].mean.how}. Every domain has the same "
@@ -110,7 +110,7 @@ def best(comparison: Comparison) -> Table:
         (
             ranked.name + ("" if ranked.family == ranked.name else f" (like {ranked.family})"),
             points(ranked.to_best),
-            "may be the best" if ranked.best else "not the best",
+            ranked.verdict,
         )
         for ranked in comparison.methods
         if len(families) > 1
@@ -120,8 +120,9 @@ def best(comparison: Comparison) -> Table:
         ("method", "minus the best other", "verdict"),
         rows,
         "In points of accuracy; 95 % intervals of all methods at once (Hsu's multiple comparisons with the "
-        f"best, crossed t). {resolution(comparison.resolution)} Methods whose answers are nearly the same "
-        "are one family and count once.",
+        f"best, crossed t), which end at 0 on the side that the verdict is on. "
+        f"{resolution(comparison.resolution)} Methods whose answers are nearly the same are one family and "
+        "count once.",
     )
 
 
@@ -269,7 +270,7 @@ def costs(runs: Mapping[str, Run]) -> Table:
                 *(text for device in devices for text in (taken if device == device_of(run) else ("-", "-"))),
                 f"{cost.parameters:,}",
                 f"{cost.peak_bytes / 2**20:,.0f}",
-                "-" if cost.trials is None else str(cost.trials),
+                "-" if run.trials is None else str(run.trials),
             )
         )
     hardware = sorted({_hardware(run) for run in runs.values()})

@@ -1,6 +1,6 @@
 """The track of a run, which compared runs share: suite, budget, division, number of seeds. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from metanas.base.errors import MetanasError
 from metanas.evaluation.pretraining import BADGE, external_weights
@@ -15,6 +15,8 @@ EPISODES: Mapping[str, str] = {
     "manifest": "the SHA-256 of the test episodes, which are not the same",
 }
 
+_LISTED = 3  # names of runs that a message lists
+
 
 class TracksDiffer(MetanasError, ValueError):
     """Runs of several tracks were to be ranked together."""
@@ -25,30 +27,38 @@ class TracksDiffer(MetanasError, ValueError):
 def differences(runs: Mapping[str, Submission]) -> list[str]:
     """Where the tracks of named runs differ: "budget.iterations: 60 (maml), 12 (protonet)"; empty if nowhere.
 
-    Devices, costs and a method's own settings do not belong to a track.
+    Of budgets with different names only these are said. Devices, costs and a method's own settings do not
+    belong to a track.
     """
     tracks = {name: _track(submission) for name, submission in runs.items()}
     fields = dict.fromkeys(field for track in tracks.values() for field in track)
+    if len(_budgets(runs)) > 1:
+        fields = {field: None for field in fields if not field.startswith("budget.")}
     found = []
     for field in fields:
         holders: dict[str, list[str]] = {}
         for name, track in tracks.items():
             holders.setdefault(track.get(field, "not set"), []).append(name)
         if len(holders) > 1:
-            found.append(
-                f"{field}: " + ", ".join(f"{v} ({', '.join(names)})" for v, names in holders.items())
-            )
+            found.append(f"{field}: " + ", ".join(f"{v} ({_listed(names)})" for v, names in holders.items()))
     return found
 
 
 def require_one(runs: Mapping[str, Submission]) -> None:
     """TracksDiffer, with all that differs, unless all runs belong to one track."""
     if found := differences(runs):
+        budgets = _budgets(runs)
+        one = f" (--budget {' or '.join(budgets)})" if len(budgets) > 1 else ""
         raise TracksDiffer(
             "these runs belong to several tracks, so their scores do not say which method is better. They "
-            f"differ in {'; '.join(found)}. Compare runs of one budget and as many seeds, or give "
+            f"differ in {'; '.join(found)}. Compare runs of one budget{one} and as many seeds, or give "
             "--across-tracks (across_tracks=True), which marks every table"
         )
+
+
+def named(submission: Submission) -> str:
+    """Suite, its version and the budget's name: mini-v1 1.1, small."""
+    return f"{submission.suite} {submission.suite_version}, {submission.budget['name']}"
 
 
 def other_episodes(expected: Task, actual: Task) -> str | None:
@@ -58,6 +68,16 @@ def other_episodes(expected: Task, actual: Task) -> str | None:
         if wanted != got:
             return f"{field} is {got[:12]}, expected {wanted[:12]} ({meaning})"
     return None
+
+
+def _budgets(runs: Mapping[str, Submission]) -> list[str]:
+    return list(dict.fromkeys(str(submission.budget.get("name", "")) for submission in runs.values()))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names, and how many follow."""
+    rest = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _track(submission: Submission) -> dict[str, str]:

@@ -54,8 +54,9 @@ def draw(
 ) -> str:
     """The SVG text for the mean probabilities node (L * E, O), activation (L, A), depth (X,).
 
-    Ops are averaged over the E edges of a layer. derived: the derived architecture, a caption. shares: of the
-    episodes in which each candidate was the strongest (`decoding.shares`); None: nobody counted.
+    Ops are averaged over the E edges of a layer. derived: the most frequent architecture, a
+    caption. shares: of the episodes in which each candidate was the strongest (`decoding.shares`); None:
+    nobody counted.
     """
     mean = Values(node, activation, depth)
     bars, small = (mean, None) if shares is None else (shares, mean if _differ(shares, mean) else None)
@@ -63,7 +64,7 @@ def draw(
     width, height = LEFT * 2 + COLUMN * space.layers, 168 + rows * ROW
     elements = [
         *head(width, height, title, f"Derived: {derived}"),
-        text(LEFT, 46, f"derived: {derived}", fill="#444"),
+        text(LEFT, 46, f"most frequent: {derived}", fill="#444"),
         text(LEFT, 64, _legend(shares is not None, small is not None), size=11, fill="#444"),
     ]
     for layer in range(space.layers):

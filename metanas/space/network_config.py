@@ -5,7 +5,7 @@ fixed architecture. `metanas/models/build.py` builds the network.
 """
 
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from metanas.base.errors import InvalidValue
 from metanas.base.ranges import Positive, Size
@@ -39,7 +39,7 @@ class NetworkConfig:
     InvalidValue unless width and depth are at least 1 and eps is positive.
     """
 
-    kind: str = "supernet"
+    kind: Annotated[str, "supernet, or a name of `metanas list networks`"] = "supernet"
     width: Size = 64
     depth: Size = 2
     norm: Literal["layer", "batch"] = "layer"

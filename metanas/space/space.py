@@ -58,7 +58,7 @@ class SearchSpace:
     nodes: Annotated[int, Range(least=0, most=4)] = 0
     relaxation: RelaxationName = "softmax"
     partial: Size = 1
-    strategy: str = "all"
+    strategy: Annotated[str, "a name of `metanas list strategies`, or a YAML mapping"] = "all"
     cost: Cost = Cost()
     architecture: str = ""
     merge: bool = True

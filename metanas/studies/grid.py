@@ -162,5 +162,9 @@ def _publish(wanted: Wanted, db: str, pages: Path | None, console: Console) -> N
 
 
 def _print_architectures(console: Console, config: RunConfig, folder: Path) -> None:
-    for name, text in derived_texts(folder).items():
-        console.print(f"{config.method:>10} {name:<20} {text}", highlight=False)
+    """The most frequent architecture of each task; nothing for a method without one."""
+    found = derived_texts(folder)
+    if found:
+        console.print(f"{config.method}: the architecture that most episodes of a task were given")
+    for name, text in found.items():
+        console.print(f"  {name:<20} {text}", highlight=False)

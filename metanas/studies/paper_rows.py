@@ -29,6 +29,10 @@ class Figure(_Strict):
     interval: Annotated[float, Field(ge=0)] | None = None
     source: str
 
+    def __str__(self) -> str:
+        """98.80 +- 0.20, in %."""
+        return f"{self.accuracy:.2f}" + ("" if self.interval is None else f" +- {self.interval:.2f}")
+
 
 class Setup(_Strict):
     """How a row is run at one scale: budget, overrides (as for `--set`), seeds, and expected hours."""
@@ -98,15 +102,19 @@ class Verdict(_Strict):
     word: str
 
 
-def verdict(row: Row, scale: Scale, task: str, ours: float, low: float, high: float) -> Verdict:
+def verdict(
+    row: Row, scale: Scale, task: str, ours: float, low: float, high: float, *, changed: bool = False
+) -> Verdict:
     """Compare our accuracy and 95 % interval (in %) with the reference.
 
-    word: "inside" if our interval overlaps the reference's, "below" or "above" if not, or why they are not
-    comparable.
+    changed: whether the run had other settings than the row. word: "as" if our interval overlaps the
+    reference's, "below" or "above" if not, with the reference; or why they are not comparable.
     """
     published = row.published.get(task)
     reference = published if scale == "paper" else row.scales[scale].measured.get(task)
-    if scale == "paper" and not row.comparable:
+    if changed:
+        word = "not comparable: settings of the row were changed"
+    elif scale == "paper" and not row.comparable:
         word = f"not comparable: {row.why_not}"
     elif reference is None:
         word = "not comparable: nothing published was read" if scale == "paper" else "first measurement"
@@ -114,8 +122,11 @@ def verdict(row: Row, scale: Scale, task: str, ours: float, low: float, high: fl
     else:
         half_width = reference.interval or 0.0
         reference_low, reference_high = reference.accuracy - half_width, reference.accuracy + half_width
-        word = "inside" if low <= reference_high and high >= reference_low else ""
-        word = word or ("below" if high < reference_low else "above")
+        what = "published" if scale == "paper" else f"measured here before, {reference}"
+        place = (
+            "below what was" if high < reference_low else "above what was" if low > reference_high else "as"
+        )
+        word = f"{place} {what}"
     return Verdict(
         task=task, published=published, reference=reference, ours=ours, low=low, high=high, word=word
     )

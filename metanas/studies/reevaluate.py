@@ -52,6 +52,7 @@ def reevaluate(
     root: DataRoot,
     *,
     curves: bool,
+    controls: bool = True,
     regret: bool = False,
     runtime: Runtime = CPU,
     console: Console | None = None,
@@ -60,7 +61,7 @@ def reevaluate(
 
     suite: empty for the run's own. domains: empty for all of the suite, or without `suite` for those of the
     run. budget: gives the number of test episodes. out: the new run folder, None for RUN/on-SUITE. root: the
-    data folder. curves: also write curves.parquet. regret: also answer under every candidate of a choice.
+    data folder. curves: also write curves.parquet. controls, regret: as of `SeedRun`.
     console: where progress is shown, None for nowhere.
     ConfigError; DataError; ResultError if a result in either folder is on other episodes than the suite pins.
     """
@@ -79,7 +80,7 @@ def reevaluate(
     for result_folder in (run, folder):
         _check_pins(result_folder, config, data)
     check_outputs([(config, folder)], None, None)
-    seed_runs = prepare(config, folder, data, regret=regret, runtime=runtime)
+    seed_runs = prepare(config, folder, data, controls=controls, regret=regret, runtime=runtime)
     if not seed_runs and not curves:
         return folder
     console = console or Console(quiet=True)

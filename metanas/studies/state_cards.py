@@ -10,7 +10,7 @@ from typing import Any
 
 from metanas.base import json_text, plugins
 
-KEYS = ("schema_version", "method", "settings", "specs", "state_sha256", "summary")
+KEYS = ("schema_version", "method", "settings", "specs", "state_sha256", "summary", "budget")
 
 
 def shipped() -> Path:
@@ -27,7 +27,8 @@ def names() -> tuple[str, ...]:
 def summary(name: str) -> str:
     """The line that `metanas list states` shows. DamagedFile."""
     suite, method, seed = name.split("/")
-    return str(read(shipped() / suite / method, int(seed))["summary"])
+    card = read(shipped() / suite / method, int(seed))
+    return f"{card['summary']}, budget {card['budget']['name']}"
 
 
 def read(place: Path, seed: int) -> dict[str, Any]:

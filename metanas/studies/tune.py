@@ -54,11 +54,15 @@ Sampler = Literal["tpe", "gp", "random"]
 
 
 class Tuned(NamedTuple):
-    """The hyperparameters of the best trial, its accuracy in [0, 1], and the number of ended trials."""
+    """The hyperparameters of the best trial, its accuracy in [0, 1], and the number of ended trials.
+
+    first: the accuracy of the first trial, which has the values given; None if it diverged.
+    """
 
     settings: dict[str, Any]
     accuracy: float
     trials: int
+    first: float | None = None
 
 
 def tune(
@@ -124,11 +128,13 @@ def tune(
     if len(_ended(study, ended)) < trials:
         with _usable(storage):
             study.optimize(score, callbacks=[told, MaxTrialsCallback(trials, states=ended)])
-    if not _ended(study, (TrialState.COMPLETE,)):
+    complete = _ended(study, (TrialState.COMPLETE,))
+    if not complete:
         raise TrainError(
             f"all {trials} trials diverged; search smaller learning rates (--over key=low..high)"
         )
-    return Tuned(dict(study.best_params), study.best_value, len(_ended(study, ended)))
+    first = next((trial.value for trial in complete if trial.number == 0), None)
+    return Tuned(dict(study.best_params), study.best_value, len(_ended(study, ended)), first)
 
 
 def _check_builds(

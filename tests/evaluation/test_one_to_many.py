@@ -77,6 +77,7 @@ def test_an_unknown_baseline_is_named_with_those_there_are() -> None:
 def test_a_clear_winner_is_the_only_one_that_may_be_the_best() -> None:
     ranked = rank(study(np.random.default_rng(3), Setting(4, 5, 0.005, 0.0), (0.3,))).methods
     assert [place.best for place in ranked] == [True, False, False, False]
+    assert [place.verdict for place in ranked] == ["the best", *["not the best"] * 3]
     assert ranked[0].to_best.low == 0 < ranked[0].to_best.mean < ranked[0].to_best.high
     assert all(place.to_best.low < place.to_best.mean < place.to_best.high == 0 for place in ranked[1:])
 
@@ -85,6 +86,7 @@ def test_one_method_alone_is_the_best_and_nothing_is_told() -> None:
     ranking = rank(study(np.random.default_rng(4), Setting(1, 3, 0.0, 0.0), ()))
     (only,) = ranking.methods
     assert (only.ranks, only.best, only.to_best.mean, only.to_best.high) == ("1", True, 0.0, 0.0)
+    assert only.verdict == "may be the best"
     assert ranking.resolution is None and ranking.lead is None
 
 

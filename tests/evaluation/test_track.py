@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 import metanas
 from metanas.base.errors import InvalidValue
 from metanas.cli.app import app
-from metanas.evaluation import report
+from metanas.evaluation import report, tables
 from metanas.evaluation.load_runs import load_runs
 from metanas.evaluation.result import ResultError
 from metanas.evaluation.track import TracksDiffer
@@ -69,6 +69,37 @@ def test_runs_of_one_budget_are_picked_by_its_name(unequal: list[Path]) -> None:
     assert shown.exit_code == 0 and "| short |" in shown.output and "long" not in shown.output
     with pytest.raises(InvalidValue, match="no run has the budget 'full'; there are: small, smoke"):
         load_runs(unequal, budget="full")
+
+
+def test_of_budgets_with_other_names_only_these_are_told_and_how_to_pick_one(tmp_path: Path) -> None:
+    folders = [made(tmp_path / f"run{i}") for i in range(6)]
+    change(folders[0], budget={"name": "smoke", "iterations": 60, "tasks": 2, "eval_episodes": 20})
+    with pytest.raises(TracksDiffer) as caught:
+        load_runs(folders)
+    words = "differ in budget: smoke (run0), small (run1, run2, run3 and 2 more). "
+    assert words in str(caught.value) and "(--budget smoke or small)" in str(caught.value)
+
+
+def test_runs_on_other_tasks_are_told_with_their_suites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = made(tmp_path / "first")
+    monkeypatch.setattr(runs, "TASKS", runs.TASKS[:1])
+    second = made(tmp_path / "second")
+    change(second, suite="mine")
+    words = r"by one of first \(mini-v1 1.0, small\) and second \(mine 1.0, small\) only"
+    with pytest.raises(ResultError, match=words):
+        load_runs([first, second])
+
+
+def test_trials_are_what_the_bundle_declares_or_else_the_run(tmp_path: Path) -> None:
+    folders = [made(tmp_path / name) for name in ("declared", "plain")]
+    (folders[0] / "entry.json").write_text('{"hparam_trials": 63}')
+    costs = json.loads((folders[1] / "submission.json").read_text())["costs"]
+    change(folders[1], costs=costs | {"trials": 2})
+    loaded = load_runs(folders)
+    assert {name: run.trials for name, run in loaded.items()} == {"declared": 63, "plain": 2}
+    assert [row[-1] for row in tables.costs(loaded).rows] == ["63", "2"]
 
 
 def test_fewer_seeds_are_another_track(tmp_path: Path) -> None:

@@ -41,9 +41,9 @@ def test_verdicts() -> None:
     task = "omniglot/5w1s"
     published = {task: Figure(accuracy=98.8, interval=0.2, source="x")}
     known = row(published=published)
-    assert verdict(known, "paper", task, 98.5, 98.3, 98.7).word == "inside"
-    assert verdict(known, "paper", task, 97.5, 97.3, 97.7).word == "below"
-    assert verdict(known, "paper", task, 99.5, 99.3, 99.7).word == "above"
+    assert verdict(known, "paper", task, 98.5, 98.3, 98.7).word == "as published"
+    assert verdict(known, "paper", task, 97.5, 97.3, 97.7).word == "below what was published"
+    assert verdict(known, "paper", task, 99.5, 99.3, 99.7).word == "above what was published"
     away = row(comparable=False, why_not="sample")
     assert verdict(away, "paper", task, 98.5, 98.3, 98.7).word == "not comparable: sample"
     scale = known.scales["small"].model_copy(update={"measured": {}})
@@ -53,7 +53,12 @@ def test_verdicts() -> None:
     measured = {task: Figure(accuracy=98.4, interval=0.2, source="here")}
     scale = scale.model_copy(update={"measured": measured})
     again = known.model_copy(update={"scales": {**known.scales, "small": scale}})
-    assert verdict(again, "small", task, 97.9, 97.7, 98.1).word == "below"
+    reference = "measured here before, 98.40 +- 0.20"
+    assert verdict(again, "small", task, 97.9, 97.7, 98.1).word == f"below what was {reference}"
+    assert verdict(again, "small", task, 98.4, 98.3, 98.5).word == f"as {reference}"
+    for scale_name in ("paper", "small"):
+        word = verdict(again, scale_name, task, 98.5, 98.3, 98.7, changed=True).word
+        assert word == "not comparable: settings of the row were changed"
 
 
 def test_a_published_cell_nobody_read_stays_empty() -> None:

@@ -118,7 +118,7 @@ def test_the_command_prints_scores_and_the_folder_and_shows_progress_elsewhere(
     done = metanas("evaluate", str(trained), "--budget", "smoke", "--out", "on", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     answered = load_runs([trained])["reptile"].scores  # the same episodes, hence the same answers
-    *tasks, mean, folder = done.stdout.splitlines()
+    _heading, *tasks, mean, folder = done.stdout.splitlines()
     assert [line.split(None, 1) for line in tasks] == [
         [task, answered.task_interval(task).percent()] for task in answered.tasks
     ]
