@@ -340,7 +340,8 @@ class LooNas(Method):
 
         space, device = self.settings.space, state.device
         hard = [logits_of(space, architecture, device) for architecture in architectures]
-        return Adapted(predict, {name: torch.stack([h[name] for h in hard]) for name in hard[0]})
+        weights = next(iter(parts.values())).weights if len(parts) == 1 else None
+        return Adapted(predict, {name: torch.stack([h[name] for h in hard]) for name in hard[0]}, weights)
 
     def _under_one(self, state: State, spec: TaskSpec, support: Batch, path: Architecture) -> Adapted:
         s = self.settings
@@ -356,7 +357,7 @@ class LooNas(Method):
         def predict(x: Tensor) -> Tensor:
             return (self._embed(state, path, spec, x) @ weight.mT + bias[:, None]).softmax(-1)
 
-        return Adapted(predict)
+        return Adapted(predict, weights=self._start(state, path, (weight, bias)).weights)
 
     def _embed(self, state: State, path: Architecture, spec: TaskSpec, x: Tensor) -> Tensor:
         """x (T, B, *input_shape) to features (T, B, F) under the shared weights and one architecture."""

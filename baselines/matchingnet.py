@@ -16,6 +16,7 @@ from metanas.base.ranges import NonNegative
 from metanas.data.episode import Batch
 from metanas.method import METHODS
 from metanas.models.length import length
+from metanas.params import Params, Tensors
 
 
 @METHODS.register("matchingnet")
@@ -31,6 +32,10 @@ class MatchingNet(ProtoNet):
     def known(self, support: Batch, ways: int) -> tuple[Tensor, ...]:
         """Unit support features (T, B, F) and their classes (T, B, ways)."""
         return _normalised(support.x), F.one_hot(support.y, ways).to(support.x.dtype)
+
+    def linear(self, params: Params, known: tuple[Tensor, ...]) -> Tensors | None:
+        """None: the attention to single examples is no linear head."""
+        return None
 
     def compared(self, known: tuple[Tensor, ...], queries: Tensor) -> Tensor:
         """Logits (T, Q, ways) from features: the log of the attention that each class gets."""

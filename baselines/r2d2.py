@@ -6,7 +6,7 @@ network is the supernet by default (the paper: four convolutions of 96 to 512 fi
 learned by the same loss, and logits have no learned bias, which a softmax ignores.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -18,10 +18,11 @@ from metanas.meta.given_arch import embed_with, fixed_archs
 from metanas.meta.loss import cross_entropy
 from metanas.meta.optimizers import adam
 from metanas.meta.outer import descend, leaves, over_domains, pack
-from metanas.meta.prototypes import embed
+from metanas.meta.prototypes import embed, start_with_head
 from metanas.meta.ridge import ridge_head, start_ridge
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
+from metanas.models.derived import DerivedNet
 from metanas.models.relaxation import as_softmax
 from metanas.models.supernet import SuperNet
 from metanas.params import Params, Tensors, group_of
@@ -75,20 +76,20 @@ class R2D2(Method):
     def adapt(self, state: State, spec: TaskSpec, support: Batch) -> Adapted:
         arch = as_softmax(self.settings.space, state.params.arch, spec)
         adapted = {name: t.expand(len(support.y), *t.shape) for name, t in arch.items()}
-        return Adapted(self._predictor(state, spec, support), adapted)
+        return self._answering(state, spec, support, None, adapted)
 
     def adapt_with(self, state: State, spec: TaskSpec, support: Batch, arch: Tensors) -> Adapted | None:
         if not isinstance(self.net, SuperNet):
             return None
-        return Adapted(self._predictor(state, spec, support, arch), arch)
+        return self._answering(state, spec, support, arch, arch)
 
     def fixed_archs(self, state: State, spec: TaskSpec) -> dict[str, Tensors]:
         return fixed_archs(self.net, state.group("arch"), spec)
 
-    def _predictor(
-        self, state: State, spec: TaskSpec, support: Batch, arch: Tensors | None = None
-    ) -> Callable[[Tensor], Tensor]:
-        """Class probabilities of T adapted tasks. arch: given ones (T, ...); None: the learned one."""
+    def _answering(
+        self, state: State, spec: TaskSpec, support: Batch, arch: Tensors | None, shown: Tensors
+    ) -> Adapted:
+        """T tasks with their heads. arch: given ones (T, ...); None: the learned one."""
         with torch.no_grad():
             head = self._head(state, spec, support, arch)
 
@@ -96,7 +97,11 @@ class R2D2(Method):
         def predict(x: Tensor) -> Tensor:
             return (self._embed(state, spec, x, arch) @ head).softmax(-1)
 
-        return predict
+        weights = None
+        if isinstance(self.net, SuperNet | DerivedNet):
+            bias = head.new_zeros(head.shape[0], head.shape[2])
+            weights = start_with_head(Params(state.group("weights"), {}), head.mT, bias).weights
+        return Adapted(predict, shown, weights)
 
     def _embed(self, state: State, spec: TaskSpec, x: Tensor, arch: Tensors | None = None) -> Tensor:
         if arch is not None and isinstance(self.net, SuperNet):

@@ -33,9 +33,9 @@ OPTIONS = {  # of `metanas pack`, by field of entry.json
 def collect(run: Path, about: Mapping[str, Any]) -> Members:
     """The files of a bundle for the finished run in folder `run`.
 
-    about: the fields of entry.json except `files`. `meta_train_domains` defaults to the run's domains with
-    meta-train classes, or to none where meta-training took no operations; it has no default after
-    `metanas evaluate`.
+    about: the fields of entry.json except `files`. `meta_train_domains` defaults to what the run was
+    meta-trained on, which runs that `metanas evaluate` of earlier versions made do not tell, and
+    `hparam_trials` to what the run says (`--set trials=N`).
     BundleError if the run is not finished, or a field is missing or wrong.
     """
     members = {name: (run / name).read_bytes() for name in FILES if name != ENTRY and (run / name).is_file()}
@@ -43,11 +43,7 @@ def collect(run: Path, about: Mapping[str, Any]) -> Members:
         if name not in members:
             raise refuse(name, f"missing in {run}, or no file", hint="give the folder of a finished run")
     submission = result.parse(members[result.SUBMISSION])
-    if (flops := submission.costs.train_flops) is not None:  # None: trained by another run, or not counted
-        domains = {
-            task.domain for task in submission.tasks if flops and trains(task.domain, task.fingerprint)
-        }
-        about = {"meta_train_domains": sorted(domains), **about}
+    about = {**_defaults(submission), **about}
     files = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         for name, content in members.items()
@@ -59,6 +55,18 @@ def collect(run: Path, about: Mapping[str, Any]) -> Members:
         raise BundleError([p if p.field in about else _with_option(p) for p in problems]) from error
     text = entry.model_dump_json(indent=1, exclude_none=True) + "\n"
     return {**members, ENTRY: text.encode()}
+
+
+def _defaults(submission: result.Submission) -> dict[str, Any]:
+    """The fields of entry.json that a run knows itself."""
+    found: dict[str, Any] = {"hparam_trials": submission.costs.trials} if submission.costs.trials else {}
+    if (trained := submission.meta_training) is not None:
+        return found | {"meta_train_domains": sorted(trained.domains)}
+    if (flops := submission.costs.train_flops) is None:  # another run trained it, or nobody counted
+        return found
+    tested = submission.tasks if flops else ()
+    domains = {task.domain for task in tested if trains(task.domain, task.fingerprint) is not False}
+    return found | {"meta_train_domains": sorted(domains)}
 
 
 def to_zip(members: Members) -> bytes:

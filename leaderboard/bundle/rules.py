@@ -17,6 +17,7 @@ from metanas.data import manifest
 from metanas.data.suite import Suite, names, readable
 from metanas.evaluation.pretraining import external_weights
 from metanas.evaluation.result import SUBMISSION, Submission, Task
+from metanas.evaluation.track import trained_otherwise
 
 Manifest = Mapping[str, Any]  # entries by domain (`metanas/data/manifest.py`)
 Known = Mapping[str, tuple[Suite, Manifest]]  # by name
@@ -50,6 +51,14 @@ def problems(submission: Submission, suites: Known, *, elsewhere: bool = False) 
             "run it again with this version",
         )
     yield from _budget(submission, suite)
+    if otherwise := trained_otherwise(submission):
+        told = "; ".join(f"{field}: {value}" for field, value in otherwise.items())
+        yield _problem(
+            "meta_training",
+            f"it was not meta-trained as {suite.name} {suite.version} says ({told:.300})",
+            "a board ranks what was meta-trained and tested on one suite; metanas compare --across-tracks "
+            "shows others",
+        )
     if len(set(submission.seeds)) != len(submission.seeds) or len(submission.seeds) < len(suite.seeds):
         wanted = f"at least {len(suite.seeds)} different ones, e.g. --seeds {','.join(map(str, suite.seeds))}"
         yield _problem("seeds", f"got {list(submission.seeds)[:20]}", wanted)
@@ -65,6 +74,18 @@ def undeclared_weights(submission: Submission, about: Entry) -> Iterator[Problem
             hint = "say in --about FILE: pretrained_weights: [{name: ..., url: ..., sha256: ...}]"
             message = f"the weights {sha256:.80} of {network:.80} are not declared"
             yield Problem(ENTRY, message, field="pretrained_weights", hint=hint)
+
+
+def contradictions(submission: Submission, about: Entry) -> Iterator[Problem]:
+    """What entry.json declares otherwise than the run wrote down."""
+    trained, declared = submission.meta_training, set(about.meta_train_domains)
+    if trained is not None and declared != set(trained.domains):
+        message = f"declares {sorted(declared)!r:.200}, the run was meta-trained on {sorted(trained.domains)}"
+        yield Problem(ENTRY, message, field="meta_train_domains", hint="leave it out when you pack")
+    trials = submission.costs.trials
+    if trials is not None and about.hparam_trials < trials:
+        message = f"declares {about.hparam_trials}, the run {trials} (--set trials)"
+        yield Problem(ENTRY, message, field="hparam_trials", hint=f"declare {trials} or more")
 
 
 def unknown(suite: str, file: str = SUBMISSION) -> Problem:
@@ -106,6 +127,11 @@ def _budget(submission: Submission, suite: Suite) -> Iterator[Problem]:
             "budget", f"{dict(submission.budget)!r:.200} is not the budget {name!r}", f"it is {wanted}"
         )
     spent, allowed = submission.costs.train_flops, suite.budgets[name].flops
+    if spent is None and allowed is not None:
+        hint = "run it again; after metanas evaluate of an earlier version, evaluate again"
+        yield _problem(
+            "costs.train_flops", f"not counted, and the budget {name!r} is one of operations", hint
+        )
     if spent is not None and allowed is not None and spent > allowed * ROUNDING:
         yield _problem("costs.train_flops", f"{spent:g}, the budget {name!r} allows {allowed:g}")
     for i, task in enumerate(submission.tasks):

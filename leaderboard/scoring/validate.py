@@ -48,6 +48,7 @@ def inspect(members: Members, known: Known | None = None, *, elsewhere: bool = F
     if README in members:
         problems += _readme(members[README])
     problems += rules.undeclared_weights(submission, about)
+    problems += rules.contradictions(submission, about)
     problems += rules.problems(submission, rules.known() if known is None else known, elsewhere=elsewhere)
     if problems:
         raise BundleError(problems)

@@ -40,6 +40,7 @@ from metanas.evaluation.gains import EVERYWHERE
 from metanas.evaluation.pretraining import BADGE, external_weights
 from metanas.evaluation.result import ResultError, Task
 from metanas.evaluation.result import Submission as Document
+from metanas.evaluation.track import trained_otherwise
 
 Scorer = Callable[[Mapping[str, Path]], Scored]  # scores the files of a bundle, by name
 
@@ -49,8 +50,9 @@ def track_of(submission: Document) -> str:
 
     It names suite, version, budget and "full data" or "sample", and ends with 8 digits of a hash of the data
     and episodes of all tasks: "mini-v1 1.0 / small (...) / full data / 0123abcd". Runs of backbones with
-    weights from elsewhere have "external pre-training" before the hash. The order in which a
-    submission lists the tasks of a known suite does not count.
+    weights from elsewhere have "external pre-training" before the hash, those that were not meta-trained as
+    the suite says "trained otherwise" and 8 digits of a hash of how. The order in which a submission lists
+    the tasks of a known suite does not count.
     """
     budget = submission.budget
     settings = "-".join(str(budget[key]) for key in sorted(budget) if key != "name")
@@ -59,6 +61,8 @@ def track_of(submission: Document) -> str:
     name = f"{submission.suite} {submission.suite_version} / {budget['name']} ({settings}) / {kind}"
     if external_weights(submission):
         name += f" / {BADGE}"
+    if otherwise := trained_otherwise(submission):
+        name += f" / trained otherwise {hashlib.sha256(repr(otherwise).encode()).hexdigest()[:8]}"
     return f"{name} / {pinned.hexdigest()[:8]}"
 
 

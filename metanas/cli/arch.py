@@ -83,7 +83,10 @@ def derive(run: Run, domain: Domain, as_json: AsJson = False) -> None:
 def export(
     run: Run,
     domain: Domain,
-    kind: Annotated[Literal["onnx", "pt2"], typer.Option("--format", help="onnx | pt2")] = "onnx",
+    kind: Annotated[
+        Literal["onnx", "pt2"] | None,
+        typer.Option("--format", help="onnx | pt2. Default: as the file is called, or onnx."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The file. Default: in the run folder.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=30_000, help="A seed of the run.")] = 0,
     episode: Annotated[int, typer.Option(min=0, max=MANY, help="The pinned test episode to adapt to.")] = 0,
@@ -94,6 +97,7 @@ def export(
     from metanas.studies.derive import derived
 
     net, x = derived(run, domain, seed=seed, episode=episode, root=data_root(root))
+    kind = kind or ("pt2" if out and out.suffix == ".pt2" else "onnx")
     path = out or run / f"{domain}-seed{seed}-episode{episode}.{kind}"
     gap = write(net, x, path, kind)
     print(

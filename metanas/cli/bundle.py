@@ -51,11 +51,12 @@ def pack(
     ] = None,
     summary: Annotated[str | None, typer.Option(help="The method in one or two sentences.")] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, max=MANY, help="Number of configurations tried before this one.")
+        int | None,
+        typer.Option(min=1, max=MANY, help="Number of configurations tried. Default: what the run says."),
     ] = None,
     meta_train: Annotated[
         str | None,
-        typer.Option(help="Domains of meta-training: a,b. Needed after `metanas evaluate`; '' for none."),
+        typer.Option(help="Domains of meta-training: a,b; '' for none. Default: what the run says."),
     ] = None,
 ) -> None:
     """Make the bundle of a finished run of at least three seeds, for `metanas submit`."""

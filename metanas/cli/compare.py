@@ -37,6 +37,7 @@ def compare(
         document = dataclasses.asdict(comparison) | {
             "architecture": [dataclasses.asdict(g) for g in gained],
             "across_tracks": differences(submissions(loaded)),
+            "computed_on": {name: tables.device_of(run) for name, run in loaded.items()},
         }
         print(json.dumps(document, indent=1))
         return

@@ -15,8 +15,8 @@ def evaluate(
         str, typer.Option(help="Domains: a,b. Default: all of the suite; without --suite the run's.")
     ] = "",
     budget: Annotated[
-        str, typer.Option(help="Gives the number of episodes: smoke | demo | small | full | small-2T ...")
-    ] = "small",
+        str, typer.Option(help="Gives the number of test episodes. Default: the run's own budget.")
+    ] = "",
     out: Annotated[Path | None, typer.Option(help="The new run folder. Default: RUN/on-SUITE.")] = None,
     curves: Annotated[bool, typer.Option(help="Also accuracy after 0,1,2,5,10,20 steps.")] = False,
     controls: Controls = True,

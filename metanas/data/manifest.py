@@ -161,11 +161,11 @@ def pins(name: str, *, sample: bool) -> dict[str, str | None]:
     return {suite: entry.get(kind, {}).get("fingerprint") for suite, entry in entries.items()}
 
 
-def trains(domain: str, fingerprint: str) -> bool:
-    """Whether data of a domain has meta-train classes; True for data that no suite pins."""
+def trains(domain: str, fingerprint: str) -> bool | None:
+    """Whether data of a domain has meta-train classes; None for data that no suite pins."""
     entries = [entry for suite in names() for entry in _readable(suite).get(domain, {}).values()]
     found = [entry["classes"]["train"] > 0 for entry in entries if entry["fingerprint"] == fingerprint]
-    return any(found) or not found
+    return any(found) if found else None
 
 
 def _readable(suite: str) -> Pins:

@@ -5,6 +5,7 @@ have their manifest beside the YAML file. What a suite's data and pinned episode
 `datasets.py` opens a suite's data.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,9 @@ _LATER = (
     "validation",
     "fewest_ways",
 )  # fields of a suite that came after suites were first stored
+_CHANGES = (  # fields that make it another suite (`Suite.changes`)
+    *("version", "ways", "queries", "train_queries", "train_ways", "episodes", "validation", "fewest_ways"),
+)
 Pins = dict[str, dict[str, Any]]  # by domain, then by kind of data ("full" or "sample"): `manifest.describe`
 GROUP = "metanas.suites"
 Tested = Annotated[int, Range(least=2, why="an interval of accuracies needs two")]
@@ -77,6 +81,11 @@ class DomainOptions(BaseModel):
     augment: bool | tuple[Literal["crop", "flip", "rotate", "colour", "erase"], ...] = False
     tokens: Literal["bytes", "words"] = "bytes"  # text: words of the meta-train classes
     vectors: Path | None = None  # text, words: a file of vectors, not trained, of words of any class
+
+    def shown(self) -> str:
+        """What differs from the defaults, as JSON; of a file its name alone."""
+        found = self.model_dump(mode="json", exclude_defaults=True)
+        return json.dumps(found | ({"vectors": self.vectors.name} if self.vectors else {}))
 
 
 class Origin(BaseModel):
@@ -162,15 +171,21 @@ class Suite(BaseModel):
 
         Fewer domains or numbers of shots, other seeds and budgets do not change a suite.
         """
+        return f"{self.name} (changed)" if self.changes() else self.name
+
+    def changes(self) -> dict[str, str]:
+        """What makes it another suite than that of its name: the settings that differ from it, as JSON."""
         if self.origin is None and self.name not in names():
-            return self.name
+            return {}
         own = self.original
-        fields = {"version", "ways", "queries", "train_queries", "train_ways", "episodes", "validation"}
-        fields |= {"fewest_ways"}
-        same = self.model_dump(include=fields) == own.model_dump(include=fields)
-        fewer = set(self.shots) <= set(own.shots) and set(self.domains) <= set(own.domains)
-        options = all(self.of(domain) == own.of(domain) for domain in self.domains)
-        return self.name if same and fewer and options else f"{self.name} (changed)"
+        found = {field for field in _CHANGES if getattr(self, field) != getattr(own, field)}
+        found |= {
+            field for field in ("shots", "domains") if set(getattr(self, field)) - set(getattr(own, field))
+        }
+        options = [domain for domain in self.domains if self.of(domain) != own.of(domain)]
+        plain = self.model_dump(mode="json", include=found)
+        named = {field: json.dumps(plain.get(field)) for field in sorted(found)}
+        return named | {f"options.{domain}": self.of(domain).shown() for domain in options}
 
     def of(self, domain: str) -> DomainOptions:
         """The options of a domain, the defaults if the suite has none for it."""

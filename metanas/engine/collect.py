@@ -8,7 +8,7 @@ they were asked for), architecture.json with drawings, and submission.json (form
 import dataclasses
 import json
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -33,7 +33,7 @@ from metanas.engine.seed_run import SeedRun, build, predictions_path, task_name
 from metanas.engine.validation import EARLY_TASKS, SELECTION_TASKS, selection
 from metanas.evaluation import choices, controls, regret, result
 from metanas.evaluation.result import Provenance
-from metanas.method import Method
+from metanas.method import METHODS, Method
 from metanas.space import decoding
 from metanas.space.architecture import Architecture, derive
 from metanas.space.drawing import Values, draw
@@ -44,8 +44,13 @@ OVERVIEW = "architectures.svg"
 MEASURED = ("parameters", "peak_bytes", "train_seconds", "evaluate_seconds")  # in every costs.json
 
 
-def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
-    """Write the result files of a run whose seed runs are done. submission.json is written last."""
+def finish(
+    config: RunConfig, folder: Path, data: Datasets, trained_on: result.MetaTraining | None = None
+) -> None:
+    """Write the result files of a run whose seed runs are done. submission.json is written last.
+
+    trained_on: None for the run's own domains.
+    """
     seed_runs = [SeedRun(config, folder, data, seed) for seed in config.seeds]
     names = [task_name(*task) for task in data.tasks()]
     tables = [_predictions(seed_run, *task) for seed_run in seed_runs for task in data.tasks()]
@@ -71,8 +76,20 @@ def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
         provenance=provenance(),
         created=datetime.now(UTC).replace(microsecond=0),
         predictions_sha256=digest,
+        meta_training=trained_on or meta_training(config, data),
     )
     result.write(folder, submission)
+
+
+def meta_training(config: RunConfig, data: Datasets) -> result.MetaTraining:
+    """What a run of this configuration meta-trains on."""
+    trains = METHODS[config.method].trains
+    return result.MetaTraining(
+        suite=config.suite.label,
+        suite_version=config.suite.version,
+        changes=config.suite.changes(),
+        domains=tuple(domain.name for domain in data.trained() if trains and domain.trains),
+    )
 
 
 def _predictions(run: SeedRun, domain: Domain, shape: EpisodeShape) -> pa.Table:
@@ -132,12 +149,14 @@ def keep_costs(
     trained: Trained,
     tasks: Sequence[tuple[Domain, EpisodeShape]],
     batches: Sequence[list[Episodes]] | None,
+    *,
+    spent: Mapping[str, Any] | None = None,
 ) -> None:
     """Write costs.json of a seed run, the sign that it is complete.
 
     Training and evaluation time are summed over interruptions, the latter also over processes. batches: one
-    meta-batch per number of shots, None where another run did the training. FLOPs are counted on the run's
-    first seed only: they depend on shapes alone, and counting is slow.
+    meta-batch per number of shots, None where another run did the training. spent: FLOPs of that run. They
+    are counted on the run's first seed only: they depend on shapes alone, and counting is slow.
     """
     costs: dict[str, Any] = {
         "train_seconds": trained.seconds,
@@ -151,6 +170,7 @@ def keep_costs(
     about = seed_run.runtime.describe(trained.devices)
     if about != PLAIN:
         costs["device"] = about
+    costs |= spent or {}
     if seed_run.seed == seed_run.config.seeds[0]:
         state = CPU.take(method, trained.state)
         if batches is not None:

@@ -4,23 +4,26 @@ A board's ranks say how many methods are better. A hundred variants of one idea,
 again, would push everyone else down and widen everyone's ranges. Comes before `ranking.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metanas.evaluation.statistics import Floats, View, weights
 
-NEAR = 0.02  # of accuracy: per training and episode, two trainings of one method differ by 0.05 or more
+NEAR = 0.03  # of accuracy per episode: two trainings, of one method or of two, differ by 0.05 or more
+AT_ONCE = 64  # methods, to limit memory
 
 
 def families(views: Mapping[str, View]) -> dict[str, str]:
     """Each method's family, named by the member that comes first in the mapping; mostly itself.
 
-    A method joins the first family from whose first member it differs by at most NEAR: the root mean square
-    over the episodes of the difference of their means over the seeds, times the root of the number of seeds
-    (of the fewer), which makes it one of single trainings. It does not matter which seed is called which.
+    A method joins the first family with whose first member it shares at least half of the trainings of
+    whichever has fewer. Two trainings are the same one where the root mean square over the episodes of their
+    difference is at most NEAR. So it does not matter which seed is called which, nor whether some are left
+    out.
     """
-    near, names = _distances(views) <= NEAR, list(views)
+    near, names = _near(views), list(views)
     np.fill_diagonal(near, True)
     founder = np.zeros(len(names), dtype=bool)
     found: dict[str, str] = {}
@@ -32,23 +35,26 @@ def families(views: Mapping[str, View]) -> dict[str, str]:
     return found
 
 
-def _distances(views: Mapping[str, View]) -> Floats:
-    """Root mean square differences (M, M) of the methods, per training."""
-    share, squares = weights(next(iter(views.values()))), np.zeros((len(views), len(views)))
-    for task, weight in share.items():
-        episodes = _episode_means([view[task] for view in views.values()])  # (M, E)
-        episodes = episodes - episodes.mean(0)  # less to cancel
-        products = episodes @ episodes.T
-        own = np.diag(products)
-        squares += weight * (own[:, None] + own - 2 * products) / episodes.shape[1]
+def _near(views: Mapping[str, View]) -> NDArray[np.bool_]:
+    """Which pairs of methods (M, M) share at least half of the trainings of the one that has fewer."""
+    rows = np.concatenate([_trainings(view) for view in views.values()])  # (R, E) of all methods
+    rows = (rows - rows.mean(0)).astype(np.float32)  # less to cancel
+    squares = np.einsum("re,re->r", rows, rows)
     seeds = np.array([len(next(iter(view.values()))) for view in views.values()])
-    fewer = np.minimum(seeds[:, None], seeds)
-    distances: Floats = np.sqrt(np.maximum(squares, 0) * fewer)
-    return distances
+    starts = np.concatenate([[0], np.cumsum(seeds)])
+    shared = np.zeros((len(seeds), len(seeds)), dtype=np.int64)  # trainings of row i's that column j has, too
+    for first in range(0, len(seeds), AT_ONCE):
+        ends = starts[first : first + AT_ONCE + 1]
+        some = slice(ends[0], ends[-1])
+        distances = squares[some, None] + squares - 2 * rows[some] @ rows.T
+        same = np.logical_or.reduceat(distances <= NEAR**2, starts[:-1], axis=1)
+        shared[first : first + AT_ONCE] = np.add.reduceat(same, ends[:-1] - ends[0], axis=0, dtype=np.int64)
+    half = (2 * shared >= seeds[:, None]) & (seeds[:, None] <= seeds)
+    return half | half.T
 
 
-def _episode_means(scores: Sequence[Floats]) -> Floats:
-    """Means over the seeds, (M, E), of M methods' scores, each (S, E); S may differ."""
-    if len({len(each) for each in scores}) == 1:
-        return np.stack(scores).mean(1)
-    return np.stack([each.mean(0) for each in scores])
+def _trainings(view: View) -> Floats:
+    """A row (S, E) a training, in which squared distances are weighted means over tasks and episodes."""
+    share = weights(view)
+    parts = [np.sqrt(share[task] / scores.shape[1]) * scores for task, scores in view.items()]
+    return np.concatenate(parts, axis=1)

@@ -113,7 +113,7 @@ def _runs(runs: Mapping[str, Run], baseline: str | None) -> list[_Section]:
     scored = tables.scores(runs, comparison)
     sections = [
         _Section("Scores", [scored], [_scores(comparison, scored)]),
-        _Section("Comparisons with one", _with_one(comparison)),
+        _Section("Compared with the best and with a baseline", _with_one(comparison)),
         _Section("Paired comparisons", *_paired(comparison)),
         _architecture(runs),
         _Section("Costs", [tables.costs(runs)], _pareto(runs, comparison)),
@@ -125,9 +125,17 @@ def _runs(runs: Mapping[str, Run], baseline: str | None) -> list[_Section]:
 
 def _marked(section: _Section, runs: Mapping[str, Run]) -> _Section:
     """The section with the marks of a comparison across tracks, if it is one."""
-    pictures = [replace(p, table=tables.marked(p.table, runs)) for p in section.pictures]
+    across = bool(differences(submissions(runs)))
+    pictures = [
+        replace(p, table=tables.marked(p.table, runs), spec=_marked_title(p.spec) if across else p.spec)
+        for p in section.pictures
+    ]
     shown = [tables.marked(table, runs) for table in section.tables]
     return replace(section, tables=shown, pictures=pictures)
+
+
+def _marked_title(spec: Spec) -> Spec:
+    return spec | {"title": {**spec["title"], "text": f"{spec['title']['text']} (across tracks)"}}
 
 
 def _scores(comparison: Comparison, table: Table) -> _Picture:

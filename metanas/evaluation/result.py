@@ -143,6 +143,15 @@ class Provenance(Strict):
     dirty: bool
 
 
+class MetaTraining(Strict):
+    """What a run was meta-trained on. After `metanas evaluate` that is not what it was tested on."""
+
+    suite: str  # as `Suite.label`
+    suite_version: str
+    changes: dict[str, str] = {}  # what was changed of the suite (`Suite.changes`)
+    domains: tuple[str, ...]  # with meta-train classes; () for a method that meta-trains nothing
+
+
 class Submission(Strict):
     """The content of submission.json. All schema versions since 1 stay readable (tests/results)."""
 
@@ -161,6 +170,13 @@ class Submission(Strict):
     provenance: Provenance | None = None  # None outside a checkout, and in version 1
     created: datetime
     predictions_sha256: Sha256
+    meta_training: MetaTraining | None = None  # None in results of earlier versions
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_stored(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Results of earlier versions keep their form."""
+        fields: dict[str, Any] = handler(self)
+        return {key: value for key, value in fields.items() if key != "meta_training" or value is not None}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from metanas.base.errors import MetanasError
+from metanas.data.manifest import trains
 from metanas.evaluation.pretraining import BADGE, external_weights
 from metanas.evaluation.result import Submission, Task
 
@@ -80,8 +81,24 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def trained_otherwise(submission: Submission) -> dict[str, str]:
+    """Where a run was not meta-trained as its suite says, by what differs; empty for results of before."""
+    if (trained := submission.meta_training) is None:
+        return {}
+    suite, own = f"{trained.suite} {trained.suite_version}", f"{submission.suite} {submission.suite_version}"
+    found = {"meta-training on": suite} if suite != own else {}
+    found |= {f"changed {field}": value for field, value in trained.changes.items()}
+    tested = {task.domain for task in submission.tasks}
+    known = {task.domain for task in submission.tasks if trains(task.domain, task.fingerprint)}
+    if trained.domains and not known <= set(trained.domains) <= tested:
+        found["meta-training domains"] = ", ".join(trained.domains)
+    return found
+
+
 def _track(submission: Submission) -> dict[str, str]:
     budget = {("budget" if k == "name" else f"budget.{k}"): str(v) for k, v in submission.budget.items()}
     suite = {"suite": submission.suite, "suite version": submission.suite_version}
     division = {BADGE: "yes" if external_weights(submission) else "no"}
-    return {**suite, **budget, **division, "number of seeds": str(len(submission.seeds))}
+    trained = {"meta-training on": "its suite", "meta-training domains": "all of it"}
+    trained |= trained_otherwise(submission)
+    return {**suite, **budget, **division, **trained, "number of seeds": str(len(submission.seeds))}

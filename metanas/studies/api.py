@@ -30,9 +30,10 @@ from metanas.engine.seed_run import build
 from metanas.evaluation import frames
 from metanas.evaluation.compare import Comparison
 from metanas.evaluation.compare import compare as compare_views
-from metanas.evaluation.load_runs import load_runs
+from metanas.evaluation.load_runs import load_runs, submissions
 from metanas.evaluation.result import Result, read
 from metanas.evaluation.scores import score
+from metanas.evaluation.track import differences
 from metanas.method import Adapted, Method, State
 from metanas.studies import grid
 
@@ -189,17 +190,27 @@ def load_run(folder: str | Path, *, data_root: str | Path | Sequence[str | Path]
 
 @dataclass(frozen=True)
 class Compared:
-    """Runs beside each other. comparison: every figure as a value."""
+    """Runs beside each other.
+
+    comparison: every figure as a value. across_tracks: in what their tracks differ; empty where they are of
+    one track. Otherwise tables have it as a column.
+    """
 
     comparison: Comparison
+    across_tracks: tuple[str, ...] = ()
 
     def methods(self) -> pa.Table:
         """One row a method, best mean first: mean accuracy with its interval and the range of its rank."""
-        return frames.methods(self.comparison)
+        return self._marked(frames.methods(self.comparison))
 
     def pairs(self) -> pa.Table:
         """One row a pair of methods: difference, interval and adjusted p-value of the paired test."""
-        return frames.pairs(self.comparison)
+        return self._marked(frames.pairs(self.comparison))
+
+    def _marked(self, table: pa.Table) -> pa.Table:
+        if not self.across_tracks:
+            return table
+        return table.append_column("across_tracks", pa.array(["; ".join(self.across_tracks)] * len(table)))
 
     def to_pandas(self) -> Any:
         """`methods()` as a data frame."""
@@ -220,4 +231,4 @@ def compare(
     folders = [run.folder if isinstance(run, Run) else Path(run) for run in runs]
     loaded = load_runs(folders, across_tracks=across_tracks)
     views = {name: run.scores.view() for name, run in loaded.items()}
-    return Compared(compare_views(views, baseline=baseline))
+    return Compared(compare_views(views, baseline=baseline), tuple(differences(submissions(loaded))))

@@ -1,11 +1,13 @@
 """The discrete network that a finished run derives for one task.
 
-The method adapts to the task's support set, `space.architecture.derive` selects the strongest operations, and
-the derived network inherits their weights. Used by `metanas arch export`.
+The method adapts to the task's support set, `space.architecture.derive` selects the strongest operations, the
+method adapts again under this architecture, and the derived network inherits the weights. Used by
+`metanas arch export`.
 """
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from metanas.data.datasets import Datasets
@@ -15,18 +17,22 @@ from metanas.engine import config as configs
 from metanas.engine.checkpoint import load
 from metanas.engine.seed_run import build
 from metanas.engine.trainer import TrainError
-from metanas.method import METHODS
+from metanas.method import METHODS, Adapted
 from metanas.models.derived import DerivedNet, derived_net
-from metanas.params import Params
+from metanas.params import Params, Tensors
+from metanas.space import decoding
 from metanas.space.architecture import derive, parse
+from metanas.space.space import SearchSpace
+
+GAP = 1e-3  # of class probabilities: reduced networks add up in another order
 
 
 def derived(run: Path, domain: str, *, seed: int, episode: int, root: DataRoot) -> tuple[DerivedNet, Tensor]:
     """The network for a pinned test episode of the domain, and the episode's query inputs.
 
     The episode has the last number of shots that the suite lists; its query inputs are
-    (ways * queries, *input_shape). root: the data folder. Where a method adapts no weights (ProtoNet), the
-    network has the meta-trained ones. TrainError if the run lacks the seed, domain, episode or architecture.
+    (ways * queries, *input_shape). root: the data folder. TrainError if the run lacks the seed, domain,
+    episode or architecture, or if the network does not answer the queries as the method does.
     """
     if not (run / "config.yaml").exists():
         raise TrainError(f"{run / 'config.yaml'} is not there: {run} is not a run folder")
@@ -47,16 +53,40 @@ def derived(run: Path, domain: str, *, seed: int, episode: int, root: DataRoot) 
     shape = config.suite.shapes(domain)[-1]
     tasks = data[domain].episodes("test", shape, EVALUATION_SEED, [episode])
     adapted = method.adapt(trained.state, tasks.spec, tasks.support)
-    weights = (
-        trained.state.params.weights
-        if adapted.weights is None
-        else {name: t[0].detach() for name, t in adapted.weights.items()}
-    )
     if adapted.arch:
-        probabilities = {name: t[0].softmax(-1).tolist() for name, t in adapted.arch.items()}
-        architecture = derive(settings.space, **probabilities)
+        probabilities = {name: t.softmax(-1) for name, t in adapted.arch.items()}
+        architecture = derive(settings.space, **{name: p[0].tolist() for name, p in probabilities.items()})
+        hard = _hard(settings.space, probabilities)
+        adapted = method.adapt_with(trained.state, tasks.spec, tasks.support, hard) or adapted
     elif settings.space.architecture:
         architecture = parse(settings.space.architecture, settings.space)
     else:
         raise TrainError(f"{config.method} adapted no architecture in {run}")
-    return derived_net(architecture, tasks.spec, inherit=Params(weights, {})), tasks.query.x[0]
+    if adapted.weights is None:
+        raise TrainError(
+            f"{config.method} answers with more than a network: it compares queries with examples"
+        )
+    weights = {name: t[0].detach() for name, t in adapted.weights.items()}
+    net = derived_net(architecture, tasks.spec, inherit=Params(weights, {}))
+    _check(net, adapted, tasks.query.x, config.method)
+    return net, tasks.query.x[0]
+
+
+def _hard(space: SearchSpace, probabilities: Tensors) -> Tensors:
+    """Hard logits (T, ...) of the strongest candidates."""
+    kept = {name: p.numpy() for name, p in probabilities.items()}
+    options = {name: p.shape[-1] for name, p in kept.items()}
+    return {
+        name: torch.from_numpy(t) for name, t in decoding.hard(decoding.decode(space, kept), options).items()
+    }
+
+
+@torch.no_grad()
+def _check(net: DerivedNet, adapted: Adapted, x: Tensor, method: str) -> None:
+    """TrainError if the network's class probabilities on queries x (1, Q, ...) are not the method's."""
+    gap = float((net(x[0]).softmax(-1) - adapted.predict(x)[0]).abs().max())
+    if not gap <= GAP:
+        raise TrainError(
+            f"the network of {method} would not answer as {method} does: class probabilities differ by up to "
+            f"{gap:.2g}, allowed are {GAP:g}"
+        )

@@ -9,11 +9,13 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from rich.console import Console
 
+from metanas.base import json_text
 from metanas.base.seeding import generator
 from metanas.data import manifest
 from metanas.data.datasets import Datasets
@@ -24,7 +26,7 @@ from metanas.data.sampler import query_labels
 from metanas.engine import config as configs
 from metanas.engine.candidates import score_candidates
 from metanas.engine.checkpoint import check_fits, checkpoint
-from metanas.engine.collect import finish, keep_costs
+from metanas.engine.collect import finish, keep_costs, meta_training
 from metanas.engine.config import ConfigError, RunConfig
 from metanas.engine.controls import score_controls
 from metanas.engine.predict import evaluate, predict_tasks
@@ -60,18 +62,24 @@ def reevaluate(
     """Predict the test episodes of a suite with the checkpoints of `run`; returns the new run folder.
 
     suite: empty for the run's own. domains: empty for all of the suite, or without `suite` for those of the
-    run. budget: gives the number of test episodes. out: the new run folder, None for RUN/on-SUITE. root: the
-    data folder. curves: also write curves.parquet. controls, regret: as of `SeedRun`.
-    console: where progress is shown, None for nowhere.
+    run. budget: gives the number of test episodes, empty for the run's own; the budget of training stays what
+    it was. out: the new run folder, None for RUN/on-SUITE. root: the data folder. curves: also write
+    curves.parquet. controls, regret: as of `SeedRun`. console: where progress is shown, None for nowhere.
     ConfigError; DataError; ResultError if a result in either folder is on other episodes than the suite pins.
     """
     trained = configs.of_run(run)
     domains = domains or (() if suite else trained.suite.domains)
     requested = configs.resolve(
-        trained.method, suite or trained.suite.original, budget=budget, domains=domains
+        trained.method,
+        suite or trained.suite.original,
+        budget=budget or trained.budget_name,
+        domains=domains,
     )
+    episodes = {"eval_episodes": requested.budget.eval_episodes}
+    kept = ("method", "settings", "seeds", "trials", "budget_name")
     config = requested.model_copy(
-        update={"settings": trained.settings, "seeds": trained.seeds, "trials": trained.trials}
+        update={name: getattr(trained, name) for name in kept}
+        | {"budget": trained.budget.model_copy(update=episodes)}
     )
     if curves and "test_steps" not in config.settings:
         raise ConfigError(f"{config.method} has no setting test_steps, so it has no curve over steps")
@@ -92,7 +100,7 @@ def reevaluate(
             for index, seed_run in enumerate(seed_runs):
                 untrained = _predict(seed_run, run, domains_of_both, partial(on_progress, index))
         if seed_runs:
-            finish(config, folder, data)
+            finish(config, folder, data, meta_training(trained, trained_data))
             if untrained:
                 console.print(f"{run} did not train these weights, they stay random: {', '.join(untrained)}")
         if curves:
@@ -134,12 +142,19 @@ def _predict(seed_run: SeedRun, run: Path, domains: Sequence[Domain], report: Pr
     (seed_run.path / "metrics.jsonl").touch()
     score_controls(seed_run, method, state, tasks, report)
     score_candidates(seed_run, method, state, tasks, report)
-    keep_costs(seed_run, method, replace(trained, state=state), tasks, None)
+    spent = _spent(run / seed_run.path.name / "costs.json")
+    keep_costs(seed_run, method, replace(trained, state=state), tasks, None, spent=spent)
     report(progress.DONE, seed_run.test_episodes)
     lacking = (
         name.partition("/")[2] for name in start.keys() - trained.state.keys() if group_of(name) == "weights"
     )
     return sorted({".".join(name.split(".")[:2]) for name in lacking if not is_head(name)})
+
+
+def _spent(costs: Path) -> dict[str, Any]:
+    """The operations of a seed's meta-training, as far as they were counted; nothing without the file."""
+    found = json_text.read(costs, "run it again") if costs.is_file() else {}
+    return {key: found[key] for key in ("train_flops", "select_flops") if key in found}
 
 
 def _curves(

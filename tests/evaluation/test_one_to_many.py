@@ -1,5 +1,7 @@
 """Comparisons of one method with all others; long simulations: tests/benchmarks/bench_comparisons.py."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy.special import ndtri
@@ -114,6 +116,28 @@ def test_near_copies_count_once_whichever_seed_is_called_which() -> None:
     assert set(families(crowded).values()) == set(views)
     assert {name: (found[name].ranks, found[name].to_best) for name in views} == expected
     assert all(found[name].family == "m0" and found[name].ranks == "1" for name in near)
+
+
+def test_rows_that_leave_seeds_out_or_spoil_an_answer_of_75_are_the_same_family() -> None:
+    views = study(np.random.default_rng(5), Setting(5, 5, 0.005, 0.0), (0.3, 0.2, 0.1))
+    expected = {place.name: (place.ranks, place.to_best) for place in rank(views).methods}
+    scores = views["m0"]["a/5w1s"]
+    less = {
+        f"{seeds}": {"a/5w1s": scores[list(seeds)]} for n in (3, 4) for seeds in combinations(range(5), n)
+    }
+    worse = {f"worse{i}": {"a/5w1s": scores - i / 75} for i in (1, 2)}
+    crowded: dict[str, View] = views | less | worse  # type: ignore[assignment]
+    found = {place.name: place for place in rank(crowded).methods}
+    assert {name: (found[name].ranks, found[name].to_best) for name in views} == expected
+    assert {found[name].family for name in (*less, *worse)} == {"m0"}
+
+
+def test_two_of_five_trainings_in_common_do_not_make_a_family_and_three_do() -> None:
+    views = study(np.random.default_rng(6), Setting(2, 5, 0.0, 0.0), ())
+    first, second = (view["a/5w1s"] for view in views.values())
+    for common, name in ((2, "mixed"), (3, "m0")):
+        mixed: View = {"a/5w1s": np.concatenate([first[:common], second[common:] + 0.1])}
+        assert families(views | {"mixed": mixed})["mixed"] == name
 
 
 def test_two_trainings_of_one_method_are_two_families() -> None:

@@ -128,8 +128,17 @@ def test_every_output_across_tracks_is_marked(unequal: list[Path], form: list[st
 def test_a_report_across_tracks_is_marked(unequal: list[Path], tmp_path: Path) -> None:
     with pytest.raises(TracksDiffer):
         report.build(unequal, tmp_path / "report.html", twins=False)
-    page = report.build(unequal, tmp_path / "report.html", twins=False, across_tracks=True).read_text()
+    page = report.build(unequal, tmp_path / "report.html", across_tracks=True).read_text()
     assert page.count("ACROSS TRACKS") > page.count("<table") / 2
+    pictures = list((tmp_path / "report-pictures").glob("*.svg"))
+    assert pictures and all("across tracks" in picture.read_text() for picture in pictures)
+
+
+def test_tables_in_python_across_tracks_are_marked(unequal: list[Path]) -> None:
+    compared = metanas.compare(unequal, across_tracks=True)
+    for table in (compared.methods(), compared.pairs()):
+        assert set(table["across_tracks"].to_pylist()) == {"budget.iterations: 12 (short), 60 (long)"}
+    assert "across_tracks" not in metanas.compare(unequal[:1]).methods().column_names
 
 
 def test_other_episode_counts_are_named_not_hashed(tmp_path: Path) -> None:

@@ -11,12 +11,17 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from leaderboard.bundle.pack import collect as collect_bundle
+from leaderboard.bundle.problem import BundleError
+from leaderboard.scoring.validate import validate
+from leaderboard.store.store import track_of
 from metanas.data.datasets import Datasets
 from metanas.engine import collect, config, run
 from metanas.engine.config import ConfigError
 from metanas.evaluation import result
 from metanas.evaluation.curves import CURVES, SCHEMA, STEPS
 from metanas.evaluation.load_runs import load_runs
+from metanas.evaluation.track import TracksDiffer
 from metanas.studies import reevaluate
 from tests.cli.program import metanas
 
@@ -51,7 +56,8 @@ def test_its_own_episodes_are_answered_as_before_and_the_curve_passes_through_th
     )
     before, after = result.read(trained), result.read(again)
     assert after.submission.predictions_sha256 == before.submission.predictions_sha256
-    assert after.submission.costs.train_flops is None  # it did not train
+    assert after.submission.costs.train_flops == before.submission.costs.train_flops
+    assert after.submission.meta_training == before.submission.meta_training
     assert (after.submission.costs.adapt_flops or 0) > 0
     curve = result.read_table(again / CURVES, SCHEMA).to_pandas()
     assert sorted(curve.steps.unique()) == sorted(STEPS)
@@ -136,3 +142,83 @@ def test_a_curve_that_cannot_be_is_refused_before_anything_is_answered(tmp_path:
     with pytest.raises(ConfigError, match="chance has no setting test_steps"):
         reevaluate.reevaluate(tmp_path / "run", "", (), "smoke", tmp_path / "on", None, curves=True)
     assert not (tmp_path / "on").exists()
+
+
+ABOUT = {"authors": [{"name": "Ada"}], "contact": "ada@example.org", "family": "other"}
+ABOUT |= {"summary": "Another training.", "hparam_trials": 1}
+
+
+def ended(folder: Path, overrides: tuple[str, ...], domains: tuple[str, ...] = ()) -> Path:
+    """A finished run of Reptile on mini-v1, three seeds."""
+    given = (*SMALL, *overrides)
+    made = config.resolve("reptile", "mini-v1", budget="smoke", domains=domains, overrides=given)
+    data = Datasets.open(made.suite)
+    for cell in run.prepare(made, folder, data, controls=False):
+        run.work(cell, lambda what, done: None)
+    collect.finish(made, folder, data)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ended(tmp_path_factory.mktemp("plain") / "run", ())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "domains", "compared", "packed"),
+    [
+        (
+            ("suite.train_queries=3",),
+            (),
+            "meta-training on: its suite .*, mini-v1 .changed. 1.1 .*changed train_queries: not set .*, 3 ",
+            "not meta-trained as mini-v1 1.1 says .meta-training on: mini-v1 .changed. 1.1; changed train_q",
+        ),
+        (
+            ("budget.iterations=3",),
+            (),
+            "budget.iterations: 2 .*, 3 ",
+            "'iterations': 3, .*not the budget 'smoke'",
+        ),
+        (
+            (),
+            ("langid",),
+            "meta-training domains: all of it .*, langid ",
+            "says .meta-training domains: langid",
+        ),
+    ],
+    ids=["another suite", "more iterations", "fewer domains"],
+)
+def test_a_training_that_was_another_stays_one_on_the_suite_s_own_episodes(
+    plain: Path,
+    tmp_path: Path,
+    overrides: tuple[str, ...],
+    domains: tuple[str, ...],
+    compared: str,
+    packed: str,
+) -> None:
+    other = ended(tmp_path / "other", overrides, domains)
+    on = reevaluate.reevaluate(other, "mini-v1", (), "", tmp_path / "on", None, curves=False, controls=False)
+    assert result.read(on).submission.suite == "mini-v1"
+    with pytest.raises(TracksDiffer, match=compared):
+        load_runs([plain, on])
+    assert track_of(result.read(on).submission) != track_of(result.read(plain).submission)
+    with pytest.raises(BundleError, match=packed):
+        validate(collect_bundle(on, ABOUT))
+    validate(collect_bundle(plain, ABOUT))
+
+
+def test_more_test_episodes_do_not_make_it_a_run_of_the_budget_that_has_so_many(
+    plain: Path, tmp_path: Path
+) -> None:
+    on = reevaluate.reevaluate(plain, "", (), "demo", tmp_path / "on", None, curves=False, controls=False)
+    budget = result.read(on).submission.budget
+    assert budget == {"name": "smoke", "iterations": 2, "tasks": 1, "eval_episodes": 30}
+    with pytest.raises(BundleError, match="is not the budget 'smoke'"):
+        validate(collect_bundle(on, ABOUT))
+
+
+def test_two_suites_that_were_changed_in_two_ways_are_two_tracks(tmp_path: Path) -> None:
+    folders = [ended(tmp_path / f"run{n}", (f"suite.train_queries={n}",)) for n in (3, 4)]
+    with pytest.raises(TracksDiffer, match=r"changed train_queries: 3 \(.*run3\), 4 \(.*run4\)"):
+        load_runs(folders)
+    assert len({track_of(result.read(folder).submission) for folder in folders}) == 2

@@ -52,8 +52,10 @@ def _csv(board: Board, lines: Iterable[Line]) -> str:
     writer.writerow(["first rank", "last rank", "method", *columns, *best])
     for line in lines:
         place = line.place
-        intervals = [line.overall, *(line.tasks[name] for name in tasks), place.to_best]
-        numbers = [f"{100 * v:.4f}" for i in intervals for v in (i.mean, i.low, i.high)]
+        accuracies = [interval.percents for interval in (line.overall, *(line.tasks[name] for name in tasks))]
+        gap = place.to_best
+        numbers = [f"{v:.4f}" for triple in accuracies for v in triple]
+        numbers += [f"{100 * v:.4f}" for v in (gap.mean, gap.low, gap.high)]
         names = _plain(line.method), _plain(place.family)
         rest = ["yes" if place.best else "no", names[1]]
         writer.writerow([place.first, place.last, names[0], *numbers, *rest])
@@ -135,6 +137,8 @@ def _json(value: Any) -> str:
 
 
 def _plus_minus(interval: Interval) -> str:
+    if interval.low < 0 or interval.high > 1:  # where half a width would leave 0 to 100 %
+        return interval.percent()
     return f"${100 * interval.mean:.1f} \\pm {50 * (interval.high - interval.low):.1f}$"
 
 

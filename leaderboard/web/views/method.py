@@ -94,7 +94,7 @@ def _steps(standing: Standing) -> list[Step]:
         for step, mean, low, high in zip(
             *(curve[key] for key in ("steps", "mean", "low", "high")), strict=True
         ):
-            steps.append(Step(task, int(step), 100 * mean, 100 * low, 100 * high))
+            steps.append(Step(task, int(step), *Interval(mean, low, high, "").percents))
     return steps
 
 

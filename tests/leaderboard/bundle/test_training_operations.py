@@ -1,4 +1,4 @@
-"""A track by training operations: who spends more than its budget is refused."""
+"""A track by training operations: who spends more than its budget, or does not say what, is refused."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> result.Submission:
     return bundles.run(tmp_path_factory.mktemp("runs") / "m", budget="small-2T")
 
 
-@pytest.mark.parametrize(("spent", "refused"), [(None, False), (2.0e12, False), (2.1e12, True)])
+@pytest.mark.parametrize(("spent", "refused"), [(None, True), (2.0e12, False), (2.1e12, True)])
 def test_training_operations_beyond_the_budget_are_refused(
     made: result.Submission, spent: float | None, refused: bool
 ) -> None:

@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 from posixpath import dirname, normpath, relpath
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -23,8 +24,10 @@ from leaderboard.web.query import DEFAULT, QueryError, TableQuery
 from leaderboard.web.render import Missing
 from leaderboard.web.routes import open_site
 from leaderboard.web.site import Site
+from leaderboard.web.views import exports
 from metanas.data import manifest
 from metanas.evaluation import result
+from metanas.evaluation.statistics import Interval
 from tests import runs
 from tests.leaderboard.site import CHOICES, Fixed, standing
 
@@ -275,6 +278,16 @@ def test_comparing_shows_differences_and_refuses_what_cannot_be(live: Site) -> N
         live.get(address, {"m": ["best", "x"]})
 
 
+def test_an_interval_beyond_0_to_100_is_cut_alike_in_every_form() -> None:
+    line = Mock(method="wide", overall=Interval(0.45, -0.5, 1.4, ""), tasks={}, ranks="1")
+    line.place = Mock(first=1, last=1, best=True, family="wide", to_best=Interval(0.0, 0.0, 0.0, ""))
+    board = Mock(tasks=())
+    (row,) = csv.DictReader(io.StringIO(exports.WRITERS["csv"](board, [line])))
+    assert [row[name] for name in ("mean", "mean low", "mean high")] == ["45.0000", "0.0000", "100.0000"]
+    for form in ("md", "tex"):
+        assert "45.0 [0.0, 100.0]" in exports.WRITERS[form](board, [line])
+
+
 def test_one_method_is_no_comparison_but_a_start_of_one(live: Site) -> None:
     page = text(live, f"{track(live)}/compare.html", m=["best"])
     assert "2 to 6 methods can be compared; 1 chosen so far." in page
@@ -284,7 +297,7 @@ def test_one_method_is_no_comparison_but_a_start_of_one(live: Site) -> None:
 def test_methods_are_compared_with_the_best_and_with_a_baseline(live: Site) -> None:
     address = f"{track(live)}/significance.html"
     page = text(live, address, baseline=["scratch"])
-    for words in ("may be the best", "not the best", "Minus scratch", "points are found significant"):
+    for words in ("the best</td>", "not the best", "Minus scratch", "points are found significant"):
         assert words in page, words
     assert "points are found significant" in text(live, f"{track(live)}/index.html")
     with pytest.raises(QueryError, match="baseline=x: no such method on this board"):
