@@ -1,5 +1,6 @@
 """`metanas tune METHOD`: hyperparameter search on meta-validation episodes."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -32,7 +33,10 @@ def tune(
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as for `run`.")] = None,
     root: Roots = None,
 ) -> None:
-    """Search hyperparameters on meta-validation episodes; repeat to resume, or run several at once."""
+    """Search hyperparameters on meta-validation episodes; repeat to resume, or run several at once.
+
+    Prints the best trial, and what gives `metanas run` its settings; trials=N declares how many were tried.
+    """
     from rich.console import Console
 
     from metanas.data.datasets import Datasets
@@ -67,7 +71,8 @@ def tune(
             update=update,
         )
     print(f"best of {best.trials} trials: {100 * best.accuracy:.2f} % on meta-validation; {_of_first(best)}")
-    print(" ".join(f"--set {key}={value}" for key, value in best.settings.items()))
+    found = [*(overrides or ()), *configs.as_overrides(best.settings), f"trials={best.trials}"]
+    print(" ".join(f"--set {shlex.quote(text)}" for text in found))
 
 
 def _of_first(best: "Tuned") -> str:

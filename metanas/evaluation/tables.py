@@ -291,7 +291,7 @@ def costs(runs: Mapping[str, Run]) -> Table:
         tuple(rows),
         "Per seed. FLOPs: torch's counter on matrix products and convolutions of one iteration (times "
         "iterations), of choosing on meta-validation tasks after it, of adapting to one task, and MACs of "
-        "one query with the adapted network (means over tasks). "
+        "one query with the adapted network (first seed, one task of each kind, mean over the kinds). "
         f"Seconds on: {'; '.join(hardware)}. Trials: settings tried before these, as declared.",
     )
 

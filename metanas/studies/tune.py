@@ -36,7 +36,7 @@ from metanas.data.datasets import Datasets
 from metanas.engine.config import ConfigError, RunConfig, as_overrides, known_keys, resolve, settings_of
 from metanas.engine.fields import range_of
 from metanas.engine.predict import Diverged
-from metanas.engine.run import meta_batches, num_iterations
+from metanas.engine.run import early_stop, meta_batches, num_iterations
 from metanas.engine.runtime import CPU, Runtime
 from metanas.engine.seed_run import build, check_trains
 from metanas.engine.trainer import TrainError, meta_train
@@ -110,9 +110,14 @@ def tune(
         with tempfile.TemporaryDirectory() as folder, runtime.active():
             iterations = num_iterations(trial_config, method, batches)
             try:
-                select = selection(method, data.validation_tasks())
                 trained = meta_train(
-                    method, batches, iterations, Path(folder), runtime=runtime, select=select
+                    method,
+                    batches,
+                    iterations,
+                    Path(folder),
+                    runtime=runtime,
+                    stop=early_stop(trial_config, method, data),
+                    select=selection(method, data.validation_tasks()),
                 )
                 return accuracy(method, trained.state, data.validation_tasks(), episodes)
             except (TrainError, Diverged) as error:  # a loss or a prediction is not finite

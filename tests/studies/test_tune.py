@@ -1,5 +1,6 @@
 """Tuning: resumes, shares one store, and never draws a test episode."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,13 +8,16 @@ from types import SimpleNamespace
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from typer.testing import CliRunner
 
 from metanas.base.plugins import PluginError
 from metanas.base.registry import UnknownName
+from metanas.cli.app import app
 from metanas.data.datasets import Datasets
 from metanas.data.domain import Domain
+from metanas.engine.checkpoint import Trained
 from metanas.engine.config import ConfigError, resolve
-from metanas.engine.trainer import TrainError
+from metanas.engine.trainer import TrainError, meta_train
 from metanas.method import METHODS
 from metanas.studies.tune import StorageError, Tuned, _check_range, _given, _study_name, _with, ranges, tune
 
@@ -50,6 +54,7 @@ def test_tuning_goes_on_from_its_file_and_draws_only_train_and_val(
     assert first.trials == 1 and 0 <= first.accuracy <= 1
     more = run(path, 3, sampler="tpe")
     assert more.trials == 3 and more.accuracy >= first.accuracy
+    assert first.first == more.first == first.accuracy  # the first trial's, which had the values given
     assert run(path, 3).trials == 3  # nothing is left to do
     assert drawn == {"train", "val"}
     (study,) = optuna.get_all_study_summaries(f"sqlite:///{path}")
@@ -67,6 +72,60 @@ def test_the_first_trial_has_the_given_values(tmp_path: Path) -> None:
     (study,) = optuna.get_all_study_names(f"sqlite:///{tmp_path}/tune.db")
     (trial,) = optuna.load_study(study_name=study, storage=f"sqlite:///{tmp_path}/tune.db").trials
     assert trial.params["weight_rate"] == 0.1
+
+
+def test_a_trial_stops_early_as_a_run_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stops = []
+
+    def spy(*given: object, stop: object, **options: object) -> Trained:
+        stops.append(stop)
+        return meta_train(*given, stop=stop, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("metanas.studies.tune.meta_train", spy)
+    for number, budget in enumerate([[], ["budget.patience=1", "budget.check_every=1"]]):
+        config = resolve("maml", "mini-v1", budget="smoke", domains=["langid"], overrides=[*QUICK, *budget])
+        tune(
+            config,
+            ranges("maml", OVER),
+            overrides=[*QUICK, *budget],
+            trials=1,
+            sampler="random",
+            storage=f"sqlite:///{tmp_path}/{number}.db",
+            episodes=2,
+            data=Datasets.open(config.suite),
+        )
+    assert stops[0] is None and stops[1] is not None
+
+
+def test_what_is_printed_gives_a_run_these_settings(tmp_path: Path) -> None:
+    words = [
+        "tune",
+        "protonet",
+        "--domains",
+        "langid",
+        "--budget",
+        "smoke",
+        "--trials",
+        "1",
+        "--episodes",
+        "2",
+    ]
+    words += [
+        "--set",
+        "space.layers=1",
+        "--set",
+        "space.ops=[conv3, skip]",
+        "--over",
+        "weight_rate=0.001..0.1",
+    ]
+    shown = CliRunner().invoke(app, [*words, "--storage", f"sqlite:///{tmp_path}/t.db"])
+    assert shown.exit_code == 0, shown.output
+    *_, told, printed = shown.stdout.splitlines()
+    assert told.endswith("% on meta-validation; that is the first trial, with the settings given")
+    given = shlex.split(printed)[1::2]
+    assert given == ["space.layers=1", "space.ops=[conv3, skip]", "weight_rate=0.003", "trials=1"]
+    config = resolve("protonet", "mini-v1", overrides=given)
+    assert (config.trials, config.settings["space"]["ops"]) == (1, ["conv3", "skip"])
 
 
 def test_a_suite_of_one_s_own_is_tuned_on(tmp_path: Path) -> None:
