@@ -42,10 +42,10 @@ class Ranked:
 
     @property
     def verdict(self) -> str:
-        """Whether it is the best, in words; "the best" where no other family may be."""
+        """Whether it may be the best, in words."""
         if not self.best:
             return "not the best"
-        return "the best" if self.to_best.high > self.to_best.low >= 0 else "may be the best"
+        return "may be the best, alone" if self.to_best.high > self.to_best.low >= 0 else "may be the best"
 
 
 @dataclass(frozen=True)

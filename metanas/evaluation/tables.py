@@ -120,7 +120,7 @@ def best(comparison: Comparison) -> Table:
         ("method", "minus the best other", "verdict"),
         rows,
         "In points of accuracy; 95 % intervals of all methods at once (Hsu's multiple comparisons with the "
-        f"best, crossed t), which end at 0 on the side that the verdict is on. "
+        f"best, crossed t), one-sided, so that they tell more than ranges of ranks, and 0 at the other end. "
         f"{resolution(comparison.resolution)} Methods whose answers are nearly the same are one family and "
         "count once.",
     )

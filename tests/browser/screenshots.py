@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
+from leaderboard.ranking.standing import home_track
 from leaderboard.repository import results
 from leaderboard.store.store import Store
 from leaderboard.web import links
@@ -55,9 +56,10 @@ def served(db: Path) -> Iterator[str]:
 
 
 def pages(db: Path) -> dict[str, str]:
-    """Name -> address of what is to be seen, with the first methods and the first task of the board."""
+    """Name -> address of what is to be seen, with the first methods and the first task of the home board."""
     store = Store(db)
-    (board, *_) = boards(store) or sys.exit("there is nothing in leaderboard/results to show")
+    first_page = home_track(store) or sys.exit("there is nothing in leaderboard/results to show")
+    board = next(board for board in boards(store) if board.track == first_page)
     store.close()
     track = links.slug(board.track)
     first, second = (line.method for line in board.lines[:2])

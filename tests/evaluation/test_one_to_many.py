@@ -79,7 +79,7 @@ def test_an_unknown_baseline_is_named_with_those_there_are() -> None:
 def test_a_clear_winner_is_the_only_one_that_may_be_the_best() -> None:
     ranked = rank(study(np.random.default_rng(3), Setting(4, 5, 0.005, 0.0), (0.3,))).methods
     assert [place.best for place in ranked] == [True, False, False, False]
-    assert [place.verdict for place in ranked] == ["the best", *["not the best"] * 3]
+    assert [place.verdict for place in ranked] == ["may be the best, alone", *["not the best"] * 3]
     assert ranked[0].to_best.low == 0 < ranked[0].to_best.mean < ranked[0].to_best.high
     assert all(place.to_best.low < place.to_best.mean < place.to_best.high == 0 for place in ranked[1:])
 
