@@ -54,7 +54,7 @@ def derived(run: Path, domain: str, *, seed: int, episode: int, root: DataRoot) 
     tasks = data[domain].episodes("test", shape, EVALUATION_SEED, [episode])
     adapted = method.adapt(trained.state, tasks.spec, tasks.support)
     if adapted.arch:
-        probabilities = {name: t.softmax(-1) for name, t in adapted.arch.items()}
+        probabilities = {name: t.detach().softmax(-1) for name, t in adapted.arch.items()}
         architecture = derive(settings.space, **{name: p[0].tolist() for name, p in probabilities.items()})
         hard = _hard(settings.space, probabilities)
         adapted = method.adapt_with(trained.state, tasks.spec, tasks.support, hard) or adapted
@@ -64,7 +64,7 @@ def derived(run: Path, domain: str, *, seed: int, episode: int, root: DataRoot) 
         raise TrainError(f"{config.method} adapted no architecture in {run}")
     if adapted.weights is None:
         raise TrainError(
-            f"{config.method} answers with more than a network: it compares queries with examples"
+            f"{config.method} adapts to no weights with which a network alone would answer (Adapted.weights)"
         )
     weights = {name: t[0].detach() for name, t in adapted.weights.items()}
     net = derived_net(architecture, tasks.spec, inherit=Params(weights, {}))

@@ -40,7 +40,7 @@ def test_it_is_right_on_the_queries_on_which_the_method_is_under_this_architectu
 
 
 def test_what_no_network_can_answer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(TrainError, match="matchingnet answers with more than a network"):
+    with pytest.raises(TrainError, match="matchingnet adapts to no weights with which a network"):
         derived(trained("matchingnet", tmp_path / "matching"), "langid", seed=0, episode=0, root=None)
     linear = ProtoNet.linear
 
