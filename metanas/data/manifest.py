@@ -7,7 +7,6 @@ never a silently different score. The entries for the full data set and a sample
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -162,7 +161,6 @@ def pins(name: str, *, sample: bool) -> dict[str, str | None]:
     return {suite: entry.get(kind, {}).get("fingerprint") for suite, entry in entries.items()}
 
 
-@lru_cache(maxsize=1024)  # manifests are read from files
 def trains(domain: str, fingerprint: str) -> bool | None:
     """Whether data of a domain has meta-train classes; None for data that no suite pins."""
     entries = [entry for suite in names() for entry in _readable(suite).get(domain, {}).values()]

@@ -8,6 +8,7 @@ they were asked for), architecture.json with drawings, and submission.json (form
 import dataclasses
 import json
 import resource
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pydantic import ValidationError
 
 from metanas.base import json_text, machine, plugins
 from metanas.base.atomic import write_atomically
@@ -41,16 +43,12 @@ from metanas.space.overview import Chosen, overview
 from metanas.space.space import SearchSpace
 
 OVERVIEW = "architectures.svg"
+TRAINED_ELSEWHERE = "meta_training.json"  # in the folder of `metanas evaluate`
 MEASURED = ("parameters", "peak_bytes", "train_seconds", "evaluate_seconds")  # in every costs.json
 
 
-def finish(
-    config: RunConfig, folder: Path, data: Datasets, trained_on: result.MetaTraining | None = None
-) -> None:
-    """Write the result files of a run whose seed runs are done. submission.json is written last.
-
-    trained_on: None for the run's own domains.
-    """
+def finish(config: RunConfig, folder: Path, data: Datasets) -> None:
+    """Write the result files of a run whose seed runs are done. submission.json is written last."""
     seed_runs = [SeedRun(config, folder, data, seed) for seed in config.seeds]
     names = [task_name(*task) for task in data.tasks()]
     tables = [_predictions(seed_run, *task) for seed_run in seed_runs for task in data.tasks()]
@@ -76,19 +74,34 @@ def finish(
         provenance=provenance(),
         created=datetime.now(UTC).replace(microsecond=0),
         predictions_sha256=digest,
-        meta_training=trained_on or meta_training(config, data),
+        meta_training=trained_elsewhere(folder) or meta_training(config, data, data),
     )
     result.write(folder, submission)
 
 
-def meta_training(config: RunConfig, data: Datasets) -> result.MetaTraining:
-    """What a run of this configuration meta-trains on."""
+def trained_elsewhere(folder: Path) -> result.MetaTraining | None:
+    """What another run was meta-trained on, whose states answered here; None for a run of its own."""
+    path = folder / TRAINED_ELSEWHERE
+    if not path.exists():
+        return None
+    remedy = f"delete {folder} and evaluate again"
+    try:
+        return result.MetaTraining.model_validate(json_text.read(path, remedy))
+    except ValidationError as error:
+        raise DamagedFile(f"{path} is damaged ({error.errors()[0]['msg']}); {remedy}") from error
+
+
+def meta_training(config: RunConfig, data: Datasets, tested: Datasets) -> result.MetaTraining:
+    """What a run of this configuration meta-trains on, to be tested on `tested`."""
+    of, there = ([domain.name for domain in all_.trained() if domain.trains] for all_ in (data, tested))
     trains = METHODS[config.method].trains
     return result.MetaTraining(
         suite=config.suite.label,
         suite_version=config.suite.version,
         changes=config.suite.changes(),
-        domains=tuple(domain.name for domain in data.trained() if trains and domain.trains),
+        domains=tuple(of if trains else ()),
+        left_out=tuple(name for name in there if trains and name not in of),
+        shots=config.suite.shots,
     )
 
 
@@ -225,6 +238,10 @@ def _finish_arch(seed_runs: list[SeedRun], names: list[str]) -> None:
 
 def most_frequent(space: SearchSpace, probabilities: decoding.Probabilities) -> Architecture:
     """The architecture that most episodes decode to, of a task and all seeds."""
+    if space.nodes:  # of a cell's inputs only some are kept, which depends on all probabilities
+        numbers = range(len(next(iter(probabilities.values()))))
+        rows = ({name: p[i].tolist() for name, p in probabilities.items()} for i in numbers)
+        return Counter(derive(space, **row) for row in rows).most_common(1)[0][0]
     chosen = decoding.decode(space, probabilities)
     same = (decoding.flat(chosen) == decoding.flat(decoding.most_frequent(chosen))).all(1)
     return derive(space, **{name: p[same.argmax()].tolist() for name, p in probabilities.items()})

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from metanas.base import distributed
 from metanas.base.allocator import keep_freed_memory
+from metanas.base.atomic import write_atomically
 from metanas.base.seeding import generator
 from metanas.data.datasets import Datasets
 from metanas.data.episode import Episodes
@@ -20,7 +21,7 @@ from metanas.data.meta_batches import MetaBatchSampler
 from metanas.engine import config as configs
 from metanas.engine import tracking
 from metanas.engine.candidates import score_candidates
-from metanas.engine.collect import keep_costs
+from metanas.engine.collect import TRAINED_ELSEWHERE, keep_costs, trained_elsewhere
 from metanas.engine.config import ConfigError, RunConfig
 from metanas.engine.controls import score_controls
 from metanas.engine.early_stopping import EarlyStop, affordable
@@ -45,16 +46,23 @@ def prepare(
     controls: bool = True,
     regret: bool = False,
     runtime: Runtime = CPU,
+    trained_on: result.MetaTraining | None = None,
 ) -> list[SeedRun]:
     """Make the run folder and return what is to be done; nothing if the run is complete.
 
     A complete run of some of the seeds grows: what these have stays. One of more seeds loses the others, all
-    but the first: what they have stays, too, for when it grows again. ConfigError if the folder holds another
+    but the first: what they have stays, too, for when it grows again. trained_on: what another run was
+    meta-trained on, whose states answer; None for a run that trains. ConfigError if the folder holds another
     run, or for `tracking` without its package.
     """
     tracking.check(config)
     path = folder / "config.yaml"
     known = configs.read(path) if path.exists() else None
+    if known is not None and trained_elsewhere(folder) != trained_on:
+        raise ConfigError(
+            f"{folder} holds what was meta-trained otherwise (`metanas evaluate` answers with the states of "
+            "another run); give another --out"
+        )
     if known is None:
         build(config, data.values())  # settings that cannot be are refused before anything is written
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,6 +73,8 @@ def prepare(
                 "another --out, or delete it"
             )
         (folder / result.SUBMISSION).unlink(missing_ok=True)  # first: killed here, nothing is lost
+    if trained_on is not None:
+        write_atomically(folder / TRAINED_ELSEWHERE, trained_on.model_dump_json(indent=1).encode())
     if known != config:
         configs.write(config, path)
     if (folder / result.SUBMISSION).exists():

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from metanas.evaluation.statistics import Floats, View, weights
 
-NEAR = 0.03  # of accuracy per episode: two trainings, of one method or of two, differ by 0.05 or more
+NEAR = 0.03  # of accuracy per episode; trainings of less than 95 % differ by more, of one method or of two
+ALIKE = 0.25  # of the variance by which two trainings of the same accuracies differ that share nothing
+ROUNDING = 1e-8  # of squared distances in float32
 AT_ONCE = 64  # methods, to limit memory
 
 
@@ -20,8 +22,8 @@ def families(views: Mapping[str, View]) -> dict[str, str]:
 
     A method joins the first family with whose first member it shares at least half of the trainings of
     whichever has fewer. Two trainings are the same one where the root mean square over the episodes of their
-    difference is at most NEAR. So it does not matter which seed is called which, nor whether some are left
-    out.
+    difference is at most NEAR, and its variance at most ALIKE of the sum of both variances. So it does not
+    matter which seed is called which, nor whether some are left out.
     """
     near, names = _near(views), list(views)
     np.fill_diagonal(near, True)
@@ -37,24 +39,35 @@ def families(views: Mapping[str, View]) -> dict[str, str]:
 
 def _near(views: Mapping[str, View]) -> NDArray[np.bool_]:
     """Which pairs of methods (M, M) share at least half of the trainings of the one that has fewer."""
-    rows = np.concatenate([_trainings(view) for view in views.values()])  # (R, E) of all methods
-    rows = (rows - rows.mean(0)).astype(np.float32)  # less to cancel
-    squares = np.einsum("re,re->r", rows, rows)
+    share = weights(next(iter(views.values())))
+    parts = [_trainings(view, share) for view in views.values()]
+    means, rest = (np.concatenate(rows).astype(np.float32) for rows in zip(*parts, strict=True))
+    variances = np.einsum("re,re->r", rest, rest)
     seeds = np.array([len(next(iter(view.values()))) for view in views.values()])
     starts = np.concatenate([[0], np.cumsum(seeds)])
     shared = np.zeros((len(seeds), len(seeds)), dtype=np.int64)  # trainings of row i's that column j has, too
     for first in range(0, len(seeds), AT_ONCE):
         ends = starts[first : first + AT_ONCE + 1]
         some = slice(ends[0], ends[-1])
-        distances = squares[some, None] + squares - 2 * rows[some] @ rows.T
-        same = np.logical_or.reduceat(distances <= NEAR**2, starts[:-1], axis=1)
+        both = variances[some, None] + variances
+        differing = both - 2 * rest[some] @ rest.T
+        apart = ((means[some, None] - means) ** 2).sum(-1)
+        near = (differing + apart <= NEAR**2) & (differing <= ALIKE * both + ROUNDING)
+        same = np.logical_or.reduceat(near, starts[:-1], axis=1)
         shared[first : first + AT_ONCE] = np.add.reduceat(same, ends[:-1] - ends[0], axis=0, dtype=np.int64)
     half = (2 * shared >= seeds[:, None]) & (seeds[:, None] <= seeds)
     return half | half.T
 
 
-def _trainings(view: View) -> Floats:
-    """A row (S, E) a training, in which squared distances are weighted means over tasks and episodes."""
-    share = weights(view)
-    parts = [np.sqrt(share[task] / scores.shape[1]) * scores for task, scores in view.items()]
-    return np.concatenate(parts, axis=1)
+def _trainings(view: View, share: Mapping[str, float]) -> tuple[Floats, Floats]:
+    """A row a training: its task means (S, T) and its episodes without these (S, E).
+
+    Scaled so that sums of squares are means over the episodes of a task, weighted by task.
+    """
+    means = np.stack([view[task].mean(1) for task in share], 1)
+    scale = np.sqrt(list(share.values()))
+    parts = [
+        scale[t] * (view[task] - means[:, t, None]) / np.sqrt(view[task].shape[1])
+        for t, task in enumerate(share)
+    ]
+    return scale * means, np.concatenate(parts, axis=1)

@@ -39,7 +39,7 @@ class Run:
         declared = (
             json_text.read(entry, "pack the run again").get("hparam_trials") if entry.is_file() else None
         )
-        return declared if isinstance(declared, int) else self.submission.costs.trials
+        return declared if type(declared) is int else self.submission.costs.trials
 
 
 def load_runs(

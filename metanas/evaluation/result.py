@@ -150,6 +150,8 @@ class MetaTraining(Strict):
     suite_version: str
     changes: dict[str, str] = {}  # what was changed of the suite (`Suite.changes`)
     domains: tuple[str, ...]  # with meta-train classes; () for a method that meta-trains nothing
+    left_out: tuple[str, ...] = ()  # tested domains that have meta-train classes, too
+    shots: tuple[int, ...]  # of meta-training tasks
 
 
 class Submission(Strict):

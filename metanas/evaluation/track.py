@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from metanas.base.errors import MetanasError
-from metanas.data.manifest import trains
 from metanas.evaluation.pretraining import BADGE, external_weights
 from metanas.evaluation.result import Submission, Task
 
@@ -88,10 +87,11 @@ def trained_otherwise(submission: Submission) -> dict[str, str]:
     suite, own = f"{trained.suite} {trained.suite_version}", f"{submission.suite} {submission.suite_version}"
     found = {"meta-training on": suite} if suite != own else {}
     found |= {f"changed {field}": value for field, value in trained.changes.items()}
-    tested = {task.domain for task in submission.tasks}
-    known = {task.domain for task in submission.tasks if trains(task.domain, task.fingerprint)}
-    if trained.domains and not known <= set(trained.domains) <= tested:
+    others = set(trained.domains) - {task.domain for task in submission.tasks}
+    if others or trained.left_out:
         found["meta-training domains"] = ", ".join(trained.domains)
+    if trained.domains and set(trained.shots) != {task.shots for task in submission.tasks}:
+        found["meta-training shots"] = ", ".join(map(str, trained.shots))
     return found
 
 
@@ -100,5 +100,6 @@ def _track(submission: Submission) -> dict[str, str]:
     suite = {"suite": submission.suite, "suite version": submission.suite_version}
     division = {BADGE: "yes" if external_weights(submission) else "no"}
     trained = {"meta-training on": "its suite", "meta-training domains": "all of it"}
+    trained["meta-training shots"] = "as in its tests"
     trained |= trained_otherwise(submission)
     return {**suite, **budget, **division, **trained, "number of seeds": str(len(submission.seeds))}

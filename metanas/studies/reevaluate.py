@@ -88,11 +88,19 @@ def reevaluate(
     for result_folder in (run, folder):
         _check_pins(result_folder, config, data)
     check_outputs([(config, folder)], None, None)
-    seed_runs = prepare(config, folder, data, controls=controls, regret=regret, runtime=runtime)
+    trained_data = Datasets.open(trained.suite, root)  # the checkpoints need the stems of all its domains
+    seed_runs = prepare(
+        config,
+        folder,
+        data,
+        controls=controls,
+        regret=regret,
+        runtime=runtime,
+        trained_on=meta_training(trained, trained_data, data),
+    )
     if not seed_runs and not curves:
         return folder
     console = console or Console(quiet=True)
-    trained_data = Datasets.open(trained.suite, root)  # the checkpoints need the stems of all its domains
     domains_of_both = [*(domain for name, domain in trained_data.items() if name not in data), *data.values()]
     names, steps = [s.name for s in seed_runs], [s.test_episodes for s in seed_runs]
     with runtime.active():
@@ -100,7 +108,7 @@ def reevaluate(
             for index, seed_run in enumerate(seed_runs):
                 untrained = _predict(seed_run, run, domains_of_both, partial(on_progress, index))
         if seed_runs:
-            finish(config, folder, data, meta_training(trained, trained_data))
+            finish(config, folder, data)
             if untrained:
                 console.print(f"{run} did not train these weights, they stay random: {', '.join(untrained)}")
         if curves:

@@ -132,6 +132,20 @@ def test_rows_that_leave_seeds_out_or_spoil_an_answer_of_75_are_the_same_family(
     assert {found[name].family for name in (*less, *worse)} == {"m0"}
 
 
+@pytest.mark.parametrize(("first", "second"), [(0.975, 0.965), (0.995, 0.975), (0.99, 0.99)])
+def test_different_trainings_are_different_however_often_they_are_right(first: float, second: float) -> None:
+    random = np.random.default_rng(0)
+    right = {name: random.binomial(75, p, (3, 100)) / 75 for name, p in (("a", first), ("b", second))}
+    views: dict[str, View] = {name: {"x/5w1s": scores} for name, scores in right.items()}
+    assert families(views | {"copy": views["a"]}) == {"a": "a", "b": "b", "copy": "a"}
+
+
+def test_a_copy_is_one_whatever_the_order_of_its_tasks() -> None:
+    random = np.random.default_rng(0)
+    view = {task: random.uniform(0.3, 0.9, (3, 50)) for task in ("a/5w1s", "b/5w1s")}
+    assert families({"one": view, "other": dict(reversed(view.items()))})["other"] == "one"
+
+
 def test_two_of_five_trainings_in_common_do_not_make_a_family_and_three_do() -> None:
     views = study(np.random.default_rng(6), Setting(2, 5, 0.0, 0.0), ())
     first, second = (view["a/5w1s"] for view in views.values())

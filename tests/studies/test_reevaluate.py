@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from rich.console import Console
 
 from leaderboard.bundle.pack import collect as collect_bundle
@@ -16,6 +17,7 @@ from leaderboard.bundle.problem import BundleError
 from leaderboard.scoring.validate import validate
 from leaderboard.store.store import track_of
 from metanas.data.datasets import Datasets
+from metanas.data.suite import file_of
 from metanas.engine import collect, config, run
 from metanas.engine.config import ConfigError
 from metanas.evaluation import result
@@ -180,13 +182,19 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "'iterations': 3, .*not the budget 'smoke'",
         ),
         (
+            ("suite.shots=[5]",),
+            (),
+            "meta-training shots: as in its tests .*, 5 ",
+            "says .meta-training shots: 5",
+        ),
+        (
             (),
             ("langid",),
             "meta-training domains: all of it .*, langid ",
             "says .meta-training domains: langid",
         ),
     ],
-    ids=["another suite", "more iterations", "fewer domains"],
+    ids=["another suite", "more iterations", "fewer shots", "fewer domains"],
 )
 def test_a_training_that_was_another_stays_one_on_the_suite_s_own_episodes(
     plain: Path,
@@ -215,6 +223,44 @@ def test_more_test_episodes_do_not_make_it_a_run_of_the_budget_that_has_so_many(
     assert budget == {"name": "smoke", "iterations": 2, "tasks": 1, "eval_episodes": 30}
     with pytest.raises(BundleError, match="is not the budget 'smoke'"):
         validate(collect_bundle(on, ABOUT))
+
+
+def test_a_run_does_not_take_over_what_another_run_s_states_answered_nor_the_reverse(
+    plain: Path, tmp_path: Path
+) -> None:
+    other = ended(tmp_path / "other", (), ("langid",))
+    on = reevaluate.reevaluate(other, "mini-v1", (), "", tmp_path / "on", None, curves=False, controls=False)
+    kept = result.read(on).submission.meta_training
+    for seeds in ((0, 1), (0, 1, 2, 3)):
+        made = config.resolve("reptile", "mini-v1", budget="smoke", seeds=seeds, overrides=SMALL)
+        with pytest.raises(ConfigError, match="holds what was meta-trained otherwise"):
+            run.prepare(made, on, Datasets.open(made.suite))
+    assert result.read(on).submission.meta_training == kept
+    with pytest.raises(ConfigError, match="holds what was meta-trained otherwise"):
+        reevaluate.reevaluate(other, "mini-v1", (), "", plain, None, curves=False)
+
+
+def test_a_suite_of_one_s_own_tells_what_was_left_out_of_meta_training(tmp_path: Path) -> None:
+    file = tmp_path / "own-v1.yaml"
+    document = yaml.safe_load(file_of("mini-v1").read_text())
+    file.write_text(
+        yaml.safe_dump(document | {"name": "own-v1", "domains": ["digits", "langid"], "options": {}})
+    )
+    pinned = metanas("suite", "pin", str(file), cwd=tmp_path)
+    assert pinned.returncode == 0, pinned.stderr
+    folders = []
+    for name, domains in (("part", ("langid",)), ("whole", ())):
+        made = config.resolve("reptile", file, budget="smoke", domains=domains, overrides=SMALL)
+        data = Datasets.open(made.suite)
+        for cell in run.prepare(made, tmp_path / name, data, controls=False):
+            run.work(cell, lambda what, done: None)
+        collect.finish(made, tmp_path / name, data)
+        folders.append(tmp_path / name)
+    on = reevaluate.reevaluate(
+        folders[0], str(file), (), "", tmp_path / "on", None, curves=False, controls=False
+    )
+    with pytest.raises(TracksDiffer, match="meta-training domains: langid .*, all of it "):
+        load_runs([on, folders[1]])
 
 
 def test_two_suites_that_were_changed_in_two_ways_are_two_tracks(tmp_path: Path) -> None:
