@@ -36,9 +36,8 @@ _LATER = (
     "validation",
     "fewest_ways",
 )  # fields of a suite that came after suites were first stored
-_CHANGES = (  # fields that make it another suite (`Suite.changes`)
-    *("version", "ways", "queries", "train_queries", "train_ways", "episodes", "validation", "fewest_ways"),
-)
+# fields that make it another suite (`Suite.changes`)
+_DEFINING = "version ways queries train_queries train_ways episodes validation fewest_ways".split()
 Pins = dict[str, dict[str, Any]]  # by domain, then by kind of data ("full" or "sample"): `manifest.describe`
 GROUP = "metanas.suites"
 Tested = Annotated[int, Range(least=2, why="an interval of accuracies needs two")]
@@ -178,7 +177,7 @@ class Suite(BaseModel):
         if self.origin is None and self.name not in names():
             return {}
         own = self.original
-        found = {field for field in _CHANGES if getattr(self, field) != getattr(own, field)}
+        found = {field for field in _DEFINING if getattr(self, field) != getattr(own, field)}
         found |= {
             field for field in ("shots", "domains") if set(getattr(self, field)) - set(getattr(own, field))
         }
