@@ -70,7 +70,9 @@ def test_the_first_screen_says_what_this_is_who_leads_and_how_to_enter(live: Sit
 
 
 def test_a_lead_that_is_not_significant_is_called_so_as_the_ranks_do(tmp_path: Path) -> None:
-    rows = [standing(tmp_path / name, name, skill) for name, skill in (("aa", 0.61), ("bb", 0.6))]
+    rows = [
+        standing(tmp_path / name, name, skill) for name, skill in (("aa", 0.61), ("bbb", 0.6))
+    ]  # a name of another length answers otherwise
     site = open_site(Fixed(rows), live=True)
     lead = site.board(site.home).lead
     assert lead is not None and not lead.significant and site.board(site.home).lines[0].ranks == "1\u20132"
