@@ -37,8 +37,9 @@ def differences(runs: Mapping[str, Submission]) -> list[str]:
     found = []
     for field in fields:
         holders: dict[str, list[str]] = {}
+        absent = "as in the suite" if field.startswith("changed ") else "not set"
         for name, track in tracks.items():
-            holders.setdefault(track.get(field, "not set"), []).append(name)
+            holders.setdefault(track.get(field, absent), []).append(name)
         if len(holders) > 1:
             found.append(f"{field}: " + ", ".join(f"{v} ({_listed(names)})" for v, names in holders.items()))
     return found

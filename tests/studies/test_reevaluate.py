@@ -172,7 +172,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (
             ("suite.train_queries=3",),
             (),
-            "meta-training on: its suite .*, mini-v1 .changed. 1.1 .*changed train_queries: not set .*, 3 ",
+            "meta-training on: its suite .*, mini-v1 .changed. 1.1 .*changed train_queries: as in .*, 3 ",
             "not meta-trained as mini-v1 1.1 says .meta-training on: mini-v1 .changed. 1.1; changed train_q",
         ),
         (
