@@ -21,11 +21,10 @@ from metanas.meta.given_arch import embed_with, fixed_archs
 from metanas.meta.loss import is_static
 from metanas.meta.optimizers import adam
 from metanas.meta.outer import descend, leaves, over_domains, pack, partials
-from metanas.meta.prototypes import embed, prototypes, start_with_head
+from metanas.meta.prototypes import answering, embed, nearest_mean, prototypes
 from metanas.meta.replay import Replay
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
-from metanas.models.derived import DerivedNet
 from metanas.models.relaxation import as_softmax
 from metanas.models.supernet import SuperNet
 from metanas.params import Params, Tensors, group_of, named_tensors
@@ -142,10 +141,8 @@ class ProtoNet(Method):
     def linear(self, params: Params, known: tuple[Tensor, ...]) -> Tensors | None:
         """Weights (T, ...) with which the network itself answers as `compared`; None if it cannot."""
         (means,) = known
-        if not isinstance(self.net, SuperNet | DerivedNet):
-            return None
         scale = self.settings.sharpness / means.shape[-1] or 1.0
-        return start_with_head(params, 2 * scale * means, -scale * means.square().sum(-1)).weights
+        return answering(self.net, params, *nearest_mean(means, scale))
 
     def compared(self, known: tuple[Tensor, ...], queries: Tensor) -> Tensor:
         """Logits (T, Q, ways) of query features (T, Q, F)."""

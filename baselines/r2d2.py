@@ -18,11 +18,10 @@ from metanas.meta.given_arch import embed_with, fixed_archs
 from metanas.meta.loss import cross_entropy
 from metanas.meta.optimizers import adam
 from metanas.meta.outer import descend, leaves, over_domains, pack
-from metanas.meta.prototypes import embed, start_with_head
+from metanas.meta.prototypes import answering, embed
 from metanas.meta.ridge import ridge_head, start_ridge
 from metanas.method import METHODS, Adapted, Method, Metrics, Progress, State
 from metanas.models.build import build
-from metanas.models.derived import DerivedNet
 from metanas.models.relaxation import as_softmax
 from metanas.models.supernet import SuperNet
 from metanas.params import Params, Tensors, group_of
@@ -97,11 +96,8 @@ class R2D2(Method):
         def predict(x: Tensor) -> Tensor:
             return (self._embed(state, spec, x, arch) @ head).softmax(-1)
 
-        weights = None
-        if isinstance(self.net, SuperNet | DerivedNet):
-            bias = head.new_zeros(head.shape[0], head.shape[2])
-            weights = start_with_head(Params(state.group("weights"), {}), head.mT, bias).weights
-        return Adapted(predict, shown, weights)
+        bias = head.new_zeros(head.shape[0], head.shape[2])
+        return Adapted(predict, shown, answering(self.net, state.params, head.mT, bias))
 
     def _embed(self, state: State, spec: TaskSpec, x: Tensor, arch: Tensors | None = None) -> Tensor:
         if arch is not None and isinstance(self.net, SuperNet):

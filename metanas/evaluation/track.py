@@ -31,11 +31,10 @@ def differences(runs: Mapping[str, Submission]) -> list[str]:
     belong to a track.
     """
     tracks = {name: _track(submission) for name, submission in runs.items()}
-    fields = dict.fromkeys(field for track in tracks.values() for field in track)
-    if len(_budgets(runs)) > 1:
-        fields = {field: None for field in fields if not field.startswith("budget.")}
-    found = []
-    for field in fields:
+    several, found = len(_budgets(runs)) > 1, []
+    for field in dict.fromkeys(field for track in tracks.values() for field in track):
+        if several and field.startswith("budget."):
+            continue
         holders: dict[str, list[str]] = {}
         absent = "as in the suite" if field.startswith("changed ") else "not set"
         for name, track in tracks.items():

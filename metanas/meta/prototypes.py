@@ -10,8 +10,10 @@ from torch import Tensor
 from torch.func import vmap
 
 from metanas.data.episode import Batch, Episodes, TaskSpec
+from metanas.models.derived import DerivedNet
 from metanas.models.network import Network, features, head_name
-from metanas.params import Params, expand_tasks
+from metanas.models.supernet import SuperNet
+from metanas.params import Params, Tensors, expand_tasks
 
 
 def embed(net: Network, params: Params, spec: TaskSpec, x: Tensor, *, apart: bool) -> Tensor:
@@ -35,7 +37,11 @@ def prototype_head(features: Tensor, support: Batch, ways: int, sharpness: float
     (Triantafillou et al., 2020, sec. 3).
     """
     means = prototypes(features, support, ways)
-    scale = sharpness / means.shape[-1]
+    return nearest_mean(means, sharpness / means.shape[-1])
+
+
+def nearest_mean(means: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """Weight (..., ways, F) and bias (..., ways) of the logits -scale |f - c_k|^2, but for scale |f|^2."""
     return 2 * scale * means, -scale * means.square().sum(-1)
 
 
@@ -44,6 +50,16 @@ def start_with_head(params: Params, weight: Tensor, bias: Tensor) -> Params:
     tasks, ways, size = weight.shape
     head, shared = head_name(params.weights, ways, size), expand_tasks(params, tasks)
     return Params(shared.weights | {f"{head}.weight": weight, f"{head}.bias": bias}, shared.arch)
+
+
+def answering(net: Network, params: Params, weight: Tensor, bias: Tensor) -> Tensors | None:
+    """T tasks' weights (T, ...) with which the network itself answers by these heads (`start_with_head`).
+
+    None for a network that has no architecture of the space, of which nothing is derived.
+    """
+    if not isinstance(net, SuperNet | DerivedNet):
+        return None
+    return start_with_head(params, weight, bias).weights
 
 
 def wide_loss(queries: Tensor, weight: Tensor, bias: Tensor, episodes: Episodes) -> Tensor:

@@ -19,10 +19,9 @@ from metanas.engine.seed_run import build
 from metanas.engine.trainer import TrainError
 from metanas.method import METHODS, Adapted
 from metanas.models.derived import DerivedNet, derived_net
-from metanas.params import Params, Tensors
-from metanas.space import decoding
+from metanas.params import Params
+from metanas.search.discretize import discretize
 from metanas.space.architecture import derive, parse
-from metanas.space.space import SearchSpace
 
 GAP = 1e-3  # of class probabilities: reduced networks add up in another order
 
@@ -59,9 +58,9 @@ def derived(run: Path, domain: str, *, seed: int, episode: int, root: DataRoot) 
     tasks = data[domain].episodes("test", shape, EVALUATION_SEED, [episode])
     adapted = method.adapt(trained.state, tasks.spec, tasks.support)
     if adapted.arch:
-        probabilities = {name: t.detach().softmax(-1) for name, t in adapted.arch.items()}
-        architecture = derive(settings.space, **{name: p[0].tolist() for name, p in probabilities.items()})
-        hard = _hard(settings.space, probabilities)
+        probabilities = {name: t[0].softmax(-1).tolist() for name, t in adapted.arch.items()}
+        architecture = derive(settings.space, **probabilities)
+        hard = discretize(settings.space, adapted.arch, tasks.spec)
         adapted = method.adapt_with(trained.state, tasks.spec, tasks.support, hard) or adapted
     elif settings.space.architecture:
         architecture = parse(settings.space.architecture, settings.space)
@@ -81,15 +80,6 @@ def derived(run: Path, domain: str, *, seed: int, episode: int, root: DataRoot) 
             f"allowed are {GAP:g}"
         )
     return net, tasks.query.x[0]
-
-
-def _hard(space: SearchSpace, probabilities: Tensors) -> Tensors:
-    """Hard logits (T, ...) of the strongest candidates."""
-    kept = {name: p.numpy() for name, p in probabilities.items()}
-    options = {name: p.shape[-1] for name, p in kept.items()}
-    return {
-        name: torch.from_numpy(t) for name, t in decoding.hard(decoding.decode(space, kept), options).items()
-    }
 
 
 @torch.no_grad()
